@@ -1,0 +1,81 @@
+/* Every option of Vitrine, once: section, key, type, default (as one writes it in the file), least,
+ * most, what it does. struct conf, the sample file, the man page's table and `vitrine config` come
+ * from here.
+ *
+ * X(section, key, TYPE, default, min, max, "text"); TYPE is STR, BOOL, INT, BYTES, MS (duration) or
+ * MILLI (a number with up to three decimals, kept in thousandths: cores). The field in struct conf
+ * is section_key. min and max are in the field's unit and are ignored for STR and BOOL. */
+#pragma once
+
+#define CONF_NEVER UINT64_MAX /* a duration of "never" */
+
+#define CONF_OPTIONS(X)                                                                            \
+    X(server, data, STR, "./data", 0, 0, "folder that holds everything that must survive")         \
+    X(server, listen, STR, "127.0.0.1:8080", 0, 0, "address:port that visitors connect to")        \
+    X(server, domain, STR, "localhost", 0, 0,                                                      \
+      "host name of the site; Spaces are at OWNER-NAME.DOMAIN")                                    \
+    X(server, demo_domain, STR, "", 0, 0,                                                          \
+      "parent name of the Spaces' hosts, if it is not `domain`")                                   \
+    X(server, allow_insecure_listen, BOOL, "false", 0, 0, "listen beyond loopback without TLS")    \
+    X(server, public_url, STR, "", 0, 0,                                                           \
+      "the site's URL where a proxy in front changes scheme or port")                              \
+    X(log, format, STR, "text", 0, 0, "text or json")                                              \
+    X(log, level, STR, "info", 0, 0, "debug, info, warn or error")                                 \
+    X(lifecycle, sleep_after, MS, "10m", 100, CONF_NEVER,                                          \
+      "an idle worker is put to sleep after this")                                                 \
+    X(lifecycle, start_timeout, MS, "30m", 1000, CONF_NEVER,                                       \
+      "a start that is not ready by then has failed")                                              \
+    X(lifecycle, stop_grace, MS, "5s", 0, 600000,                                                  \
+      "between SIGTERM and the kill of everything in the sandbox")                                 \
+    X(lifecycle, drain_timeout, MS, "10m", 0, CONF_NEVER,                                          \
+      "an old version's open streams may go on for this long")                                     \
+    X(lifecycle, start_tries, INT, "3", 1, 100,                                                    \
+      "failed starts in a row of a version, after which it is given up")                           \
+    X(lifecycle, crash_limit, INT, "6", 1, 1000,                                                   \
+      "crashes within crash_window, after which the Space is given up")                            \
+    X(lifecycle, crash_window, MS, "10m", 1000, CONF_NEVER, "see crash_limit")                     \
+    X(lifecycle, backoff_first, MS, "500ms", 1, 3600000,                                           \
+      "pause before the first restart; doubles each time")                                         \
+    X(lifecycle, backoff_max, MS, "1m", 1, 3600000, "longest pause before a restart")              \
+    X(lifecycle, max_workers, INT, "200", 1, 100000, "workers that run at the same time")          \
+    X(limits, memory, BYTES, "1G", 16777216, UINT64_MAX, "memory of a worker")                     \
+    X(limits, cpu, MILLI, "1", 10, 1024000, "CPU cores of a worker")                               \
+    X(limits, pids, INT, "256", 4, 100000, "processes and threads of a worker")                    \
+    X(limits, open_files, INT, "4096", 16, 1048576, "open files of a process")                     \
+    X(limits, file_size, BYTES, "2G", 65536, UINT64_MAX, "largest file that a process writes")     \
+    X(limits, tmp_size, BYTES, "256M", 65536, UINT64_MAX, "/tmp of a worker")                      \
+    X(limits, home_size, BYTES, "512M", 65536, UINT64_MAX,                                         \
+      "what a worker may write below /home/user")                                                  \
+    X(limits, log_size, BYTES, "2M", 65536, 1073741824, "kept run log of one worker")              \
+    X(limits, log_rate, BYTES, "256K", 1024, 1073741824,                                           \
+      "log bytes a second that are kept; more is dropped and said")                                \
+    X(limits, logs_kept, INT, "10", 1, 1000, "run logs kept of each Space")                        \
+    X(sandbox, require_cgroup, BOOL, "false", 0, 0,                                                \
+      "refuse to start workers where memory, pids and CPU cannot be limited")                      \
+    X(sandbox, uid_first, INT, "0", 0, 4294901760,                                                 \
+      "first host uid of the Spaces' range; 0: /etc/subuid, else 600200000")                       \
+    X(sandbox, root, STR, "host", 0, 0,                                                            \
+      "host (its /usr, read-only) or a folder with a root file system")                            \
+    X(sandbox, python, STR, "/usr/bin/python3", 0, 0,                                              \
+      "interpreter of gradio, streamlit and python Spaces")                                        \
+    X(upload, max_archive, BYTES, "1G", 1024, UINT64_MAX, "largest archive that is taken")         \
+    X(upload, max_unpacked, BYTES, "4G", 1024, UINT64_MAX, "largest sum of unpacked files")        \
+    X(upload, max_files, INT, "100000", 1, 10000000, "most files and folders in a bundle")         \
+    X(upload, job_timeout, MS, "10m", 1000, 86400000, "longest time for unpacking")                \
+    X(gateway, max_connections, INT, "20000", 16, 1000000, "visitors' connections in all")         \
+    X(gateway, max_per_address, INT, "4096", 1, 1000000, "visitors' connections of one address")   \
+    X(gateway, header_timeout, MS, "10s", 100, 600000, "absolute deadline for a request's header") \
+    X(gateway, idle_timeout, MS, "75s", 100, 3600000,                                              \
+      "a kept-alive connection without a request is closed")                                       \
+    X(gateway, body_idle_timeout, MS, "60s", 100, 3600000,                                         \
+      "a body of which nothing moves for this long is given up")                                   \
+    X(gateway, connect_timeout, MS, "5s", 100, 600000, "for a connection to a worker")             \
+    X(gateway, hold, MS, "60s", 100, 3600000,                                                      \
+      "a request that is no navigation waits this long for its Space")                             \
+    X(gateway, wait_page_after, MS, "1s", 0, 60000,                                                \
+      "a navigation waits this long before it gets the waiting page")                              \
+    X(gateway, waiting_per_space, INT, "200", 1, 100000,                                           \
+      "requests held for one Space; more get 503")                                                 \
+    X(gateway, waiting_total, INT, "2000", 1, 1000000, "requests held in all")                     \
+    X(gateway, route_cache, INT, "4096", 16, 1000000, "host names whose route is remembered")      \
+    X(gateway, upstream_idle, INT, "64", 0, 10000, "idle connections kept to one worker")

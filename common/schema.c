@@ -1,0 +1,87 @@
+#include "schema.h"
+
+#include <stddef.h>
+
+/* site.db: what people said. webui writes, the runner reads. */
+const char *const schema_site[] = {
+    /* 1 */
+    "CREATE TABLE spaces ("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " owner TEXT NOT NULL COLLATE NOCASE,"
+    " name TEXT NOT NULL COLLATE NOCASE,"
+    " label TEXT NOT NULL UNIQUE," /* host label (util.h host_label) */
+    " version_id INTEGER,"         /* what should run; NULL while nothing was submitted */
+    " sleep_after_ms INTEGER,"     /* NULL: the configuration's */
+    " created_ms INTEGER NOT NULL,"
+    " updated_ms INTEGER NOT NULL,"
+    " deleted_ms INTEGER," /* set by webui; the row goes once the runner did the delete command */
+    " UNIQUE (owner, name));"
+    "CREATE TABLE versions (" /* one a submission; the tree is versions/SPACE_ID/SHA */
+    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " space_id INTEGER NOT NULL REFERENCES spaces (id) ON DELETE CASCADE,"
+    " sha TEXT NOT NULL,"
+    " title TEXT NOT NULL, emoji TEXT NOT NULL, color_from TEXT NOT NULL, color_to TEXT NOT NULL,"
+    " short_description TEXT NOT NULL,"
+    " sdk TEXT NOT NULL, app_file TEXT NOT NULL, app_port INTEGER NOT NULL, base_path TEXT NOT "
+    "NULL,"
+    " start_timeout_ms INTEGER," /* NULL: the configuration's */
+    " card TEXT NOT NULL,"       /* the whole front matter as JSON, unknown keys included */
+    " files INTEGER NOT NULL, bytes INTEGER NOT NULL,"
+    " message TEXT NOT NULL, created_ms INTEGER NOT NULL);"
+    "CREATE INDEX versions_space ON versions (space_id, id);"
+    "CREATE TABLE commands (" /* the runner's inbox: what it did is in life.db's commands_done */
+    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " space_id INTEGER NOT NULL,"
+    " verb TEXT NOT NULL," /* deploy start stop restart pause resume delete */
+    " version_id INTEGER," /* deploy */
+    " created_ms INTEGER NOT NULL);"
+    "CREATE TABLE login_links (hash TEXT PRIMARY KEY, created_ms INTEGER NOT NULL, used_ms "
+    "INTEGER);"
+    "CREATE TABLE sessions (hash TEXT PRIMARY KEY, created_ms INTEGER NOT NULL, expires_ms INTEGER "
+    "NOT NULL);",
+    NULL,
+};
+
+/* life.db: what happened. The runner writes, webui reads. */
+const char *const schema_life[] = {
+    /* 1 */
+    "CREATE TABLE spaces ("
+    " space_id INTEGER PRIMARY KEY,"
+    " uid_index INTEGER NOT NULL UNIQUE," /* userns.h */
+    " stage TEXT NOT NULL,"
+    " reason TEXT NOT NULL," /* a sentence: why it failed, sleeps, ... */
+    " paused INTEGER NOT NULL DEFAULT 0,"
+    " version_id INTEGER," /* what runs, or would at a wake */
+    " worker_id INTEGER,"  /* the one that serves */
+    " updated_ms INTEGER NOT NULL);"
+    "CREATE TABLE workers ("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " space_id INTEGER NOT NULL,"
+    " version_id INTEGER NOT NULL,"
+    " state TEXT NOT NULL," /* starting ready stopping gone failed */
+    " boot_id TEXT NOT NULL,"
+    " pid INTEGER NOT NULL," /* of PID 1, as the runner sees it */
+    " port INTEGER NOT NULL,"
+    " restarts INTEGER NOT NULL," /* crashes in a row before this one */
+    " created_ms INTEGER NOT NULL, ready_ms INTEGER, ended_ms INTEGER,"
+    " requests INTEGER NOT NULL DEFAULT 0," /* last known */
+    " exit_reason TEXT NOT NULL DEFAULT '');"
+    "CREATE INDEX workers_space ON workers (space_id, id);"
+    "CREATE INDEX workers_alive ON workers (state) WHERE ended_ms IS NULL;"
+    "CREATE TABLE events (" /* append-only */
+    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " at_ms INTEGER NOT NULL,"
+    " space_id INTEGER, space TEXT NOT NULL,"
+    " worker_id INTEGER,"
+    " event TEXT NOT NULL," /* dotted: worker.ready */
+    " detail TEXT NOT NULL);"
+    "CREATE INDEX events_space ON events (space_id, id);"
+    "CREATE TRIGGER events_no_update BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'events is "
+    "append-only'); END;"
+    "CREATE TRIGGER events_no_delete BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT, 'events is "
+    "append-only'); END;"
+    "CREATE TABLE commands_done ("
+    " command_id INTEGER PRIMARY KEY, code INTEGER NOT NULL, message TEXT NOT NULL, at_ms INTEGER "
+    "NOT NULL);",
+    NULL,
+};

@@ -39,6 +39,8 @@ const char *const schema_site[] = {
     "INTEGER);"
     "CREATE TABLE sessions (hash TEXT PRIMARY KEY, created_ms INTEGER NOT NULL, expires_ms INTEGER "
     "NOT NULL);",
+    /* 2: the README's text below its front matter, for the Space's page */
+    "ALTER TABLE versions ADD COLUMN readme TEXT NOT NULL DEFAULT '';",
     NULL,
 };
 

@@ -1,19 +1,47 @@
-# Vitrine. `make run` and `make test` do everything; see README.md.
-BUILD ?= build
-CC ?= gcc
-PKG := libseccomp libcap sqlite3 inih jansson libsodium
-CFLAGS ?= -O2 -g
-CPPFLAGS += -D_GNU_SOURCE -I. -D_FORTIFY_SOURCE=2
-WARN := -std=gnu11 -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wno-format-nonliteral
-HARDEN := -fstack-protector-strong -fPIE -fstack-clash-protection
-LDFLAGS += -pie -Wl,-z,relro,-z,now,-z,noexecstack
+# Vitrine. `make run` and `make test` do everything, installation of what is missing included.
+#
+#   make [all]      build everything into build/        make V=1     show the commands
+#   make run        ... and run it with the examples    make test    ... and run every test
+#   make bench fuzz format lint install clean           make deps    what building and running needs
+#   make test-unit test-sandbox test-gateway test-e2e test-browser ...   one suite; T=... picks tests
+#   make SANITIZER=address,undefined ...                builds into build-asan/
+#   make CC=clang BUILD=build-clang ...                 another compiler, another folder
+#
+# A new .c file in a program's folder is picked up by itself.
 
 ifdef SANITIZER
-CFLAGS := -O1 -g -fno-omit-frame-pointer -fsanitize=$(SANITIZER)
-CPPFLAGS := $(filter-out -D_FORTIFY_SOURCE=2,$(CPPFLAGS))
-LDFLAGS += -fsanitize=$(SANITIZER)
+BUILD ?= build-$(if $(findstring address,$(SANITIZER)),asan,$(firstword $(subst $(comma), ,$(SANITIZER))))
+else
+BUILD ?= build
 endif
+comma := ,
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+PREFIX ?= /usr/local
+JOBS ?= $(shell nproc)
 
+# ---- flags -------------------------------------------------------------------------------------
+CFLAGS ?= -O2 -g
+WARN := -std=gnu11 -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	-Wformat=2 -Wno-format-nonliteral -Wvla -Wundef
+HARDEN := -fstack-protector-strong -fPIE -fstack-clash-protection
+ALL_CPPFLAGS := -D_GNU_SOURCE -I.
+ALL_LDFLAGS := -pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed
+ifdef SANITIZER
+ALL_CFLAGS := -O1 -g -fno-omit-frame-pointer -fsanitize=$(SANITIZER) -fno-sanitize-recover=all
+ALL_LDFLAGS += -fsanitize=$(SANITIZER)
+else
+ALL_CFLAGS := $(CFLAGS)
+ALL_CPPFLAGS += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+endif
+ALL_CPPFLAGS += $(CPPFLAGS)
+ALL_LDFLAGS += $(LDFLAGS)
+
+V ?= 0
+say = $(if $(filter 0,$(V)),@printf '  %-5s %s\n' $(1) $(2);,)
+
+# ---- programs ----------------------------------------------------------------------------------
 PROGRAMS := vitrine vitrine-runner vitrine-gateway vitrine-webui vitrine-sandbox vitrine-job vitrine-static
 DIR_vitrine := cli
 DIR_vitrine-runner := runner
@@ -23,33 +51,91 @@ DIR_vitrine-sandbox := sandbox
 DIR_vitrine-job := job
 DIR_vitrine-static := static
 COMMON_LIBS := -lsodium -lsqlite3 -linih
-LIBS_vitrine := $(COMMON_LIBS) -lcurl -ljansson -larchive
-LIBS_vitrine-runner := $(COMMON_LIBS) -ljansson
-LIBS_vitrine-gateway := $(COMMON_LIBS)
-LIBS_vitrine-webui := $(COMMON_LIBS) -lmicrohttpd -ljansson -lcmark-gfm -lcmark-gfm-extensions -larchive -pthread
-LIBS_vitrine-sandbox := $(COMMON_LIBS) -lseccomp -lcap
-LIBS_vitrine-job := $(COMMON_LIBS) -larchive -lyaml -ljansson
+LIBS_vitrine := -lcurl -ljansson -larchive
+LIBS_vitrine-runner := -ljansson
+LIBS_vitrine-gateway :=
+LIBS_vitrine-webui := -lmicrohttpd -ljansson -lcmark-gfm -lcmark-gfm-extensions -larchive -pthread
+LIBS_vitrine-sandbox := -lseccomp -lcap
+LIBS_vitrine-job := -larchive -lyaml -ljansson
 LIBS_vitrine-static :=
 
-all: $(addprefix $(BUILD)/,$(PROGRAMS))
+all: $(addprefix $(BUILD)/,$(PROGRAMS)) examples
 
 objs = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)/*.c))
+assets = $(sort $(shell find $(1)/pages $(1)/static -type f 2>/dev/null))
+assets_obj = $(if $(call assets,$(1)),$(BUILD)/obj/$(1)/assets.o)
 
 $(BUILD)/libcommon.a: $(call objs,common)
-	@rm -f $@; ar rcs $@ $^
+	$(call say,AR,$@)rm -f $@ && ar rcs $@ $^
 
 define PROGRAM
-$(BUILD)/$(1): $(call objs,$(DIR_$(1))) $(BUILD)/libcommon.a
-	$(CC) $(CFLAGS) $(LDFLAGS) -Wl,--as-needed -o $$@ $$^ $(LIBS_$(1))
+$(BUILD)/$(1): $(call objs,$(DIR_$(1))) $(call assets_obj,$(DIR_$(1))) $(BUILD)/libcommon.a
+	$$(call say,LINK,$$@)$$(CC) $$(ALL_CFLAGS) $$(ALL_LDFLAGS) -o $$@ $$^ $$(LIBS_$(1)) $$(COMMON_LIBS)
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call PROGRAM,$(p))))
 
-$(BUILD)/obj/%.o: %.c
+COMPILE = $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(WARN) $(HARDEN) -MMD -MP
+
+# Changes when the compiler or its flags do, and with it everything is compiled anew.
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D); printf '%s\n' '$(COMPILE)' | cmp -s - $@ 2>/dev/null || printf '%s\n' '$(COMPILE)' >$@
+
+$(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(WARN) $(HARDEN) -MMD -MP -c -o $@ $<
+	$(call say,CC,$<)$(COMPILE) -c -o $@ $<
+
+# Files below FOLDER/pages and FOLDER/static are compiled in (common/assets.h). The list is a
+# prerequisite of its own, so that a file that was added or taken away counts, too.
+define ASSETS
+$(BUILD)/gen/$(1)/assets.list: FORCE
+	@mkdir -p $$(@D); printf '%s\n' $(call assets,$(1)) | cmp -s - $$@ 2>/dev/null || printf '%s\n' $(call assets,$(1)) >$$@
+$(BUILD)/gen/$(1)/assets.c: $(BUILD)/gen/$(1)/assets.list $(call assets,$(1)) common/embed.sh
+	$$(call say,EMBED,$(1))common/embed.sh $(1) $(call assets,$(1)) >$$@
+$(BUILD)/obj/$(1)/assets.o: $(BUILD)/gen/$(1)/assets.c $(BUILD)/flags
+	@mkdir -p $$(@D)
+	$$(call say,CC,$$<)$$(COMPILE) -c -o $$@ $$<
+endef
+$(foreach d,gateway webui cli job static runner,$(if $(call assets,$(d)),$(eval $(call ASSETS,$(d)))))
+
+# ---- examples ----------------------------------------------------------------------------------
+# Each folder of examples/ is copied; its Makefile, if it has one, then builds into the copy.
+EXAMPLES := $(patsubst examples/%/README.md,%,$(wildcard examples/*/README.md))
+examples: $(EXAMPLES:%=$(BUILD)/examples/.%.built)
+define EXAMPLE
+$(BUILD)/examples/.$(1).built: $(shell find examples/$(1) -type f -not -path '*/__pycache__/*')
+	$$(call say,DEMO,$(1))rm -rf $(BUILD)/examples/$(1) && mkdir -p $(BUILD)/examples && \
+	cp -r examples/$(1) $(BUILD)/examples/$(1) && rm -rf $(BUILD)/examples/$(1)/__pycache__ && \
+	{ [ ! -f examples/$(1)/Makefile ] || $$(MAKE) --no-print-directory -C examples/$(1) \
+		OUT=$(abspath $(BUILD))/examples/$(1) CC="$$(firstword $$(CC))"; } && touch $$@
+endef
+$(foreach e,$(EXAMPLES),$(eval $(call EXAMPLE,$(e))))
+
+# ---- run ---------------------------------------------------------------------------------------
+deps:
+	@.ci/deps run
+run:
+	@.ci/deps run
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@exec $(BUILD)/vitrine up --examples
+
+# ---- tests -------------------------------------------------------------------------------------
+# A unit test is one program a file; the comment that opens it names what it is linked with besides
+# common/: "objects: gateway/http1.o; libs: -lfoo".
+header = $(shell sed -n '1,/\*\//p' $(1) | tr '\n*' '  ' | sed -n 's|.*$(2):\([^;/]*\(/[^;/]*\)*\).*|\1|p')
+test_objs = $(addprefix $(BUILD)/obj/,$(filter %.o,$(call header,$(1),objects)))
+test_libs = $(filter -l%,$(call header,$(1),libs))
+
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
+unit-tests: $(UNIT_TESTS)
+define UNIT_TEST
+$(BUILD)/tests/$(1): $(BUILD)/obj/tests/unit/$(1).o $(call test_objs,tests/unit/$(1).c) $(BUILD)/libcommon.a
+	@mkdir -p $$(@D)
+	$$(call say,LINK,$$@)$$(CC) $$(ALL_CFLAGS) $$(ALL_LDFLAGS) -o $$@ $$^ $(call test_libs,tests/unit/$(1).c) -lcmocka $$(COMMON_LIBS)
+endef
+$(foreach t,$(notdir $(UNIT_TESTS)),$(eval $(call UNIT_TEST,$(t))))
 
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all clean
+.PHONY: all clean deps run examples unit-tests FORCE
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -12,8 +12,6 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include <sodium.h>
-
 static uint64_t clock_us(clockid_t id)
 {
     struct timespec ts;
@@ -295,13 +293,6 @@ void random_hex(char *out, size_t n)
     for (size_t i = 0; i < n; i++)
         snprintf(out + 2 * i, 3, "%02x", raw[i]);
     out[2 * n] = '\0';
-}
-
-void sha256_hex(const void *data, size_t len, char out[65])
-{
-    unsigned char sum[crypto_hash_sha256_BYTES];
-    crypto_hash_sha256(sum, data, len);
-    sodium_bin2hex(out, 65, sum, sizeof sum);
 }
 
 int boot_id(char out[37])

@@ -1,0 +1,142 @@
+#include "checks.h"
+
+#include "common/cleanup.h"
+#include "common/err.h"
+#include "common/util.h"
+#include "listener.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#define SPACE_WANTED_BYTES (2ULL << 30)
+#define INODES_WANTED 10000
+
+void checks_free(struct checks *k)
+{
+    free(k->list);
+    *k = (struct checks){0};
+}
+
+void checks_add(struct checks *k, enum check_state state, bool needed, const char *name,
+                const char *remedy, const char *fmt, ...)
+{
+    struct check *grown = reallocarray(k->list, k->count + 1, sizeof(*grown));
+    if (!grown)
+        return;
+    k->list = grown;
+    struct check *c = &grown[k->count++];
+    *c = (struct check){.state = state, .needed = needed};
+    snprintf(c->name, sizeof(c->name), "%s", name);
+    snprintf(c->remedy, sizeof(c->remedy), "%s", remedy);
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(c->detail, sizeof(c->detail), fmt, ap);
+    va_end(ap);
+}
+
+bool checks_can_run(const struct checks *k)
+{
+    for (size_t i = 0; i < k->count; i++)
+        if (k->list[i].needed && k->list[i].state == CHECK_MISSING)
+            return false;
+    return true;
+}
+
+void checks_programs(struct checks *k)
+{
+    static const char *const programs[] = {"vitrine-runner",  "vitrine-gateway", "vitrine-webui",
+                                           "vitrine-sandbox", "vitrine-job",     "vitrine-static"};
+    struct err err = {0};
+    char dir[3072], missing[200] = "";
+    if (exe_dir(dir, sizeof(dir), &err) < 0) {
+        checks_add(k, CHECK_MISSING, true, "programs", "", "%s", err.msg);
+        return;
+    }
+    for (size_t i = 0; i < sizeof(programs) / sizeof(*programs); i++) {
+        char path[4096];
+        snprintf(path, sizeof(path), "%s/%s", dir, programs[i]);
+        if (access(path, X_OK) < 0)
+            snprintf(missing + strlen(missing), sizeof(missing) - strlen(missing), " %s",
+                     programs[i]);
+    }
+    if (*missing)
+        checks_add(k, CHECK_MISSING, true, "programs", "build or install the whole of Vitrine",
+                   "not in %.200s:%s", dir, missing);
+    else
+        checks_add(k, CHECK_OK, true, "programs", "", "all in %.300s", dir);
+}
+
+/* The nearest folder above that is there. */
+static void existing_parent(char *path)
+{
+    struct stat st;
+    while (stat(path, &st) < 0 && errno == ENOENT) {
+        char *slash = strrchr(path, '/');
+        if (!slash)
+            strcpy(path, ".");
+        else if (slash == path)
+            strcpy(path, "/");
+        else
+            *slash = 0;
+    }
+}
+
+void checks_data(struct checks *k, const char *data)
+{
+    char path[4096], free_text[32];
+    struct statvfs vfs;
+    snprintf(path, sizeof(path), "%s", data);
+    existing_parent(path);
+    bool there = !strcmp(path, data);
+    if (access(path, W_OK | X_OK) < 0) {
+        checks_add(k, CHECK_MISSING, true, "data folder",
+                   "choose a folder that this user may write in with --data DIR",
+                   "cannot write in %.300s: %s", path, strerror(errno));
+        return;
+    }
+    checks_add(k, CHECK_OK, true, "data folder", "", "%.300s %s", data,
+               there ? "is writable" : "can be made");
+    if (statvfs(path, &vfs) < 0)
+        return;
+    unsigned long long left = (unsigned long long)vfs.f_bavail * vfs.f_frsize;
+    format_bytes(left, free_text);
+    bool few_inodes = vfs.f_files > 0 && vfs.f_favail < INODES_WANTED;
+    checks_add(k, left < SPACE_WANTED_BYTES || few_inodes ? CHECK_WEAK : CHECK_OK, false, "disk",
+               few_inodes ? "few inodes are left: remove small files, or put the data elsewhere"
+                          : "free some space, or put the data elsewhere with --data DIR",
+               "%s free for the data folder", free_text);
+}
+
+void checks_listen(struct checks *k, const char *listen_on)
+{
+    struct err err = {0};
+    char actual[300];
+    _cleanup_close_ int fd = listener_tcp(listen_on, 0, actual, sizeof(actual), &err);
+    if (fd >= 0)
+        checks_add(k, CHECK_OK, false, "port", "", "%.200s is free", listen_on);
+    else
+        checks_add(k, CHECK_WEAK, false, "port", "", "%.350s", err.msg);
+}
+
+void checks_names(struct checks *k, const char *domain)
+{
+    char name[300];
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *ai = NULL;
+    snprintf(name, sizeof(name), "vitrine-check.%s", domain);
+    int gai = getaddrinfo(name, "80", &hints, &ai);
+    if (gai == 0) {
+        freeaddrinfo(ai);
+        checks_add(k, CHECK_OK, false, "names", "", "*.%.200s is resolved", domain);
+        return;
+    }
+    bool localhost = !strcmp(domain, "localhost");
+    checks_add(k, CHECK_WEAK, false, "names",
+               localhost ? "apt-get install libnss-myhostname; browsers and curl do without"
+                         : "add a wildcard record for it to the DNS",
+               "the system's resolver does not know *.%.200s: %s", domain, gai_strerror(gai));
+}

@@ -1,0 +1,29 @@
+/* The commands: each gets its own arguments (argv[0] is the command's name) and returns the exit
+ * status of the program: 0 done, 1 refused or failed with one line on stderr, 2 wrong usage. */
+#pragma once
+
+#include "common/err.h"
+
+#include <getopt.h>
+
+int cmd_up(int argc, char **argv);
+int cmd_deploy(int argc, char **argv);
+int cmd_list(int argc, char **argv);
+int cmd_status(int argc, char **argv);
+int cmd_logs(int argc, char **argv);
+int cmd_act(int argc, char **argv); /* start stop restart pause resume delete: argv[0] says which */
+int cmd_check(int argc, char **argv);
+int cmd_config(int argc, char **argv);
+int cmd_version(int argc, char **argv);
+int cmd_help(int argc, char **argv);
+
+enum cmd_exit { CMD_DONE = 0, CMD_FAILED = 1, CMD_USAGE = 2 };
+
+/* One line on stderr: "vitrine COMMAND: MESSAGE". Returns CMD_FAILED. */
+int cmd_fail(const char *command, const struct err *err);
+/* The same with the command's usage behind it. Returns CMD_USAGE. */
+int cmd_usage(const char *command, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* getopt_long whose complaints are one line of ours: an option's value, -1 at the end, '?' after
+ * the complaint (the caller returns CMD_USAGE). */
+int cmd_getopt(int argc, char **argv, const char *shorts, const struct option *longs);

@@ -1,0 +1,18 @@
+/* Names of Spaces as the command line takes them. */
+#pragma once
+
+#include "common/err.h"
+
+#include <stddef.h>
+
+struct spacename {
+    char owner[128], name[128];
+    char id[256];   /* OWNER/NAME */
+    char path[300]; /* /api/spaces/OWNER/NAME */
+};
+
+/* "OWNER/NAME", or "NAME" with the user's own name as the owner. */
+int spacename_parse(struct spacename *n, const char *text, struct err *err);
+/* What a folder or an archive is called where no name was given: its last part, without an
+ * archive's extension. */
+int spacename_of_path(struct spacename *n, const char *path, struct err *err);

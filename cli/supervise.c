@@ -1,0 +1,554 @@
+/* One loop over poll(2): signals (signalfd), the programs' sockets, the gateway's way to the site.
+ *
+ * The end is a sequence of phases. The runner goes first, as only it can stop workers in order; if
+ * it dies before it is done it is started again, which adopts what is left and stops that. Then
+ * gateway and webui. What then still is a child of ours (a sandbox whose starter was killed: we are
+ * the subreaper) is killed and reaped. A second signal hurries the runner, a third one kills. */
+#include "supervise.h"
+
+#include "common/cleanup.h"
+#include "common/log.h"
+#include "common/proto.h"
+#include "common/service.h"
+#include "common/util.h"
+#include "sitedial.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#define QUICK_DEATH_MS 1000 /* one who dies sooner after its start is slowed down */
+#define BACKOFF_FIRST_MS 100
+#define BACKOFF_MAX_MS 5000
+#define HOPELESS_DEATHS 6  /* quick ones in a row, before the site has answered once */
+#define READY_WAIT_MS 2000 /* a runner that was started in order to stop gets its SIGTERM by then  \
+                            */
+#define RUNNER_STOP_EXTRA_MS 4000 /* beyond the workers' grace */
+#define RUNNER_STOP_RESTARTS 3
+#define REST_STOP_MS 2000
+#define ORPHANS_WAIT_MS 1000
+#define ORPHANS_GIVE_UP_MS 5000
+
+enum { GATEWAY, RUNNER, WEBUI, N_PROGRAMS };
+
+static const struct {
+    const char *name;
+    enum proto_role role;
+} program_table[N_PROGRAMS] = {
+    [GATEWAY] = {"vitrine-gateway", ROLE_GATEWAY},
+    [RUNNER] = {"vitrine-runner", ROLE_RUNNER},
+    [WEBUI] = {"vitrine-webui", ROLE_WEBUI},
+};
+
+/* Who talks to whom. */
+static const struct {
+    int a, b;
+} peers[] = {{GATEWAY, RUNNER}, {WEBUI, RUNNER}};
+
+struct program {
+    pid_t pid;  /* 0: not running */
+    int sup_fd; /* our end of its descriptor 3 */
+    bool ready;
+    bool term_sent;
+    uint64_t started_ms;
+    uint64_t start_at_ms; /* while it is not running and should be */
+    unsigned quick_deaths;
+};
+
+enum phase { PHASE_RUN, PHASE_STOP_RUNNER, PHASE_STOP_REST, PHASE_ORPHANS, PHASE_DONE };
+
+struct supervisor {
+    const struct supervise *s;
+    struct program programs[N_PROGRAMS];
+    int signal_fd;
+    int site_dial; /* our end of the gateway's ROLE_SITE_DIAL */
+    pid_t opening_pid;
+    enum phase phase;
+    uint64_t phase_deadline_ms;
+    unsigned runner_stop_restarts;
+    unsigned signals; /* that asked for the end */
+    int result;       /* negative errno where it ends for another reason than a signal */
+    struct err *err;
+    sigset_t old_mask;
+    struct proto_msg msg;
+};
+
+/* ---- starting a program ---- */
+
+/* In the child, between fork and exec: descriptors 0-4 as service.h says, nothing else. */
+static void become_program(const struct supervisor *v, const char *name, int sup_fd, int conf_fd)
+{
+    char path[4096];
+    snprintf(path, sizeof(path), "%s/%s", v->s->program_dir, name);
+    /* A session of its own: Ctrl-C in the terminal is for `up`, which ends the rest in order. */
+    setsid();
+    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    int a = fcntl(sup_fd, F_DUPFD_CLOEXEC, 10), b = fcntl(conf_fd, F_DUPFD_CLOEXEC, 10);
+    if (null < 0 || a < 0 || b < 0 || dup2(null, 0) < 0 || dup2(2, 1) < 0 ||
+        dup2(a, SERVICE_SUP_FD) < 0 || dup2(b, SERVICE_CONF_FD) < 0 ||
+        close_range(SERVICE_CONF_FD + 1, ~0U, 0) < 0)
+        _exit(126);
+    for (int sig = 1; sig < SIGRTMAX; sig++)
+        signal(sig, SIG_DFL);
+    sigprocmask(SIG_SETMASK, &v->old_mask, NULL);
+    execv(path, (char *[]){(char *)name, NULL});
+    _exit(127);
+}
+
+static int send_fd(struct supervisor *v, int program, enum proto_type type, enum proto_role role,
+                   int fd, struct err *err)
+{
+    struct program *p = &v->programs[program];
+    if (type == PROTO_SUP_PEER) {
+        struct proto_sup_peer body = {.role = role};
+        return proto_send(p->sup_fd, type, &body, &fd, 1, err);
+    }
+    struct proto_sup_listener body = {.role = role};
+    return proto_send(p->sup_fd, type, &body, &fd, 1, err);
+}
+
+static int hand_over_site_dial(struct supervisor *v, struct err *err)
+{
+    int pair[2];
+    int r = proto_pair(pair, err);
+    if (r < 0)
+        return r;
+    close_fd(&v->site_dial);
+    v->site_dial = pair[0];
+    r = send_fd(v, GATEWAY, PROTO_SUP_PEER, ROLE_SITE_DIAL, pair[1], err);
+    close_fd(&pair[1]);
+    return r;
+}
+
+static int join_peers(struct supervisor *v, int a, int b, struct err *err)
+{
+    int pair[2];
+    int r = proto_pair(pair, err);
+    if (r < 0)
+        return r;
+    r = send_fd(v, a, PROTO_SUP_PEER, program_table[b].role, pair[0], err);
+    if (r == 0)
+        r = send_fd(v, b, PROTO_SUP_PEER, program_table[a].role, pair[1], err);
+    close_fd(&pair[0]);
+    close_fd(&pair[1]);
+    return r;
+}
+
+/* Everything that program `i` needs from us, and its peers because of it. */
+static void hand_over(struct supervisor *v, int i)
+{
+    struct err err = {0};
+    int r = 0;
+    if (i == GATEWAY) {
+        r = send_fd(v, i, PROTO_SUP_LISTENER, ROLE_PUBLIC, v->s->public_fd, &err);
+        if (r == 0)
+            r = hand_over_site_dial(v, &err);
+    } else if (i == WEBUI) {
+        r = send_fd(v, i, PROTO_SUP_LISTENER, ROLE_SITE, v->s->site_fd, &err);
+    }
+    for (size_t k = 0; r == 0 && k < sizeof(peers) / sizeof(*peers); k++) {
+        int a = peers[k].a, b = peers[k].b;
+        if ((a == i || b == i) && v->programs[a].pid && v->programs[b].pid)
+            r = join_peers(v, a, b, &err);
+    }
+    /* Whoever did not take it is dying; its successor gets all of it anew. */
+    if (r < 0)
+        log_warn(NULL, "up.hand_over", "%s: %s", program_table[i].name, err.msg);
+}
+
+static int start_program(struct supervisor *v, int i, struct err *err)
+{
+    struct program *p = &v->programs[i];
+    int pair[2];
+    /* A file of its own each time: the offset of a shared one would be shared too. */
+    _cleanup_close_ int conf_fd = conf_to_fd(v->s->conf, err);
+    if (conf_fd < 0)
+        return conf_fd;
+    int r = proto_pair(pair, err);
+    if (r < 0)
+        return r;
+    pid_t pid = fork();
+    if (pid == 0)
+        become_program(v, program_table[i].name, pair[1], conf_fd);
+    close_fd(&pair[1]);
+    if (pid < 0) {
+        r = err_errno(err, "cannot start %s", program_table[i].name);
+        close_fd(&pair[0]);
+        return r;
+    }
+    *p = (struct program){
+        .pid = pid,
+        .sup_fd = pair[0],
+        .started_ms = mono_ms(),
+        .quick_deaths = p->quick_deaths,
+    };
+    log_info(NULL, "up.started", "%s is process %d", program_table[i].name, (int)pid);
+    hand_over(v, i);
+    return 0;
+}
+
+static void start_again(struct supervisor *v, int i)
+{
+    struct err err = {0};
+    if (start_program(v, i, &err) < 0) {
+        log_error(NULL, "up.start_failed", "%s", err.msg);
+        v->programs[i].start_at_ms = mono_ms() + BACKOFF_MAX_MS;
+    }
+}
+
+static int start_opening(struct supervisor *v, struct err *err)
+{
+    pid_t parent = getpid();
+    v->opening_pid = fork();
+    if (v->opening_pid < 0)
+        return err_errno(err, "cannot start a process");
+    if (v->opening_pid > 0)
+        return 0;
+    /* It owns nothing that must be put in order, so it may be killed with us at any moment. */
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(1);
+    close_range(3, ~0U, 0);
+    sigprocmask(SIG_SETMASK, &v->old_mask, NULL);
+    signal(SIGINT, SIG_IGN); /* the terminal's Ctrl-C comes here too; `up` decides */
+    int status = v->s->opening(v->s->opening_arg);
+    fflush(stdout);
+    _exit(status);
+}
+
+/* ---- the end ---- */
+
+static void enter_phase(struct supervisor *v, enum phase phase, uint64_t wait_ms)
+{
+    v->phase = phase;
+    v->phase_deadline_ms = mono_ms() + wait_ms;
+}
+
+static void terminate(struct supervisor *v, int i)
+{
+    struct program *p = &v->programs[i];
+    if (p->pid && !p->term_sent) {
+        kill(p->pid, SIGTERM);
+        p->term_sent = true;
+    }
+}
+
+static void begin_orphans(struct supervisor *v)
+{
+    enter_phase(v, PHASE_ORPHANS, ORPHANS_WAIT_MS);
+}
+
+static void begin_stop_rest(struct supervisor *v)
+{
+    enter_phase(v, PHASE_STOP_REST, REST_STOP_MS);
+    terminate(v, GATEWAY);
+    terminate(v, WEBUI);
+    if (!v->programs[GATEWAY].pid && !v->programs[WEBUI].pid)
+        begin_orphans(v);
+}
+
+static void begin_stop(struct supervisor *v)
+{
+    if (v->opening_pid)
+        kill(v->opening_pid, SIGKILL);
+    uint64_t grace = v->s->conf->lifecycle_stop_grace;
+    enter_phase(v, PHASE_STOP_RUNNER, grace + RUNNER_STOP_EXTRA_MS);
+    if (!v->programs[RUNNER].pid)
+        start_again(v, RUNNER);
+    else if (v->programs[RUNNER].ready)
+        terminate(v, RUNNER);
+}
+
+/* The first one asks, the second one hurries, the third one kills. */
+static void on_end_signal(struct supervisor *v, int sig)
+{
+    v->signals++;
+    log_info(NULL, "up.stopping", "%s: %s", strsignal(sig),
+             v->signals == 1   ? "stopping everything"
+             : v->signals == 2 ? "hurrying"
+                               : "killing what is left");
+    if (v->signals == 1 && v->phase == PHASE_RUN)
+        begin_stop(v);
+    else if (v->signals == 2 && v->phase == PHASE_STOP_RUNNER && v->programs[RUNNER].pid)
+        kill(v->programs[RUNNER].pid, SIGTERM);
+    else
+        v->phase_deadline_ms = mono_ms();
+}
+
+static void fail(struct supervisor *v, int code, const char *text)
+{
+    if (v->result == 0)
+        v->result = err_set(v->err, code, "%s", text);
+    if (v->phase == PHASE_RUN)
+        begin_stop(v);
+}
+
+/* SIGKILL to every child; as we are the subreaper, their children come next. The number killed. */
+static int kill_children(void)
+{
+    int n = 0;
+    _cleanup_closedir_ DIR *proc = opendir("/proc");
+    for (struct dirent *e; proc && (e = readdir(proc));) {
+        char path[300], stat[512];
+        pid_t pid = (pid_t)atoi(e->d_name);
+        snprintf(path, sizeof(path), "/proc/%s/stat", e->d_name);
+        if (pid <= 0 || file_read_small(path, stat, sizeof(stat)) < 0)
+            continue;
+        const char *after_name = strrchr(stat, ')');
+        char state;
+        int ppid;
+        if (after_name && sscanf(after_name + 1, " %c %d", &state, &ppid) == 2 &&
+            ppid == getpid() && state != 'Z' && kill(pid, SIGKILL) == 0)
+            n++;
+    }
+    return n;
+}
+
+/* A phase's time is over. */
+static void on_deadline(struct supervisor *v)
+{
+    switch (v->phase) {
+    case PHASE_STOP_RUNNER:
+        log_warn(NULL, "up.stop_late", "the runner did not end in time and is killed");
+        if (v->programs[RUNNER].pid)
+            kill(v->programs[RUNNER].pid, SIGKILL);
+        v->runner_stop_restarts = RUNNER_STOP_RESTARTS;
+        begin_stop_rest(v);
+        break;
+    case PHASE_STOP_REST:
+        for (int i = 0; i < N_PROGRAMS; i++)
+            if (v->programs[i].pid)
+                kill(v->programs[i].pid, SIGKILL);
+        enter_phase(v, PHASE_STOP_REST, REST_STOP_MS);
+        break;
+    case PHASE_ORPHANS:
+        if (mono_ms() > v->phase_deadline_ms + ORPHANS_GIVE_UP_MS) {
+            v->result = err_set(v->err, EBUSY, "some processes could not be ended");
+            v->phase = PHASE_DONE;
+        } else {
+            kill_children();
+        }
+        break;
+    case PHASE_RUN:
+    case PHASE_DONE:
+        break;
+    }
+}
+
+/* ---- what happens ---- */
+
+static void on_program_end(struct supervisor *v, int i, int status)
+{
+    struct program *p = &v->programs[i];
+    uint64_t now = mono_ms();
+    bool quick = now - p->started_ms < QUICK_DEATH_MS;
+    bool in_order = WIFEXITED(status) && WEXITSTATUS(status) == 0 && p->term_sent;
+    if (in_order)
+        log_info(NULL, "up.ended", "%s has ended", program_table[i].name);
+    else if (WIFSIGNALED(status))
+        log_warn(NULL, "up.died", "%s was killed by signal %d", program_table[i].name,
+                 WTERMSIG(status));
+    else
+        log_warn(NULL, "up.died", "%s has ended with status %d", program_table[i].name,
+                 WEXITSTATUS(status));
+    p->pid = 0;
+    close_fd(&p->sup_fd);
+    if (i == GATEWAY)
+        close_fd(&v->site_dial);
+    p->quick_deaths = quick ? p->quick_deaths + 1 : 0;
+    uint64_t delay = 0;
+    if (p->quick_deaths > 1)
+        delay = p->quick_deaths > 8 ? BACKOFF_MAX_MS : BACKOFF_FIRST_MS << (p->quick_deaths - 2);
+    p->start_at_ms = now + (delay < BACKOFF_MAX_MS ? delay : BACKOFF_MAX_MS);
+
+    if (v->phase == PHASE_RUN && v->opening_pid && p->quick_deaths >= HOPELESS_DEATHS) {
+        char text[200];
+        snprintf(text, sizeof(text), "%s does not start; its own messages above say why",
+                 program_table[i].name);
+        fail(v, EIO, text);
+    } else if (v->phase == PHASE_STOP_RUNNER && i == RUNNER) {
+        if (in_order) {
+            begin_stop_rest(v);
+        } else if (v->runner_stop_restarts++ < RUNNER_STOP_RESTARTS) {
+            start_again(v, RUNNER);
+        } else {
+            log_error(NULL, "up.stop_failed", "the runner could not stop the workers in order");
+            begin_stop_rest(v);
+        }
+    } else if (v->phase == PHASE_STOP_REST && !v->programs[GATEWAY].pid &&
+               !v->programs[WEBUI].pid && !v->programs[RUNNER].pid) {
+        begin_orphans(v);
+    }
+}
+
+static void reap(struct supervisor *v)
+{
+    int status;
+    pid_t pid;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        if (pid == v->opening_pid) {
+            v->opening_pid = 0;
+            if (v->phase == PHASE_RUN && !(WIFEXITED(status) && WEXITSTATUS(status) == 0))
+                fail(v, EIO, "the system did not come up");
+            continue;
+        }
+        for (int i = 0; i < N_PROGRAMS; i++)
+            if (v->programs[i].pid == pid)
+                on_program_end(v, i, status);
+    }
+    if (pid < 0 && errno == ECHILD && v->phase == PHASE_ORPHANS)
+        v->phase = PHASE_DONE;
+}
+
+static void on_signals(struct supervisor *v)
+{
+    struct signalfd_siginfo si;
+    bool child = false;
+    while (read(v->signal_fd, &si, sizeof(si)) == sizeof(si)) {
+        if (si.ssi_signo == SIGCHLD)
+            child = true;
+        else
+            on_end_signal(v, (int)si.ssi_signo);
+    }
+    if (child)
+        reap(v);
+}
+
+static void on_program_message(struct supervisor *v, int i)
+{
+    struct program *p = &v->programs[i];
+    struct err err = {0};
+    int r = proto_recv(p->sup_fd, &v->msg, 0, &err);
+    if (r == -EAGAIN)
+        return;
+    if (r <= 0) {
+        /* Its end is told by SIGCHLD; one that speaks nonsense is ended. */
+        if (r < 0 && p->pid)
+            kill(p->pid, SIGKILL);
+        close_fd(&p->sup_fd);
+        return;
+    }
+    if (v->msg.type == PROTO_SUP_READY && !p->ready) {
+        p->ready = true;
+        log_info(NULL, "up.ready", "%s is ready", program_table[i].name);
+        if (v->phase == PHASE_STOP_RUNNER && i == RUNNER)
+            terminate(v, RUNNER);
+    }
+    proto_msg_done(&v->msg);
+}
+
+static void on_site_dial(struct supervisor *v)
+{
+    struct err err = {0};
+    if (sitedial_serve(v->site_dial, v->s->run_fd, &v->msg, &err) == 0)
+        return;
+    close_fd(&v->site_dial);
+    if (v->programs[GATEWAY].pid && hand_over_site_dial(v, &err) < 0)
+        log_warn(NULL, "up.site_dial", "%s", err.msg);
+}
+
+/* What is due by the clock; the time until something is due again, in ms for poll. */
+static int on_clock(struct supervisor *v)
+{
+    uint64_t now = mono_ms(), next = UINT64_MAX;
+    for (int i = 0; i < N_PROGRAMS && v->phase == PHASE_RUN; i++) {
+        struct program *p = &v->programs[i];
+        if (!p->pid && p->start_at_ms <= now)
+            start_again(v, i);
+        if (!p->pid && p->start_at_ms < next)
+            next = p->start_at_ms;
+    }
+    struct program *runner = &v->programs[RUNNER];
+    if (v->phase == PHASE_STOP_RUNNER && runner->pid && !runner->term_sent) {
+        uint64_t term_at = runner->started_ms + READY_WAIT_MS;
+        if (term_at <= now)
+            terminate(v, RUNNER);
+        else
+            next = term_at;
+    }
+    if (v->phase != PHASE_RUN && v->phase != PHASE_DONE) {
+        if (v->phase_deadline_ms <= now)
+            on_deadline(v);
+        /* Orphans have children of their own: look again soon. */
+        uint64_t due = v->phase_deadline_ms > now ? v->phase_deadline_ms : now + 20;
+        next = due < next ? due : next;
+    }
+    return next == UINT64_MAX   ? -1
+           : next <= now        ? 0
+           : next - now > 60000 ? 60000
+                                : (int)(next - now);
+}
+
+static void loop(struct supervisor *v)
+{
+    while (v->phase != PHASE_DONE) {
+        reap(v);
+        int timeout_ms = on_clock(v);
+        if (v->phase == PHASE_DONE)
+            break;
+        struct pollfd p[2 + N_PROGRAMS] = {
+            {.fd = v->signal_fd, .events = POLLIN},
+            {.fd = v->site_dial, .events = POLLIN},
+        };
+        for (int i = 0; i < N_PROGRAMS; i++)
+            p[2 + i] = (struct pollfd){.fd = v->programs[i].sup_fd, .events = POLLIN};
+        if (poll(p, 2 + N_PROGRAMS, timeout_ms) <= 0)
+            continue;
+        /* Messages first: what a program said before it ended is heard. */
+        for (int i = 0; i < N_PROGRAMS; i++)
+            if (p[2 + i].revents)
+                on_program_message(v, i);
+        if (p[1].revents)
+            on_site_dial(v);
+        if (p[0].revents)
+            on_signals(v);
+    }
+}
+
+static int block_signals(struct supervisor *v, struct err *err)
+{
+    sigset_t mask;
+    sigemptyset(&mask);
+    sigaddset(&mask, SIGCHLD);
+    sigaddset(&mask, SIGTERM);
+    sigaddset(&mask, SIGINT);
+    sigaddset(&mask, SIGHUP);
+    signal(SIGPIPE, SIG_IGN);
+    sigprocmask(SIG_BLOCK, &mask, &v->old_mask);
+    v->signal_fd = signalfd(-1, &mask, SFD_NONBLOCK | SFD_CLOEXEC);
+    return v->signal_fd < 0 ? err_errno(err, "signalfd") : 0;
+}
+
+int supervise_run(const struct supervise *s, struct err *err)
+{
+    struct supervisor *v = calloc(1, sizeof(*v));
+    if (!v)
+        return err_set(err, ENOMEM, "out of memory");
+    v->s = s;
+    v->err = err;
+    v->site_dial = v->signal_fd = -1;
+    for (int i = 0; i < N_PROGRAMS; i++)
+        v->programs[i].sup_fd = -1;
+    int r = block_signals(v, err);
+    if (r == 0) {
+        for (int i = 0; i < N_PROGRAMS; i++)
+            start_again(v, i);
+        r = start_opening(v, err);
+        if (r < 0)
+            fail(v, -r, err->msg);
+        loop(v);
+        r = v->result;
+    }
+    close_fd(&v->site_dial);
+    close_fd(&v->signal_fd);
+    free(v);
+    return r;
+}

@@ -1,0 +1,27 @@
+/* The three programs under `up`: started, brought together, restarted, stopped.
+ *
+ * Each has a SOCK_SEQPACKET socket to `up` as its descriptor 3 and the configuration as 4
+ * (common/service.h). Whenever one of them is (re)started, `up` makes fresh sockets between it and
+ * its peers and sends both ends. */
+#pragma once
+
+#include "common/conf.h"
+#include "common/err.h"
+
+struct supervise {
+    const struct conf *conf;
+    const char *program_dir; /* where vitrine-runner and the others lie */
+    int public_fd;           /* the visitors' listening socket, for the gateway */
+    int site_fd;             /* the listening socket of webui.sock */
+    int run_fd;              /* DATA/run */
+    /* Runs in a child of its own once the programs are started, and says what there is to say; its
+     * result is that process's exit status. Not 0: the system did not come up, and it is stopped.
+     */
+    int (*opening)(void *arg);
+    void *opening_arg;
+};
+
+/* Blocks the signals it serves, starts everything and returns when everything is gone: 0 where it
+ * was told to (SIGTERM, SIGINT, SIGHUP), else a negative errno. Call it single-threaded, as a child
+ * subreaper. */
+int supervise_run(const struct supervise *s, struct err *err);

@@ -1,0 +1,140 @@
+/* `vitrine up`: the whole system in the foreground.
+ *
+ *   1. the configuration: defaults, --config's file, the command line; checked before anything is
+ *      touched
+ *   2. as an ordinary user: into an outer user namespace that maps the user's whole subuid range,
+ * so that everything below is root over that range and nothing else (common/userns.h)
+ *   3. child subreaper: a sandbox whose starter was killed becomes our child and is reaped
+ *   4. the data folder, its lock (one `up` a folder), the token
+ *   5. the listening sockets: ours, so that a restarted program refuses nobody
+ *   6. the programs (supervise.c), and a child that says `ready:` (opening.c)
+ *
+ * SIGTERM or Ctrl-C: everything ends, workers included, exit 0. SIGKILL: gateway, webui and runner
+ * see the end of their socket to us and end too; workers stay, and the next `up` adopts them. */
+#include "cmd.h"
+#include "common/cleanup.h"
+#include "common/conf.h"
+#include "common/log.h"
+#include "common/userns.h"
+#include "common/util.h"
+#include "datadir.h"
+#include "listener.h"
+#include "opening.h"
+#include "serveropts.h"
+#include "supervise.h"
+
+#include <errno.h>
+#include <linux/close_range.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#define PORT_WAIT_MS 5000
+
+static const char *const programs[] = {"vitrine-runner",  "vitrine-gateway", "vitrine-webui",
+                                       "vitrine-sandbox", "vitrine-job",     "vitrine-static"};
+
+static int find_programs(char *dir, size_t len, struct err *err)
+{
+    int r = exe_dir(dir, len, err);
+    for (size_t i = 0; r == 0 && i < sizeof(programs) / sizeof(*programs); i++) {
+        char path[4096];
+        snprintf(path, sizeof(path), "%s/%s", dir, programs[i]);
+        if (access(path, X_OK) < 0)
+            r = err_errno(err,
+                          "the program %s is not in %s, where vitrine is; build or install "
+                          "the whole of it",
+                          programs[i], dir);
+    }
+    return r;
+}
+
+/* Beside the programs in a build folder, or where `make install` puts them. */
+static int find_examples(const char *program_dir, char *out, size_t len, struct err *err)
+{
+    static const char *const places[] = {"examples", "../share/vitrine/examples"};
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(out, len, "%s/%s", program_dir, places[i]);
+        if (access(out, R_OK | X_OK) == 0)
+            return 0;
+    }
+    return err_set(err, ENOENT, "there are no examples beside %s; run `make all`", program_dir);
+}
+
+static int run(struct conf *conf, bool examples, struct err *err)
+{
+    char program_dir[3072], actual[300];
+    struct opening opening = {.conf = conf, .examples = examples};
+    int r = find_programs(program_dir, sizeof(program_dir), err);
+    if (r == 0 && examples)
+        r = find_examples(program_dir, opening.examples_dir, sizeof(opening.examples_dir), err);
+    if (r == 0)
+        r = userns_enter_outer(err);
+    if (r < 0)
+        return r;
+    if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
+        return err_errno(err, "cannot become a child subreaper");
+
+    struct datadir data = DATADIR_INIT;
+    r = datadir_open(&data, conf->server_data, err);
+    if (r == 0)
+        r = conf_set(conf, "server.data", data.path, "--data", err);
+    if (r < 0)
+        return r;
+    opening.data = &data;
+    _cleanup_close_ int public_fd = listener_tcp(
+        conf->server_listen, data.after_a_crash ? PORT_WAIT_MS : 0, actual, sizeof(actual), err);
+    if (public_fd < 0) {
+        datadir_close(&data);
+        return public_fd;
+    }
+    _cleanup_close_ int site_fd = listener_unix(data.run_fd, "webui.sock", err);
+    r = site_fd < 0 ? site_fd : conf_set(conf, "server.listen", actual, "--listen", err);
+    if (r == 0) {
+        struct supervise s = {
+            .conf = conf,
+            .program_dir = program_dir,
+            .public_fd = public_fd,
+            .site_fd = site_fd,
+            .run_fd = data.run_fd,
+            .opening = opening_run,
+            .opening_arg = &opening,
+        };
+        r = supervise_run(&s, err);
+    }
+    unlinkat(data.run_fd, "webui.sock", 0);
+    datadir_close(&data);
+    return r;
+}
+
+int cmd_up(int argc, char **argv)
+{
+    static const struct option longs[] = {
+        SERVEROPTS_LONG, {"examples", no_argument, NULL, 'e'}, {NULL, 0, NULL, 0}};
+    struct err err = {0};
+    struct serveropts opts = {0};
+    bool examples = false;
+    for (int o; (o = cmd_getopt(argc, argv, "", longs)) != -1;) {
+        if (o == '?')
+            return CMD_USAGE;
+        if (o == 'e')
+            examples = true;
+        else
+            serveropts_take(&opts, o, optarg);
+    }
+    if (optind < argc)
+        return cmd_usage(argv[0], "there is no argument \"%s\"", argv[optind]);
+    /* Nothing that whoever started us left open reaches the programs. */
+    close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
+
+    struct conf conf;
+    int r = serveropts_conf(&opts, &conf, &err);
+    if (r < 0)
+        return cmd_fail(argv[0], &err);
+    log_init("vitrine-up", serveropts_log_format(&conf), serveropts_log_level(&conf),
+             STDERR_FILENO);
+    r = run(&conf, examples, &err);
+    conf_free(&conf);
+    return r < 0 ? cmd_fail(argv[0], &err) : CMD_DONE;
+}

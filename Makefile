@@ -134,8 +134,82 @@ $(BUILD)/tests/$(1): $(BUILD)/obj/tests/unit/$(1).o $(call test_objs,tests/unit/
 endef
 $(foreach t,$(notdir $(UNIT_TESTS)),$(eval $(call UNIT_TEST,$(t))))
 
+# Suites: tests/run says what each is. T=NAME picks tests by name.
+SUITES := unit sandbox gateway webui e2e browser
+RUN_TESTS = VITRINE_BUILD=$(abspath $(BUILD)) SANITIZER=$(SANITIZER) tests/run $(if $(T),-k '$(T)')
+test:
+	@.ci/deps test
+	@$(MAKE) --no-print-directory -j$(JOBS) all unit-tests fuzz-targets $(BUILD)/venv/.done
+	@FUZZ_SECONDS=$(or $(FUZZ_SECONDS),3) $(RUN_TESTS)
+test-unit: unit-tests
+	@$(RUN_TESTS) unit
+test-sandbox: all
+	@$(RUN_TESTS) sandbox sandbox-user
+test-gateway: all
+	@$(RUN_TESTS) gateway
+test-webui: all
+	@$(RUN_TESTS) webui
+test-e2e: all
+	@$(RUN_TESTS) e2e e2e-user
+test-browser: all $(BUILD)/venv/.done
+	@$(RUN_TESTS) browser
+
+# The browser tests drive Debian's chromium with playwright, which Debian does not have.
+$(BUILD)/venv/.done: tests/browser/requirements.txt
+	$(call say,VENV,$(@D))/usr/bin/python3 -m venv --system-site-packages $(@D) && \
+	$(@D)/bin/pip install -q --disable-pip-version-check -r $< && touch $@
+
+# ---- fuzzing -----------------------------------------------------------------------------------
+# tests/fuzz/fuzz_NAME.c names its objects as a unit test does; everything is compiled by clang with
+# the sanitizers. Seeds are in tests/fuzz/corpus/NAME/, what is found goes to BUILD/fuzz/.
+FUZZ_CC := clang
+FUZZ_FLAGS := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+fuzz-targets: $(FUZZ_TARGETS)
+fuzz: fuzz-targets
+	@FUZZ_SECONDS=$(or $(FUZZ_SECONDS),10) $(RUN_TESTS) fuzz
+$(BUILD)/fuzz/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,FUZZ,$<)$(FUZZ_CC) -D_GNU_SOURCE -I. $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link $(WARN) -MMD -MP -c -o $@ $<
+$(BUILD)/fuzz/libcommon.a: $(patsubst $(BUILD)/obj/%,$(BUILD)/fuzz/obj/%,$(call objs,common))
+	$(call say,AR,$@)rm -f $@ && ar rcs $@ $^
+define FUZZ_TARGET
+$(BUILD)/fuzz/$(1): $(addprefix $(BUILD)/fuzz/obj/,tests/fuzz/$(1).o $(filter %.o,$(call header,tests/fuzz/$(1).c,objects))) $(BUILD)/fuzz/libcommon.a
+	$$(call say,LINK,$$@)$(FUZZ_CC) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $$@ $$^ $(call test_libs,tests/fuzz/$(1).c) $$(COMMON_LIBS)
+endef
+$(foreach t,$(notdir $(FUZZ_TARGETS)),$(eval $(call FUZZ_TARGET,$(t))))
+
+# ---- benches -----------------------------------------------------------------------------------
+# Each tests/bench/bench-NAME measures ours and the peers, prints a table, writes BUILD/bench/NAME.json.
+BENCHES := $(patsubst tests/bench/bench-%,%,$(wildcard tests/bench/bench-*))
+bench:
+	@.ci/deps bench
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@mkdir -p $(BUILD)/bench
+	@set -e; for b in $(if $(T),$(T),$(BENCHES)); do VITRINE_BUILD=$(abspath $(BUILD)) tests/bench/bench-$$b; done
+
+# ---- care --------------------------------------------------------------------------------------
+SOURCES = $(sort $(shell git ls-files '*.c' '*.h' 2>/dev/null || find . -name '*.[ch]' -not -path './build*'))
+format:
+	clang-format -i $(SOURCES)
+lint:
+	@.ci/deps lint
+	@BUILD=$(BUILD) JOBS=$(JOBS) .ci/lint
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/vitrine $(DESTDIR)$(PREFIX)/share/man/man1 \
+		$(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/doc/vitrine
+	install -m 0755 $(addprefix $(BUILD)/,$(PROGRAMS)) $(DESTDIR)$(PREFIX)/lib/vitrine/
+	ln -sf ../lib/vitrine/vitrine $(DESTDIR)$(PREFIX)/bin/vitrine
+	ln -sf ../lib/vitrine/vitrine-sandbox $(DESTDIR)$(PREFIX)/bin/vitrine-sandbox
+	cp -r $(BUILD)/examples $(DESTDIR)$(PREFIX)/lib/vitrine/ && rm -f $(DESTDIR)$(PREFIX)/lib/vitrine/examples/.*.built
+	$(foreach s,1 5 8,$(if $(wildcard man/*.$(s)),install -d $(DESTDIR)$(PREFIX)/share/man/man$(s) && \
+		install -m 0644 $(wildcard man/*.$(s)) $(DESTDIR)$(PREFIX)/share/man/man$(s)/;))
+	install -m 0644 LICENSE $(wildcard README.md ARCHITECTURE.md SECURITY.md) $(DESTDIR)$(PREFIX)/share/doc/vitrine/
+
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all clean deps run examples unit-tests FORCE
--include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+.PHONY: all clean deps run examples unit-tests fuzz-targets fuzz bench format lint install test \
+	$(SUITES:%=test-%) FORCE
+-include $(shell find $(BUILD)/obj $(BUILD)/fuzz/obj -name '*.d' 2>/dev/null)

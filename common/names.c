@@ -62,18 +62,14 @@ void format_bytes(uint64_t bytes, char out[32])
 {
     static const char *const names[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
     size_t i = 0;
-    uint64_t unit = 1;
-    while (i + 1 < sizeof names / sizeof *names && bytes / unit >= 1024) {
-        unit *= 1024;
-        i++;
-    }
-    uint64_t tenths = bytes % unit * 10 / (unit ? unit : 1);
-    if (unit > UINT64_MAX / 10 / 1024)
-        tenths = bytes % unit / (unit / 10);
-    if (tenths == 0 || tenths > 9)
-        snprintf(out, 32, "%" PRIu64 " %s", bytes / unit, names[i]);
+    unsigned rest = 0; /* of the last division, in 1024ths */
+    for (; bytes >= 1024; bytes /= 1024, i++)
+        rest = bytes % 1024;
+    unsigned tenths = rest * 10 / 1024;
+    if (tenths == 0)
+        snprintf(out, 32, "%" PRIu64 " %s", bytes, names[i]);
     else
-        snprintf(out, 32, "%" PRIu64 ".%" PRIu64 " %s", bytes / unit, tenths, names[i]);
+        snprintf(out, 32, "%" PRIu64 ".%u %s", bytes, tenths, names[i]);
 }
 
 static bool is_alnum(char c)

@@ -28,9 +28,10 @@
 #define QUICK_DEATH_MS 1000 /* one who dies sooner after its start is slowed down */
 #define BACKOFF_FIRST_MS 100
 #define BACKOFF_MAX_MS 5000
-#define HOPELESS_DEATHS 6  /* quick ones in a row, before the site has answered once */
-#define READY_WAIT_MS 2000 /* a runner that was started in order to stop gets its SIGTERM by then  \
-                            */
+#define HOPELESS_DEATHS 6 /* quick ones in a row, before the site has answered once */
+#define READY_WAIT_MS                                                                              \
+    2000 /* a runner that was started in order to stop gets its SIGTERM by then                    \
+          */
 #define RUNNER_STOP_EXTRA_MS 4000 /* beyond the workers' grace */
 #define RUNNER_STOP_RESTARTS 3
 #define REST_STOP_MS 2000
@@ -448,11 +449,18 @@ static void on_program_message(struct supervisor *v, int i)
 static void on_site_dial(struct supervisor *v)
 {
     struct err err = {0};
-    if (sitedial_serve(v->site_dial, v->s->run_fd, &v->msg, &err) == 0)
+    int r = sitedial_serve(v->site_dial, v->s->run_fd, &v->msg, &err);
+    if (r == 0)
         return;
     close_fd(&v->site_dial);
-    if (v->programs[GATEWAY].pid && hand_over_site_dial(v, &err) < 0)
+    /* Closed by the gateway: it is ending, and its successor gets a new one. */
+    if (r == -EPIPE || r == -ECONNRESET || v->programs[GATEWAY].sup_fd < 0)
+        return;
+    log_warn(NULL, "up.site_dial", "%s", err.msg);
+    if (hand_over_site_dial(v, &err) < 0) {
+        close_fd(&v->site_dial);
         log_warn(NULL, "up.site_dial", "%s", err.msg);
+    }
 }
 
 /* What is due by the clock; the time until something is due again, in ms for poll. */

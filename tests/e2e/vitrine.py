@@ -1,0 +1,291 @@
+"""A whole Vitrine for a test: `vitrine up` on a data folder of its own, and what one does with it."""
+import contextlib
+import http.client
+import json
+import os
+import pwd
+import queue
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.environ.get("VITRINE_BUILD", os.path.join(ROOT, "build"))
+PROGRAM = os.path.join(BUILD, "vitrine")
+READY_S = 60
+STOP_S = 20
+
+
+def until(what, seconds=20, every=0.05):
+    """The first true value of what(), or its last value after so many seconds; refused connections and
+    half answers count as false."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            value = what()
+        except (OSError, http.client.HTTPException, ValueError):
+            value = None
+        if value or time.monotonic() > end:
+            return value
+        time.sleep(every)
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def processes():
+    """{(pid, start time): name} of every live process"""
+    found = {}
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/stat") as f:
+                fields = f.read().rsplit(")", 1)[1].split()
+            if fields[0] != "Z":
+                with open(f"/proc/{pid}/cmdline") as f:
+                    found[int(pid), fields[19]] = os.path.basename(f.read().split("\0")[0])
+        except OSError:
+            pass
+    return found
+
+
+def in_other_pid_namespace(pid):
+    try:
+        return os.stat(f"/proc/{pid}/ns/pid").st_ino != os.stat("/proc/self/ns/pid").st_ino
+    except PermissionError:
+        return os.stat(f"/proc/{pid}").st_uid >= 100000
+    except OSError:
+        return False
+
+
+def cgroups():
+    return {d for d, _, _ in os.walk("/sys/fs/cgroup") if "vitrine" in d}
+
+
+def temporary_files():
+    return {os.path.join(d, n) for d in ("/tmp", "/var/tmp", "/dev/shm") for n in os.listdir(d)
+            if n.startswith("vitrine")}
+
+
+class Answer:
+    def __init__(self, status, headers, body):
+        self.status, self.headers, self.body = status, headers, body
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+
+class Vitrine:
+    """`user`: None for whoever runs the tests, or a user's name (root only)."""
+
+    def __init__(self, config="", user=None, args=(), data=None):
+        self.user = pwd.getpwnam(user) if user else None
+        self.folder = tempfile.mkdtemp(prefix="e2e-", dir="/var/tmp")
+        os.chmod(self.folder, 0o755)
+        if self.user:
+            os.chown(self.folder, self.user.pw_uid, self.user.pw_gid)
+        self.data = data or os.path.join(self.folder, "data")
+        self.port = free_port()
+        self.site = f"localhost:{self.port}"
+        self.config = os.path.join(self.folder, "vitrine.ini")
+        with open(self.config, "w") as f:
+            f.write(config)
+        self.args = list(args)
+        self.up = None
+        self.lines = queue.Queue()
+        self.said = []
+        self.before = processes()
+        self.cgroups_before = cgroups()
+        self.files_before = temporary_files()
+
+    # -- the system --
+    def _as_user(self):
+        if not self.user:
+            return {}
+        return {"user": self.user.pw_uid, "group": self.user.pw_gid, "extra_groups": []}
+
+    def _env(self, **more):
+        home = self.user.pw_dir if self.user else os.environ.get("HOME", "/")
+        name = self.user.pw_name if self.user else os.environ.get("USER", "tester")
+        return {**os.environ, "HOME": home, "USER": name, **more}
+
+    @property
+    def log(self):
+        with open(os.path.join(self.folder, "up.log"), errors="replace") as f:
+            return f.read()
+
+    def popen(self, *args, **kw):
+        return subprocess.Popen([PROGRAM, *args], cwd=self.folder, env=self._env(), text=True,
+                                **self._as_user(), **kw)
+
+    def start(self, wait=True):
+        with open(os.path.join(self.folder, "up.log"), "a") as log:
+            self.up = self.popen("up", "--data", self.data, "--listen", f"127.0.0.1:{self.port}",
+                                 "--config", self.config, *self.args,
+                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
+        self.said = []
+        threading.Thread(target=self._read, args=(self.up.stdout,), daemon=True).start()
+        if wait:
+            self.wait_ready()
+        return self
+
+    def _read(self, stdout):
+        for line in stdout:
+            self.lines.put(line.rstrip("\n"))
+        self.lines.put(None)
+
+    def wait_ready(self, seconds=READY_S):
+        end = time.monotonic() + seconds
+        while True:
+            line = self.lines.get(timeout=max(0.1, end - time.monotonic()))
+            assert line is not None, "up has ended:\n" + self.log[-3000:]
+            self.said.append(line)
+            if line.startswith("ready:"):
+                return line.split(None, 1)[1]
+
+    def stop(self, sig=signal.SIGTERM):
+        """Ends `up` in order; its exit status."""
+        if self.up.poll() is None:
+            self.up.send_signal(sig)
+        code = self.up.wait(STOP_S)
+        while self.lines.get(timeout=5) is not None:
+            pass
+        return code
+
+    def kill_up(self):
+        self.up.kill()
+        self.up.wait()
+        while self.lines.get(timeout=10) is not None:
+            pass
+
+    def new(self, want):
+        return sorted(pid for (pid, at), name in processes().items()
+                      if (pid, at) not in self.before and want(pid, name))
+
+    def named(self, name):
+        return self.new(lambda _, n: n == name)
+
+    def workers(self):
+        """The demos' processes."""
+        return self.new(lambda pid, n: not n.startswith("vitrine") and in_other_pid_namespace(pid))
+
+    def leftovers(self):
+        """What must not be there once `up` has ended."""
+        left = {}
+        ours = self.new(lambda pid, n: n.startswith("vitrine") or in_other_pid_namespace(pid))
+        if ours:
+            left["processes"] = [(p, processes()) for p in ours][0]
+        mounts = []
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError):
+                with open(f"/proc/{pid}/mountinfo") as f:
+                    if self.data + "/" in f.read():
+                        mounts.append(pid)
+        if mounts:
+            left["mounts"] = mounts
+        if cgroups() - self.cgroups_before:
+            left["cgroups"] = sorted(cgroups() - self.cgroups_before)[:5]
+        run = os.path.join(self.data, "run")
+        sockets = [os.path.join(d, n) for d, _, names in os.walk(run) for n in names
+                   if n.endswith(".sock") or n.endswith(".exit")]
+        if sockets:
+            left["sockets"] = sockets
+        if temporary_files() - self.files_before:
+            left["files"] = sorted(temporary_files() - self.files_before)
+        return left
+
+    def end(self):
+        """Stops what still runs, says what is left, removes the folder."""
+        try:
+            code = 0
+            if self.up:
+                code = self.stop() if self.up.poll() is None else 0
+            left = until(lambda: not self.leftovers(), 3) or self.leftovers()
+            assert code == 0, f"up has ended with {code}\n" + self.log[-3000:]
+            assert left is True or not left, left
+        finally:
+            if self.up and self.up.poll() is None:
+                self.up.kill()
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    # -- the command line --
+    @property
+    def token(self):
+        with open(os.path.join(self.data, "admin.token")) as f:
+            return f.read().strip()
+
+    def cli(self, *args, timeout=120, token=True, **kw):
+        env = self._env(VITRINE_URL=f"http://{self.site}")
+        if token:
+            env["VITRINE_TOKEN"] = self.token
+        return subprocess.run([PROGRAM, *args], capture_output=True, text=True, timeout=timeout,
+                              env=env, cwd=self.folder, **self._as_user(), **kw)
+
+    def deploy(self, path, name, *args, ok=True):
+        r = self.cli("deploy", path, name, "--json", *args)
+        if ok:
+            assert r.returncode == 0, r.stderr + self.log[-2000:]
+            return json.loads(r.stdout)
+        return r
+
+    def status(self, name):
+        r = self.cli("status", name, "--json")
+        return json.loads(r.stdout) if r.returncode == 0 else {"stage": None, "error": r.stderr}
+
+    def stage(self, name):
+        return self.status(name)["stage"]
+
+    # -- a visitor --
+    def host(self, name):
+        return f"{name.replace('/', '-')}.localhost:{self.port}"
+
+    def http(self, method, path, host=None, body=None, headers=None, timeout=30):
+        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        try:
+            c.request(method, path, body, {"Host": host or self.site, **(headers or {})})
+            r = c.getresponse()
+            return Answer(r.status, {k.lower(): v for k, v in r.getheaders()}, r.read())
+        finally:
+            c.close()
+
+    def get(self, path="/", host=None, **kw):
+        return self.http("GET", path, host, **kw)
+
+    def demo(self, name, path="/", method="GET", **kw):
+        return self.http(method, path, self.host(name), **kw)
+
+    def api(self, method, path, **kw):
+        headers = {"Authorization": f"Bearer {self.token}", **kw.pop("headers", {})}
+        return self.http(method, path, headers=headers, **kw)
+
+    # -- bundles --
+    def bundle(self, name="bundle", **files):
+        """A folder with these files; README.md comes from `card`."""
+        folder = os.path.join(self.folder, name)
+        shutil.rmtree(folder, ignore_errors=True)
+        os.mkdir(folder)
+        card = files.pop("card", "title: Probe\nsdk: python\napp_file: app.py")
+        files.setdefault("README.md", f"---\n{card}\n---\nA probe.\n")
+        for path, content in files.items():
+            full = os.path.join(folder, path)
+            os.makedirs(os.path.dirname(full), exist_ok=True)
+            with open(full, "wb" if isinstance(content, bytes) else "w") as f:
+                f.write(content)
+            if path.endswith(".sh"):
+                os.chmod(full, 0o755)
+        return folder
+
+    def probe(self, name="bundle", version="1", card=None, more=""):
+        with open(os.path.join(os.path.dirname(__file__), "probe_app.py")) as f:
+            app = f.read()
+        files = {"app.py": f"VERSION = {version!r}\n{more}\n" + app}
+        if card:
+            files["card"] = card
+        return self.bundle(name, **files)

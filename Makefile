@@ -71,7 +71,7 @@ $(BUILD)/libcommon.a: $(call objs,common)
 
 define PROGRAM
 $(BUILD)/$(1): $(call objs,$(DIR_$(1))) $(call assets_obj,$(DIR_$(1))) $(BUILD)/libcommon.a
-	$$(call say,LINK,$$@)$$(CC) $$(ALL_CFLAGS) $$(ALL_LDFLAGS) -o $$@ $$^ $$(LIBS_$(1))
+	$$(call say,LINK,$$@)$$(CC) $$(ALL_CFLAGS) $$(if $$(filter -static-pie,$$(LIBS_$(1))),$$(filter-out -pie,$$(ALL_LDFLAGS)),$$(ALL_LDFLAGS)) -o $$@ $$^ $$(LIBS_$(1))
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call PROGRAM,$(p))))
 

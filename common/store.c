@@ -242,7 +242,10 @@ static struct store_stmt *prepare(struct store *s, const char *sql, struct err *
     }
     int rc = sqlite3_prepare_v3(s->db, sql, (int)len, SQLITE_PREPARE_PERSISTENT, &q->stmt, NULL);
     if (rc != SQLITE_OK || !q->stmt) {
-        fail(s, rc, err, "statement");
+        if (rc != SQLITE_OK)
+            fail(s, rc, err, "statement");
+        else
+            err_set(err, EINVAL, "%s: the statement is empty", s->path);
         free(q);
         return NULL;
     }
@@ -336,12 +339,15 @@ bool store_is_null(struct store_stmt *q, int column)
 
 int store_exec(struct store *s, struct err *err, const char *sql, const char *types, ...)
 {
+    struct err own = {0};
+    if (!err)
+        err = &own;
     va_list ap;
     va_start(ap, types);
     struct store_stmt *q = query(s, err, sql, types, &ap);
     va_end(ap);
     if (!q)
-        return err && err->code ? -err->code : -EINVAL;
+        return -err->code;
     int r;
     while ((r = store_step(q, err)) > 0)
         ;

@@ -1,0 +1,535 @@
+#include "client.h"
+
+#include "limits.h"
+#include "proxy.h"
+#include "reply.h"
+#include "wake.h"
+#include "worker.h"
+#include "common/log.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#define ACCEPT_BATCH 64
+#define LINGER_MS 2000
+#define LINGER_READS 64
+#define TURN_STEPS 32 /* requests of one pipeline before others have their turn */
+#define ACCEPT_PAUSE_MS 100
+
+static void on_event(struct loop *l, struct io *io, uint32_t events)
+{
+    struct client *c = container_of(io, struct client, conn.io);
+    (void)l;
+    conn_note(&c->conn, events);
+    client_step(c);
+}
+
+static void free_client(struct loop *l, struct io *io)
+{
+    struct client *c = container_of(io, struct client, conn.io);
+    c->next_free = l->free_clients;
+    l->free_clients = c;
+}
+
+void client_set_deadline(struct client *c, uint64_t ms)
+{
+    timer_set(c->loop->wheel, &c->timer, ms == CLIENT_NEVER ? UINT64_MAX : c->loop->now_ms + ms);
+}
+
+void client_again(struct client *c)
+{
+    if (!list_linked(&c->ready))
+        list_push_back(&c->loop->ready, &c->ready);
+}
+
+void client_unwait(struct client *c)
+{
+    if (!list_linked(&c->wait))
+        return;
+    list_remove(&c->wait);
+    if (c->state == CLIENT_HELD) {
+        c->route->n_held--;
+        c->loop->n_held--;
+    } else if (c->state == CLIENT_WATCH) {
+        c->route->n_watchers--;
+    } else if (c->state == CLIENT_DIAL) {
+        c->worker->n_pending--;
+    }
+}
+
+void client_release(struct client *c, bool reuse)
+{
+    struct upstream *u = c->upstream;
+    struct worker *w = c->worker;
+
+    if (u) {
+        c->upstream = NULL;
+        u->client = NULL;
+        if (reuse)
+            upstream_keep(u);
+        else
+            upstream_close(u, !c->down.done);
+    }
+    if (w) {
+        c->worker = NULL;
+        w->bytes_in += c->up.bytes;
+        w->bytes_out += c->down.bytes;
+        worker_unref(w);
+    }
+}
+
+void client_close(struct client *c, bool reset)
+{
+    struct loop *l = c->loop;
+
+    if (c->conn.io.fd < 0)
+        return;
+    client_unwait(c);
+    client_release(c, false);
+    if (l->head_of == c)
+        l->head_of = NULL;
+    timer_cancel(l->wheel, &c->timer);
+    list_remove(&c->ready);
+    list_remove(&c->all);
+    l->n_clients--;
+    limits_leave(l->limits, c->address);
+    conn_close(l, &c->conn, reset);
+    loop_bury(l, &c->conn.io, free_client);
+}
+
+void client_linger(struct client *c)
+{
+    if (shutdown(c->conn.io.fd, SHUT_WR) < 0) {
+        client_close(c, false);
+        return;
+    }
+    gbuf_give(&c->loop->bufs, &c->conn.in);
+    c->state = CLIENT_LINGER;
+    client_set_deadline(c, LINGER_MS);
+}
+
+static void linger_step(struct client *c)
+{
+    for (int i = 0; i < LINGER_READS && c->conn.readable; i++) {
+        ssize_t n = recv(c->conn.io.fd, c->loop->scratch, sizeof(c->loop->scratch), MSG_DONTWAIT);
+        if (n < 0 && errno == EAGAIN)
+            c->conn.readable = false;
+        else if (n <= 0) {
+            client_close(c, false);
+            return;
+        }
+    }
+    if (c->conn.readable)
+        client_again(c);
+}
+
+void client_finish(struct client *c)
+{
+    bool whole = c->up.done;
+
+    if (c->loop->head_of == c)
+        c->loop->head_of = NULL;
+    if (c->head_kept)
+        gbuf_consume(c->conn.in, c->head_len);
+    conn_trim(c->loop, &c->conn);
+    if (!c->keep_alive || c->loop->stopping) {
+        if (whole && !c->conn.in && (!c->conn.readable || c->conn.fin))
+            client_close(c, false);
+        else
+            client_linger(c);
+        return;
+    }
+    size_t from = offsetof(struct client, minor), to = offsetof(struct client, requests);
+    memset((char *)c + from, 0, to - from);
+    c->requests++;
+    c->head_since_ms = c->held_since_ms = 0;
+    c->route = NULL;
+    c->state = CLIENT_READ;
+}
+
+static bool is_bot(const char *ua, size_t len)
+{
+    static const char *const words[] = {"bot",   "crawl",   "spider",
+                                        "slurp", "preview", "facebookexternalhit"};
+    for (unsigned i = 0; i < sizeof(words) / sizeof(*words); i++)
+        if (http1_contains(ua, len, words[i]))
+            return true;
+    return false;
+}
+
+/* RFC 9110 9.2.2 */
+static bool is_idempotent(const char *m, size_t len)
+{
+    static const char *const names[] = {"GET", "HEAD", "OPTIONS", "PUT", "DELETE"};
+    for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++)
+        if (strlen(names[i]) == len && memcmp(names[i], m, len) == 0)
+            return true;
+    return false;
+}
+
+/* What the rest of the request's life depends on, from its head. */
+static void take_facts(struct client *c, const struct http1_head *h)
+{
+    const char *p = gbuf_at(c->conn.in), *m = p + h->method;
+    bool get = h->method_len == 3 && memcmp(m, "GET", 3) == 0, mode_seen = false;
+    bool navigate = false, html_first = false;
+
+    c->head_len = h->len;
+    c->head_kept = true;
+    c->parsed_len = 0;
+    c->minor = h->minor;
+    c->keep_alive = h->keep_alive;
+    c->is_head = h->method_len == 4 && memcmp(m, "HEAD", 4) == 0;
+    c->retryable = h->body == BODY_NONE && is_idempotent(m, h->method_len);
+    c->upgrade = h->upgrade_websocket;
+    c->up.body = h->body;
+    c->up.left = h->content_length;
+    c->up.chunk_out = h->body == BODY_CHUNKED;
+    c->up.trailers_ok = true;
+    c->up.done = h->body == BODY_NONE;
+    for (unsigned i = 0; i < h->n_fields; i++) {
+        const struct http1_field *f = &h->fields[i];
+        const char *v = p + f->value;
+        if (f->id == FIELD_ACCEPT) {
+            c->html = c->html || http1_contains(v, f->value_len, "text/html");
+            html_first = f->value_len >= 9 && http1_is(v, 9, "text/html");
+        } else if (f->id == FIELD_SEC_FETCH_MODE) {
+            mode_seen = true;
+            navigate = http1_is(v, f->value_len, "navigate");
+        }
+    }
+    c->navigation = get && c->html && (mode_seen ? navigate : html_first);
+}
+
+/* What is only of interest while a Space has no worker. */
+static void take_wake_facts(struct client *c, const struct http1_head *h)
+{
+    const char *p = gbuf_at(c->conn.in), *t = p + h->target;
+    const char *query = memchr(t, '?', h->target_len);
+    size_t path = query ? (size_t)(query - t) : h->target_len;
+    bool get = h->method_len == 3 && memcmp(p + h->method, "GET", 3) == 0;
+
+    c->robots = (get || c->is_head) && path == 11 && memcmp(t, "/robots.txt", 11) == 0;
+    for (unsigned i = 0; i < h->n_fields; i++)
+        if (h->fields[i].id == FIELD_USER_AGENT)
+            c->bot = is_bot(p + h->fields[i].value, h->fields[i].value_len);
+}
+
+const struct http1_head *client_head(struct client *c)
+{
+    struct loop *l = c->loop;
+    if (l->head_of != c) {
+        http1_parse_request(&l->head, gbuf_at(c->conn.in), gbuf_len(c->conn.in));
+        l->head_of = c;
+    }
+    return &l->head;
+}
+
+void client_dispatch(struct client *c)
+{
+    struct loop *l = c->loop;
+    const struct http1_head *h = client_head(c);
+    const char *p = gbuf_at(c->conn.in);
+    char host[HTTP1_HOST_MAX + 1];
+    size_t len = 0;
+
+    for (; len < h->host_len && p[h->host + len] != ':'; len++) {
+        char ch = p[h->host + len];
+        host[len] = ch >= 'A' && ch <= 'Z' ? (char)(ch | 0x20) : ch;
+    }
+    if (len && host[len - 1] == '.') /* the root's dot */
+        len--;
+
+    if (h->method_len == 5 && memcmp(p + h->method, "TRACE", 5) == 0) {
+        /* it would show fields to scripts that must not see them */
+        reply_send(c, &(struct reply){.status = 405, .title = "Method not allowed"});
+        return;
+    }
+    if (len == l->domain_len && memcmp(host, l->domain, len) == 0) {
+        proxy_request(c, l->workers->site);
+        return;
+    }
+    if (len > l->demo_suffix_len &&
+        memcmp(host + len - l->demo_suffix_len, l->demo_suffix, l->demo_suffix_len) == 0) {
+        size_t label = len - l->demo_suffix_len;
+        if (label < 64 && !memchr(host, '.', label)) {
+            static const char wait_path[] = "/.vitrine/wait";
+            size_t n = sizeof(wait_path) - 1;
+            const char *t = p + h->target;
+            c->wait_path = h->target_len >= n && memcmp(t, wait_path, n) == 0 &&
+                           (h->target_len == n || t[n] == '?');
+            struct route *r = route_get(l, host, label);
+            if (!r) {
+                reply_send(c, &(struct reply){.status = 503,
+                                              .title = "Too busy",
+                                              .text = "Too many Spaces are in use right now.",
+                                              .retry_after_s = 5});
+                return;
+            }
+            if (!r->worker)
+                take_wake_facts(c, h);
+            wake_dispatch(c, r);
+            return;
+        }
+    }
+    reply_send(c, &(struct reply){.status = 404,
+                                  .title = "Nothing lives here",
+                                  .text = "No Space has this address."});
+}
+
+static void refuse(struct client *c, int status, const char *why)
+{
+    c->minor = 1;
+    c->html = false;
+    c->keep_alive = false;
+    c->head_kept = false;
+    c->head_len = 0;
+    reply_send(c, &(struct reply){.status = status, .title = why, .close = true});
+}
+
+static void read_request(struct client *c)
+{
+    struct loop *l = c->loop;
+
+    for (;;) {
+        size_t len = gbuf_len(c->conn.in);
+        if (len > c->parsed_len) {
+            const char *p = gbuf_at(c->conn.in);
+            /* only a line end (or too many bytes) can make a difference to what was seen before */
+            if (c->parsed_len == 0 || len >= HTTP1_HEAD_MAX ||
+                memchr(p + c->parsed_len, '\n', len - c->parsed_len)) {
+                l->head_of = NULL;
+                int r = http1_parse_request(&l->head, p, len);
+                if (r > 0) {
+                    l->head_of = c;
+                    take_facts(c, &l->head);
+                    client_dispatch(c);
+                    return;
+                }
+                if (r < 0) {
+                    refuse(c, -r, l->head.error);
+                    return;
+                }
+            }
+            c->parsed_len = (uint16_t)len;
+        }
+        int n = conn_read(l, &c->conn);
+        if (n == -EAGAIN)
+            break;
+        if (n <= 0) {
+            client_close(c, false);
+            return;
+        }
+    }
+    if (gbuf_len(c->conn.in) == 0) {
+        conn_trim(l, &c->conn);
+        if (l->stopping)
+            client_close(c, false);
+        else
+            client_set_deadline(c, c->requests ? l->conf->gateway_idle_timeout
+                                               : l->conf->gateway_header_timeout);
+        return;
+    }
+    if (!c->head_since_ms) {
+        c->head_since_ms = l->now_ms;
+        client_set_deadline(c, l->conf->gateway_header_timeout);
+    }
+}
+
+/* An answer of our own, or the events of a waiting page. */
+static void write_step(struct client *c)
+{
+    if (conn_write(c->loop, &c->conn, NULL, 0) < 0 || c->conn.broken) {
+        client_close(c, false);
+        return;
+    }
+    if (c->state == CLIENT_REPLY) {
+        if (!c->conn.out)
+            client_finish(c);
+        else
+            client_set_deadline(c, c->loop->conf->gateway_body_idle_timeout);
+    } else if (c->conn.fin) { /* nobody looks at the page any more */
+        client_close(c, false);
+    }
+}
+
+static void waiting_step(struct client *c)
+{
+    if (c->conn.broken)
+        client_close(c, false);
+    else if (c->conn.fin)
+        client_set_deadline(c, CLIENT_HALF_CLOSED_MS);
+}
+
+void client_step(struct client *c)
+{
+    for (int turns = 0; c->conn.io.fd >= 0; turns++) {
+        uint8_t state = c->state;
+        uint32_t requests = c->requests;
+        if (turns == TURN_STEPS) {
+            client_again(c);
+            return;
+        }
+        switch ((enum client_state)state) {
+        case CLIENT_READ:
+            read_request(c);
+            break;
+        case CLIENT_HELD:
+        case CLIENT_DIAL:
+            waiting_step(c);
+            break;
+        case CLIENT_PROXY:
+            proxy_step(c);
+            break;
+        case CLIENT_RELAY:
+            relay_step(c);
+            break;
+        case CLIENT_REPLY:
+        case CLIENT_WATCH:
+            write_step(c);
+            break;
+        case CLIENT_LINGER:
+            linger_step(c);
+            break;
+        }
+        if (c->state == state && c->requests == requests)
+            return;
+    }
+}
+
+static void on_timer(struct timer *t)
+{
+    struct client *c = container_of(t, struct client, timer);
+
+    switch ((enum client_state)c->state) {
+    case CLIENT_READ:
+        if (gbuf_len(c->conn.in) == 0) {
+            client_close(c, false);
+            return;
+        }
+        refuse(c, 408, "the request's header did not arrive in time");
+        break;
+    case CLIENT_HELD:
+        if (c->conn.fin) {
+            client_close(c, false);
+            return;
+        }
+        wake_give_up(c);
+        break;
+    case CLIENT_DIAL:
+    case CLIENT_PROXY:
+    case CLIENT_RELAY:
+        proxy_timeout(c);
+        break;
+    case CLIENT_REPLY:
+    case CLIENT_LINGER:
+        client_close(c, c->state == CLIENT_REPLY);
+        return;
+    case CLIENT_WATCH:
+        wake_ping(c);
+        break;
+    }
+    client_step(c);
+}
+
+static void take_address(struct client *c, const struct sockaddr_storage *peer)
+{
+    if (peer->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *a = (const struct sockaddr_in6 *)(const void *)peer;
+        if (IN6_IS_ADDR_V4MAPPED(&a->sin6_addr)) {
+            inet_ntop(AF_INET, &a->sin6_addr.s6_addr[12], c->ip, sizeof(c->ip));
+        } else {
+            inet_ntop(AF_INET6, &a->sin6_addr, c->ip, sizeof(c->ip));
+            c->ip6 = true;
+        }
+    } else if (peer->ss_family == AF_INET) {
+        inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)peer)->sin_addr, c->ip,
+                  sizeof(c->ip));
+    } else {
+        strcpy(c->ip, "unknown");
+    }
+}
+
+static void turn_away(int fd)
+{
+    static const char busy[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n"
+                               "Retry-After: 5\r\nConnection: close\r\n\r\n";
+    send(fd, busy, sizeof(busy) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    close(fd);
+}
+
+static void accept_one(struct loop *l, int fd, const struct sockaddr_storage *peer)
+{
+    struct limits_address *address;
+
+    if (l->n_clients >= l->conf->gateway_max_connections ||
+        !(address = limits_enter(l->limits, peer, l->conf->gateway_max_per_address))) {
+        turn_away(fd);
+        return;
+    }
+    struct client *c = l->free_clients;
+    if (c)
+        l->free_clients = c->next_free;
+    else
+        c = malloc(sizeof(*c));
+    if (!c) {
+        limits_leave(l->limits, address);
+        turn_away(fd);
+        return;
+    }
+    memset(c, 0, sizeof(*c));
+    c->loop = l;
+    c->conn.io = (struct io){.fd = fd, .on_event = on_event};
+    c->conn.writable = true;
+    c->timer.on_fire = on_timer;
+    c->address = address;
+    take_address(c, peer);
+    list_push_back(&l->clients, &c->all);
+    l->n_clients++;
+    int one = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    client_set_deadline(c, l->conf->gateway_header_timeout);
+    if (loop_add(l, &c->conn.io) < 0)
+        client_close(c, true);
+}
+
+static void accept_again(struct timer *t)
+{
+    struct loop *l = container_of(t, struct loop, accept_timer);
+    if (l->listener.fd >= 0 && !l->stopping)
+        loop_mod_level(l, &l->listener, EPOLLIN);
+    l->accept_paused = false;
+}
+
+void client_on_listener(struct loop *l, struct io *io, uint32_t events)
+{
+    (void)events;
+    for (int i = 0; i < ACCEPT_BATCH; i++) {
+        struct sockaddr_storage peer;
+        socklen_t len = sizeof(peer);
+        int fd = accept4(io->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            accept_one(l, fd, &peer);
+            continue;
+        }
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            log_warn(NULL, "gateway.accept",
+                     "cannot accept a connection: %s; raise the limit of "
+                     "open files",
+                     strerror(errno));
+            loop_mod_level(l, io, 0);
+            l->accept_paused = true;
+            l->accept_timer.on_fire = accept_again;
+            timer_set(l->wheel, &l->accept_timer, l->now_ms + ACCEPT_PAUSE_MS);
+            return;
+        }
+        if (errno != ECONNABORTED && errno != EINTR)
+            return;
+    }
+}

@@ -1,0 +1,101 @@
+/* A visitor's connection, and the one request on it that is being answered.
+ *
+ * READ (a head is awaited) -> HELD (the Space's worker is awaited) -> DIAL (a connection to it is
+ * awaited) -> PROXY (the exchange) -> READ again, or RELAY (upgraded), or REPLY (an answer of our
+ * own), WATCH (the waiting page's event stream), LINGER (answered and half closed: what still
+ * arrives is thrown away, so that the answer is not lost by a reset). */
+#pragma once
+
+#include "chunk.h"
+#include "conn.h"
+
+struct worker;
+struct upstream;
+struct route;
+struct limits_address;
+
+enum client_state {
+    CLIENT_READ,
+    CLIENT_HELD,
+    CLIENT_DIAL,
+    CLIENT_PROXY,
+    CLIENT_RELAY,
+    CLIENT_REPLY,
+    CLIENT_WATCH,
+    CLIENT_LINGER,
+};
+
+/* One direction of a body: how the source frames it, what is left, how it goes out. */
+struct flow {
+    uint8_t body; /* enum http1_body */
+    bool chunk_out;
+    bool trailers_ok;
+    bool trailer_open; /* the last chunk was written, its trailers follow */
+    bool done;         /* all of it was taken from the source, framing included */
+    uint64_t left;     /* BODY_LENGTH */
+    struct chunk chunk;
+    uint64_t bytes; /* of content that went */
+};
+
+struct client {
+    struct conn conn; /* first */
+    struct loop *loop;
+    struct timer timer;
+    struct link all;   /* loop->clients */
+    struct link ready; /* loop->ready */
+    struct link wait;  /* route->held, worker->pending or route->watchers, by state */
+    struct client *next_free;
+    struct limits_address *address;
+    char ip[46]; /* the visitor's, as text */
+    bool ip6;
+
+    uint8_t state; /* enum client_state */
+
+    /* the request: set when its head was parsed, zero between requests */
+    uint8_t minor;
+    bool keep_alive; /* as the visitor asked; false once something forbids it */
+    bool is_head, retryable, upgrade, html, navigation, bot, robots, wait_path;
+    bool retried;     /* on another connection, after a kept one had been closed */
+    bool head_kept;   /* the head is still at the front of conn.in: it can be sent once more */
+    bool head_parsed; /* the answer's head was passed on */
+    bool upload_over; /* the demo takes no more of the request */
+    bool demo_keeps;  /* the demo's connection can carry another request after this one */
+    uint8_t interims; /* 1xx answers passed on */
+    uint16_t head_len;
+    uint16_t parsed_len; /* bytes of an unfinished head that were looked at */
+    uint32_t requests;   /* answered on this connection */
+    uint64_t head_since_ms, held_since_ms;
+    struct flow up, down;  /* the request's body and the answer's */
+    struct route *route;   /* HELD, DIAL, WATCH: the Space's */
+    struct worker *worker; /* DIAL, PROXY, RELAY: counted in its refs */
+    struct upstream *upstream;
+};
+
+/* Accepts what waits at loop->listener. */
+void client_on_listener(struct loop *l, struct io *io, uint32_t events);
+
+/* Does what can be done now; the client may be closed when it returns. */
+void client_step(struct client *c);
+/* The request's parsed head (loop->head), from the bytes that are still at the front of conn.in. */
+const struct http1_head *client_head(struct client *c);
+/* Sends the request at the front of conn.in on its way (again). */
+void client_dispatch(struct client *c);
+/* The answer is out: the next request, or the end of the connection. */
+void client_finish(struct client *c);
+/* Ends the connection now and lets go of all it had. `reset`: visibly broken off. */
+void client_close(struct client *c, bool reset);
+/* Half closes, and closes once the visitor did (or after a moment). */
+void client_linger(struct client *c);
+/* Lets go of worker and upstream; the upstream is kept for the next request if `reuse`. */
+void client_release(struct client *c, bool reuse);
+/* Has client_step called in the next round. */
+void client_again(struct client *c);
+/* Off every list of those who wait. */
+void client_unwait(struct client *c);
+/* When the state's time is over; CLIENT_NEVER takes a deadline away. */
+#define CLIENT_NEVER UINT64_MAX
+void client_set_deadline(struct client *c, uint64_t ms_from_now);
+
+/* A visitor that has said that it sends no more may only be half closed (it gets its answer), or
+ * gone (nobody tells): the demo may be silent for so long before it is taken to be gone. */
+#define CLIENT_HALF_CLOSED_MS 2000

@@ -1,0 +1,35 @@
+/* What a visitor's and a demo's connection have in common: a socket, two buffers, and what the
+ * kernel last said about it. All calls on it are MSG_DONTWAIT: whoever holds a duplicate of a
+ * socket out of a sandbox can clear O_NONBLOCK. */
+#pragma once
+
+#include "loop.h"
+
+struct conn {
+    struct io io; /* first */
+    struct gbuf *in, *out;
+    bool readable; /* there may be bytes (or the end) to read */
+    bool writable; /* there may be room */
+    bool fin;      /* the peer has said that it sends no more (EPOLLRDHUP) */
+    bool eof;      /* ... and all of it was read */
+    bool broken;   /* reset, or an error: of no use any more */
+    bool bulk;     /* reads fill their buffer: large ones are worth it */
+    bool hostile;  /* came out of a sandbox */
+};
+
+/* Takes down what epoll said. */
+void conn_note(struct conn *c, uint32_t events);
+
+/* Reads once into c->in, at most until it holds GBUF_LARGE. > 0 bytes; 0 at the end (c->eof);
+ * -EAGAIN (also when told so earlier); -ENOBUFS when c->in is full; another -errno (c->broken). */
+int conn_read(struct loop *l, struct conn *c);
+
+/* Writes c->out and behind it, in the same call, up to `extra_len` bytes of `extra`, until all is
+ * gone or the socket is full. The bytes of `extra` that went, or -errno (c->broken); c->out may
+ * still hold bytes: then none of extra went. An empty c->out is given back. */
+int conn_write(struct loop *l, struct conn *c, const char *extra, size_t extra_len);
+
+/* Gives empty buffers back. */
+void conn_trim(struct loop *l, struct conn *c);
+/* Closes at once; `reset`: by RST, so that nobody takes the end for a clean one. */
+void conn_close(struct loop *l, struct conn *c, bool reset);

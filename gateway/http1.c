@@ -1,0 +1,595 @@
+#include "http1.h"
+
+#include <string.h>
+
+/* RFC 9110 5.6.2 tchar; 2 marks '_', which CGI-like servers cannot tell from '-' */
+static const uint8_t token_char[256] = {
+    ['!'] = 1, ['#'] = 1, ['$'] = 1, ['%'] = 1,         ['&'] = 1,         ['\''] = 1,
+    ['*'] = 1, ['+'] = 1, ['-'] = 1, ['.'] = 1,         ['^'] = 1,         ['_'] = 2,
+    ['`'] = 1, ['|'] = 1, ['~'] = 1, ['0' ... '9'] = 1, ['A' ... 'Z'] = 1, ['a' ... 'z'] = 1,
+};
+
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
+
+bool http1_is(const char *p, size_t len, const char *lit)
+{
+    for (size_t i = 0; i < len; i++)
+        if (lit[i] == '\0' || lower(p[i]) != lit[i])
+            return false;
+    return lit[len] == '\0';
+}
+
+bool http1_contains(const char *p, size_t len, const char *lit)
+{
+    size_t n = strlen(lit);
+    for (size_t i = 0; i + n <= len; i++)
+        if (http1_is(p + i, n, lit))
+            return true;
+    return false;
+}
+
+bool http1_is_token(const char *p, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (!token_char[(uint8_t)p[i]])
+            return false;
+    return len > 0;
+}
+
+/* The first byte at or after `i` that is a control character (HTAB included), or `len`. Eight at a
+ * time: a byte below 0x20 or equal to 0x7f raises its top bit. */
+static size_t skip_value(const char *p, size_t i, size_t len)
+{
+    const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
+    for (; i + 8 <= len; i += 8) {
+        uint64_t x;
+        memcpy(&x, p + i, 8);
+        uint64_t del = x ^ (ones * 0x7f);
+        if ((((x - ones * 0x20) & ~x) | ((del - ones) & ~del)) & tops)
+            break;
+    }
+    while (i < len && (uint8_t)p[i] >= 0x20 && p[i] != 0x7f)
+        i++;
+    return i;
+}
+
+bool http1_value_ok(const char *p, size_t len)
+{
+    size_t i = 0;
+    while ((i = skip_value(p, i, len)) < len)
+        if (p[i++] != '\t')
+            return false;
+    return true;
+}
+
+bool http1_list_has(const char *p, size_t len, const char *token)
+{
+    size_t i = 0;
+    while (i < len) {
+        size_t end = i;
+        while (end < len && p[end] != ',')
+            end++;
+        size_t a = i, b = end;
+        while (a < b && (p[a] == ' ' || p[a] == '\t'))
+            a++;
+        while (b > a && (p[b - 1] == ' ' || p[b - 1] == '\t'))
+            b--;
+        if (http1_is(p + a, b - a, token))
+            return true;
+        i = end + 1;
+    }
+    return false;
+}
+
+/* Told apart by length first: almost every name of a real request ends here without a compare. */
+static enum http1_field_id known_field(const char *p, size_t len)
+{
+#define IS(lit, id)                                                                                \
+    if (http1_is(p, len, lit))                                                                     \
+    return id
+    switch (len) {
+    case 2:
+        IS("te", FIELD_HOP);
+        break;
+    case 4:
+        IS("host", FIELD_HOST);
+        IS("date", FIELD_DATE);
+        break;
+    case 5:
+        IS("range", FIELD_END_TO_END);
+        IS("proxy", FIELD_FORWARDING);
+        break;
+    case 6:
+        IS("accept", FIELD_ACCEPT);
+        IS("expect", FIELD_EXPECT);
+        IS("cookie", FIELD_END_TO_END);
+        break;
+    case 7:
+        IS("upgrade", FIELD_UPGRADE);
+        IS("alt-svc", FIELD_SITE_WIDE);
+        break;
+    case 9:
+        IS("forwarded", FIELD_FORWARDING);
+        IS("x-real-ip", FIELD_FORWARDING);
+        break;
+    case 10:
+        IS("connection", FIELD_CONNECTION);
+        IS("user-agent", FIELD_USER_AGENT);
+        IS("set-cookie", FIELD_SET_COOKIE);
+        IS("keep-alive", FIELD_HOP);
+        break;
+    case 12:
+        IS("content-type", FIELD_END_TO_END);
+        IS("max-forwards", FIELD_END_TO_END);
+        break;
+    case 13:
+        IS("authorization", FIELD_END_TO_END);
+        IS("cache-control", FIELD_END_TO_END);
+        IS("content-range", FIELD_END_TO_END);
+        break;
+    case 14:
+        IS("content-length", FIELD_CONTENT_LENGTH);
+        IS("sec-fetch-mode", FIELD_SEC_FETCH_MODE);
+        break;
+    case 15:
+        IS("clear-site-data", FIELD_SITE_WIDE);
+        break;
+    case 16:
+        IS("content-encoding", FIELD_END_TO_END);
+        IS("proxy-connection", FIELD_HOP);
+        break;
+    case 17:
+        IS("transfer-encoding", FIELD_TRANSFER_ENCODING);
+        break;
+    case 18:
+        IS("x-hf-authorization", FIELD_OURS);
+        IS("proxy-authenticate", FIELD_HOP);
+        break;
+    case 19:
+        IS("proxy-authorization", FIELD_HOP);
+        break;
+    case 25:
+        IS("strict-transport-security", FIELD_SITE_WIDE);
+        break;
+    }
+    if (len > 12 && http1_is(p, 12, "x-forwarded-"))
+        return FIELD_FORWARDING;
+    return FIELD_OTHER;
+#undef IS
+}
+
+enum http1_field_id http1_field_of(const char *p, size_t len)
+{
+    return known_field(p, len);
+}
+
+/* As a server sees the name that turns every '-' into '_' (CGI, WSGI). */
+static enum http1_field_id underscore_field(const char *p, size_t len)
+{
+    char name[64];
+    if (len > sizeof(name))
+        len = sizeof(name);
+    for (size_t i = 0; i < len; i++)
+        name[i] = p[i] == '_' ? '-' : p[i];
+    return known_field(name, len) == FIELD_OTHER ? FIELD_OTHER : FIELD_SPOOF;
+}
+
+bool http1_host_ok(const char *p, size_t len, size_t *host_len)
+{
+    size_t i = 0;
+    if (len == 0 || len > HTTP1_HOST_MAX)
+        return false;
+    if (p[0] == '[') { /* IP-literal */
+        for (i = 1; i < len && p[i] != ']'; i++) {
+            char c = lower(p[i]);
+            if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || c == ':' || c == '.'))
+                return false;
+        }
+        if (i == len || i < 3)
+            return false;
+        i++;
+    } else {
+        /* letters, digits, - . _ : what a name or an IPv4 address is made of; reg-name's
+         * percent-escapes and sub-delims occur in no host that exists */
+        while (i < len && p[i] != ':') {
+            char c = lower(p[i]);
+            if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || c == '-' || c == '.' ||
+                  c == '_'))
+                return false;
+            i++;
+        }
+        if (i == 0 || p[0] == '.')
+            return false;
+    }
+    *host_len = i;
+    if (i == len)
+        return true;
+    if (p[i] != ':' || len - i > 6)
+        return false;
+    for (i++; i < len; i++)
+        if (p[i] < '0' || p[i] > '9')
+            return false;
+    return true;
+}
+
+static int fail(struct http1_head *h, int status, const char *why)
+{
+    h->error = why;
+    return -status;
+}
+
+/* 1*DIGIT below 2^63 */
+static bool parse_length(const char *p, size_t len, uint64_t *ret)
+{
+    uint64_t v = 0;
+    if (len == 0 || len > 19)
+        return false;
+    for (size_t i = 0; i < len; i++) {
+        if (p[i] < '0' || p[i] > '9')
+            return false;
+        v = v * 10 + (uint64_t)(p[i] - '0');
+    }
+    if (v > INT64_MAX)
+        return false;
+    *ret = v;
+    return true;
+}
+
+/* What the fields mean together; counted while they are read. */
+struct seen {
+    uint8_t hosts, lengths, codings, upgrades;
+    bool chunked, connection_close, connection_upgrade, websocket;
+};
+
+static int note_connection(struct http1_head *h, struct seen *s, const char *v, size_t len)
+{
+    size_t i = 0;
+    while (i < len) {
+        size_t end = i;
+        while (end < len && v[end] != ',')
+            end++;
+        size_t a = i, b = end;
+        while (a < b && (v[a] == ' ' || v[a] == '\t'))
+            a++;
+        while (b > a && (v[b - 1] == ' ' || v[b - 1] == '\t'))
+            b--;
+        i = end + 1;
+        if (a == b)
+            continue; /* RFC 9110 5.6.1.2: empty elements are ignored */
+        if (!http1_is_token(v + a, b - a))
+            return fail(h, 400, "Connection is no list of names");
+        if (http1_is(v + a, b - a, "close"))
+            s->connection_close = true;
+        else if (http1_is(v + a, b - a, "upgrade"))
+            s->connection_upgrade = true;
+        else if (!http1_is(v + a, b - a, "keep-alive"))
+            h->has_named_hops = true;
+    }
+    return 0;
+}
+
+static int note_field(struct http1_head *h, struct seen *s, const char *p, struct http1_field *f)
+{
+    const char *v = p + f->value;
+    size_t len = f->value_len, unused;
+
+    switch (f->id) {
+    case FIELD_HOST:
+        if (s->hosts++)
+            return fail(h, 400, "more than one Host");
+        if (!http1_host_ok(v, len, &unused))
+            return fail(h, 400, "Host is no host");
+        h->host = f->value;
+        h->host_len = f->value_len;
+        break;
+    case FIELD_CONTENT_LENGTH:
+        if (s->lengths++)
+            return fail(h, 400, "more than one Content-Length");
+        if (!parse_length(v, len, &h->content_length))
+            return fail(h, 400, "Content-Length is no number");
+        h->has_length = true;
+        break;
+    case FIELD_TRANSFER_ENCODING:
+        if (s->codings++)
+            return fail(h, 400, "more than one Transfer-Encoding");
+        if (!http1_is(v, len, "chunked"))
+            return fail(h, 400, "Transfer-Encoding is not `chunked`");
+        s->chunked = true;
+        break;
+    case FIELD_CONNECTION:
+        return note_connection(h, s, v, len);
+    case FIELD_UPGRADE:
+        s->websocket = s->upgrades++ == 0 && http1_is(v, len, "websocket");
+        break;
+    case FIELD_EXPECT:
+        if (http1_is(v, len, "100-continue"))
+            h->expect_continue = true;
+        break;
+    case FIELD_DATE:
+        h->has_date = true;
+        break;
+    }
+    return 0;
+}
+
+/* The field lines from `i` to the blank line. > 0: the offset behind it; 0: more; < 0: -status */
+static int parse_fields(struct http1_head *h, struct seen *s, const char *p, size_t i, size_t len)
+{
+    h->n_fields = 0;
+    for (;;) {
+        if (i >= len)
+            return 0;
+        if (p[i] == '\r') {
+            if (i + 1 >= len)
+                return 0;
+            if (p[i + 1] != '\n')
+                return fail(h, 400, "a bare CR");
+            return (int)i + 2;
+        }
+        if (p[i] == ' ' || p[i] == '\t')
+            return fail(h, 400, "a folded field line");
+        if (h->n_fields == HTTP1_FIELDS_MAX)
+            return fail(h, 431, "too many fields");
+
+        struct http1_field *f = &h->fields[h->n_fields];
+        size_t start = i;
+        uint8_t kind = 0, c;
+        while (i < len && (c = token_char[(uint8_t)p[i]])) {
+            kind |= c;
+            i++;
+        }
+        if (i == len)
+            return 0;
+        if (p[i] != ':' || i == start)
+            return fail(h, 400,
+                        i == start ? "a field without a name"
+                                   : "a field name that is none (or white space before its colon)");
+        f->name = (uint16_t)start;
+        f->name_len = (uint16_t)(i - start);
+        i++;
+
+        size_t line_value = i;
+        while (i < len && (p[i] == ' ' || p[i] == '\t'))
+            i++;
+        f->value = (uint16_t)i;
+        for (;;) {
+            i = skip_value(p, i, len);
+            if (i >= len)
+                return 0;
+            if (p[i] != '\t')
+                break;
+            i++;
+        }
+        if (p[i] != '\r')
+            return fail(h, 400, p[i] == '\n' ? "a bare LF" : "a control character in a field");
+        if (i + 1 >= len)
+            return 0;
+        if (p[i + 1] != '\n')
+            return fail(h, 400, "a bare CR");
+        size_t end = i;
+        while (end > f->value && (p[end - 1] == ' ' || p[end - 1] == '\t'))
+            end--;
+        f->value_len = (uint16_t)(end - f->value);
+        f->plain = end == i && f->value == line_value + 1 && p[line_value] == ' ';
+        i += 2;
+
+        f->id = (uint8_t)known_field(p + f->name, f->name_len);
+        if ((kind & 2) && f->id == FIELD_OTHER)
+            f->id = (uint8_t)underscore_field(p + f->name, f->name_len);
+        h->n_fields++;
+        if (f->id != FIELD_OTHER) {
+            int r = note_field(h, s, p, f);
+            if (r < 0)
+                return r;
+        }
+    }
+}
+
+/* Too long, or only not there yet? */
+static int unfinished(struct http1_head *h, size_t len)
+{
+    return len >= HTTP1_HEAD_MAX ? fail(h, 431, "the header is too long") : 0;
+}
+
+/* "HTTP/1.1": the minor version, -1 where it is no version at all, -2 where it is another one */
+static int parse_version(const char *p)
+{
+    if (memcmp(p, "HTTP/", 5) != 0 || p[5] < '0' || p[5] > '9' || p[6] != '.' || p[7] < '0' ||
+        p[7] > '9')
+        return -1;
+    if (p[5] != '1' || p[7] > '1')
+        return -2;
+    return p[7] - '0';
+}
+
+static int parse_target(struct http1_head *h, const char *p)
+{
+    const char *t = p + h->target;
+    size_t len = h->target_len, unused;
+
+    if (t[0] == '/')
+        return 0;
+    if (len == 1 && t[0] == '*' && http1_is(p + h->method, h->method_len, "options"))
+        return 0;
+    size_t skip = len > 7 && http1_is(t, 7, "http://")    ? 7
+                  : len > 8 && http1_is(t, 8, "https://") ? 8
+                                                          : 0;
+    if (!skip) {
+        if (h->method_len == 7 && memcmp(p + h->method, "CONNECT", 7) == 0)
+            return fail(h, 501, "CONNECT is not served here");
+        return fail(h, 400, "the request target is none");
+    }
+    size_t end = skip;
+    while (end < len && t[end] != '/' && t[end] != '?')
+        end++;
+    if (!http1_host_ok(t + skip, end - skip, &unused))
+        return fail(h, 400, "the host of the request target is none");
+    if (end == len || t[end] == '?')
+        return fail(h, 400, "the request target has no path");
+    h->absolute = true;
+    h->host = (uint16_t)(h->target + skip);
+    h->host_len = (uint16_t)(end - skip);
+    h->target = (uint16_t)(h->target + end);
+    h->target_len = (uint16_t)(len - end);
+    return 0;
+}
+
+int http1_parse_request(struct http1_head *h, const char *p, size_t len)
+{
+    struct seen s = {0};
+    size_t i = 0, start;
+    int r;
+
+    memset(h, 0, offsetof(struct http1_head, fields));
+    h->error = NULL;
+    if (len > HTTP1_HEAD_MAX)
+        len = HTTP1_HEAD_MAX;
+    /* RFC 9112 2.2: one empty line before a request is forgiven */
+    if (i < len && p[i] == '\r') {
+        if (len < 2)
+            return 0;
+        if (p[1] != '\n')
+            return fail(h, 400, "a bare CR");
+        i = 2;
+    }
+
+    start = i;
+    while (i < len && token_char[(uint8_t)p[i]])
+        i++;
+    if (i == len) {
+        if (i - start > 32)
+            return fail(h, 400, "the method is none");
+        return 0;
+    }
+    if (p[i] != ' ' || i == start || i - start > 32)
+        return fail(h, 400, "the method is none");
+    h->method = (uint16_t)start;
+    h->method_len = (uint16_t)(i - start);
+
+    start = ++i;
+    while (i < len && (uint8_t)p[i] > 0x20 && (uint8_t)p[i] < 0x7f && p[i] != '#')
+        i++;
+    if (i - start > HTTP1_LINE_MAX)
+        return fail(h, 414, "the request line is too long");
+    if (i == len)
+        return unfinished(h, len);
+    if (p[i] != ' ' || i == start)
+        return fail(h, 400, "the request line is none");
+    h->target = (uint16_t)start;
+    h->target_len = (uint16_t)(i - start);
+
+    start = ++i;
+    if (len - start < 10) {
+        /* enough to see a bad one early, so that it is not waited for */
+        if (memcmp(p + start, "HTTP/1.1\r", len - start < 5 ? len - start : 5) != 0)
+            return fail(h, 400, "the request line is none");
+        if (len > start && memchr(p + start, '\n', len - start))
+            return fail(h, 400, "the request line is none");
+        return 0;
+    }
+    r = parse_version(p + start);
+    if (r == -1 || p[start + 8] != '\r' || p[start + 9] != '\n')
+        return fail(h, 400, "the request line is none");
+    if (r == -2)
+        return fail(h, 505, "this HTTP version is not spoken here");
+    h->minor = (uint8_t)r;
+
+    r = parse_fields(h, &s, p, start + 10, len);
+    if (r == 0)
+        return unfinished(h, len);
+    if (r < 0)
+        return r;
+    h->len = (uint16_t)r;
+
+    if (s.hosts == 0 && h->minor == 1)
+        return fail(h, 400, "no Host");
+    if (s.chunked && s.lengths)
+        return fail(h, 400, "both Content-Length and Transfer-Encoding");
+    if (s.chunked && h->minor == 0)
+        return fail(h, 400, "Transfer-Encoding in HTTP/1.0");
+    r = parse_target(h, p);
+    if (r < 0)
+        return r;
+    h->body = s.chunked ? BODY_CHUNKED : s.lengths && h->content_length ? BODY_LENGTH : BODY_NONE;
+    h->keep_alive = h->minor == 1 && !s.connection_close;
+    h->upgrade_websocket = h->minor == 1 && s.connection_upgrade && s.websocket &&
+                           h->body == BODY_NONE && h->method_len == 3 &&
+                           memcmp(p + h->method, "GET", 3) == 0;
+    if (h->minor == 0)
+        h->expect_continue = false;
+    return h->len;
+}
+
+int http1_parse_response(struct http1_head *h, const char *p, size_t len)
+{
+    struct seen s = {0};
+    size_t i;
+    int r;
+
+    memset(h, 0, offsetof(struct http1_head, fields));
+    h->error = NULL;
+    if (len > HTTP1_HEAD_MAX)
+        len = HTTP1_HEAD_MAX;
+    if (memcmp(p, "HTTP/", len < 5 ? len : 5) != 0)
+        return fail(h, 502, "the status line is none");
+    if (len < 14) { /* "HTTP/1.1 200\r\n" */
+        if (len && memchr(p, '\n', len))
+            return fail(h, 502, "the status line is none");
+        return 0;
+    }
+    r = parse_version(p);
+    if (r < 0 || p[8] != ' ')
+        return fail(h, 502,
+                    r == -2 ? "an HTTP version that is not 1.0 or 1.1" : "the status line is none");
+    h->minor = (uint8_t)r;
+    for (i = 9; i < 12; i++)
+        if (p[i] < '0' || p[i] > '9')
+            return fail(h, 502, "the status is no number");
+    h->status = (uint16_t)((p[9] - '0') * 100 + (p[10] - '0') * 10 + (p[11] - '0'));
+    if (h->status < 100 || h->status > 599)
+        return fail(h, 502, "the status is not between 100 and 599");
+    if (p[12] == ' ') {
+        i = 13;
+        h->reason = (uint16_t)i;
+        while ((i = skip_value(p, i, len)) < len && p[i] == '\t')
+            i++;
+        h->reason_len = (uint16_t)(i - h->reason);
+    }
+    if (i >= len || (p[i] == '\r' && i + 1 >= len))
+        return len >= HTTP1_HEAD_MAX ? fail(h, 502, "the header is too long") : 0;
+    if (p[i] != '\r' || p[i + 1] != '\n')
+        return fail(h, 502, "the status line is none");
+
+    r = parse_fields(h, &s, p, i + 2, len);
+    if (r == 0)
+        return len >= HTTP1_HEAD_MAX ? fail(h, 502, "the header is too long") : 0;
+    if (r < 0)
+        return -502;
+    h->len = (uint16_t)r;
+    if (s.chunked && s.lengths)
+        return fail(h, 502, "both Content-Length and Transfer-Encoding");
+    if (s.chunked && h->minor == 0)
+        return fail(h, 502, "Transfer-Encoding in HTTP/1.0");
+    h->body = s.chunked ? BODY_CHUNKED : s.lengths ? BODY_LENGTH : BODY_TO_EOF;
+    h->keep_alive = h->minor == 1 && !s.connection_close;
+    h->upgrade_websocket = s.connection_upgrade && s.websocket;
+    return h->len;
+}
+
+bool http1_named_hop(const struct http1_head *h, const char *p, const struct http1_field *f)
+{
+    char name[256];
+    if (!h->has_named_hops || f->name_len >= sizeof(name))
+        return false;
+    for (size_t i = 0; i < f->name_len; i++)
+        name[i] = lower(p[f->name + i]);
+    name[f->name_len] = '\0';
+    for (size_t i = 0; i < h->n_fields; i++)
+        if (h->fields[i].id == FIELD_CONNECTION &&
+            http1_list_has(p + h->fields[i].value, h->fields[i].value_len, name))
+            return true;
+    return false;
+}

@@ -1,0 +1,191 @@
+#include "loop.h"
+
+#include "client.h"
+#include "limits.h"
+#include "runner.h"
+#include "worker.h"
+#include "common/cleanup.h"
+#include "common/util.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <time.h>
+
+#define BATCH 128
+
+static void lower_copy(char *out, size_t size, const char *s)
+{
+    size_t i = 0;
+    for (; s[i] && i + 1 < size; i++)
+        out[i] = (char)tolower((unsigned char)s[i]);
+    out[i] = '\0';
+}
+
+int loop_new(struct loop **ret, const struct conf *conf, struct err *err)
+{
+    struct loop *l = calloc(1, sizeof(*l));
+    if (!l)
+        return err_set(err, ENOMEM, "no memory for the event loop");
+    l->conf = conf;
+    l->listener.fd = -1;
+    l->now_ms = mono_ms();
+    list_init(&l->ready);
+    list_init(&l->clients);
+    l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (l->epoll_fd < 0) {
+        int r = err_errno(err, "cannot make an epoll descriptor");
+        loop_free(l);
+        return r;
+    }
+    l->wheel = malloc(sizeof(*l->wheel));
+    l->limits = limits_new();
+    if (!l->wheel || !l->limits) {
+        loop_free(l);
+        return err_set(err, ENOMEM, "no memory for the event loop");
+    }
+    timer_wheel_init(l->wheel, l->now_ms);
+
+    const char *demos =
+        conf->server_demo_domain[0] ? conf->server_demo_domain : conf->server_domain;
+    lower_copy(l->domain, sizeof(l->domain), conf->server_domain);
+    l->demo_suffix[0] = '.';
+    lower_copy(l->demo_suffix + 1, sizeof(l->demo_suffix) - 1, demos);
+    l->domain_len = strlen(l->domain);
+    l->demo_suffix_len = strlen(l->demo_suffix);
+
+    int r = routes_new(l, err);
+    if (r == 0)
+        r = workers_new(l, err);
+    if (r == 0)
+        r = runner_new(l, err);
+    if (r < 0) {
+        loop_free(l);
+        return r;
+    }
+    *ret = l;
+    return 0;
+}
+
+static void free_buried(struct loop *l)
+{
+    while (l->buried) {
+        struct io *io = l->buried;
+        l->buried = io->next_buried;
+        io->on_free(l, io);
+    }
+}
+
+void loop_free(struct loop *l)
+{
+    if (!l)
+        return;
+    while (!list_empty(&l->clients))
+        client_close(container_of(l->clients.next, struct client, all), false);
+    if (l->workers)
+        workers_free(l);
+    if (l->routes)
+        routes_free(l);
+    if (l->runner)
+        runner_free(l);
+    free_buried(l);
+    while (l->free_clients) {
+        struct client *c = l->free_clients;
+        l->free_clients = c->next_free;
+        free(c);
+    }
+    gbuf_pool_free(&l->bufs);
+    limits_free(l->limits);
+    loop_close(l, &l->listener);
+    close_fd(&l->epoll_fd);
+    free(l->wheel);
+    free(l);
+}
+
+int loop_add(struct loop *l, struct io *io)
+{
+    struct epoll_event ev = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = io};
+    return epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, io->fd, &ev) < 0 ? -errno : 0;
+}
+
+int loop_add_level(struct loop *l, struct io *io, uint32_t events)
+{
+    struct epoll_event ev = {.events = events, .data.ptr = io};
+    return epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, io->fd, &ev) < 0 ? -errno : 0;
+}
+
+int loop_mod_level(struct loop *l, struct io *io, uint32_t events)
+{
+    struct epoll_event ev = {.events = events, .data.ptr = io};
+    return epoll_ctl(l->epoll_fd, EPOLL_CTL_MOD, io->fd, &ev) < 0 ? -errno : 0;
+}
+
+void loop_close(struct loop *l, struct io *io)
+{
+    if (io->fd < 0)
+        return;
+    /* close() alone does not unregister a socket of which somebody holds a duplicate */
+    if (io->shared)
+        epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, io->fd, NULL);
+    close_fd(&io->fd);
+}
+
+void loop_bury(struct loop *l, struct io *io, void (*on_free)(struct loop *, struct io *))
+{
+    io->on_free = on_free;
+    io->next_buried = l->buried;
+    l->buried = io;
+}
+
+static void run_ready(struct loop *l)
+{
+    struct link turn;
+    list_move_all(&turn, &l->ready);
+    while (!list_empty(&turn)) {
+        struct client *c = container_of(turn.next, struct client, ready);
+        list_remove(&c->ready);
+        client_step(c);
+    }
+}
+
+int loop_run(struct loop *l, struct err *err)
+{
+    struct epoll_event events[BATCH];
+
+    while (!l->over) {
+        int wait_ms = list_empty(&l->ready) ? timer_timeout_ms(l->wheel, l->now_ms) : 0;
+        int n = epoll_wait(l->epoll_fd, events, BATCH, wait_ms);
+        if (n < 0 && errno != EINTR)
+            return err_errno(err, "epoll_wait failed");
+        l->now_ms = mono_ms();
+        for (int i = 0; i < n; i++) {
+            struct io *io = events[i].data.ptr;
+            if (io->fd >= 0)
+                io->on_event(l, io, events[i].events);
+        }
+        run_ready(l);
+        timer_run(l->wheel, l->now_ms);
+        free_buried(l);
+    }
+    return 0;
+}
+
+const char *loop_date(struct loop *l)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_REALTIME_COARSE, &ts);
+    if (ts.tv_sec != l->date_s) {
+        static const char days[][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+        static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                         "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+        struct tm tm;
+        gmtime_r(&ts.tv_sec, &tm);
+        snprintf(l->date, sizeof(l->date), "%s, %02d %s %04d %02d:%02d:%02d GMT", days[tm.tm_wday],
+                 tm.tm_mday % 100, months[tm.tm_mon], (tm.tm_year + 1900) % 10000, tm.tm_hour % 100,
+                 tm.tm_min % 100, tm.tm_sec % 100);
+        l->date_s = ts.tv_sec;
+    }
+    return l->date;
+}

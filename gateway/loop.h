@@ -1,0 +1,93 @@
+/* One event loop and everything that hangs off it. There is no other state: one loop per CPU would
+ * need nothing but to be made.
+ *
+ * Descriptors are registered once, edge-triggered for both directions; what an event said is kept
+ * in the connection's flags until a call says EAGAIN. An object that is closed while a batch of
+ * events is worked on is buried, and freed after the batch: a later event of the batch finds fd -1.
+ */
+#pragma once
+
+#include "gbuf.h"
+#include "http1.h"
+#include "list.h"
+#include "timer.h"
+#include "common/conf.h"
+#include "common/proto.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct loop;
+struct client;
+
+/* A registered descriptor. */
+struct io {
+    int fd;      /* -1 once closed */
+    bool shared; /* others may hold duplicates */
+    void (*on_event)(struct loop *l, struct io *io, uint32_t events);
+    struct io *next_buried;
+    void (*on_free)(struct loop *l, struct io *io);
+};
+
+struct routes;
+struct workers;
+struct limits;
+struct runner;
+
+struct loop {
+    int epoll_fd;
+    uint64_t now_ms; /* mono_ms at the start of the batch */
+    bool stopping;   /* SIGTERM: nothing new is accepted */
+    bool over;       /* loop_run returns */
+    struct io *buried;
+    struct link ready; /* clients whose turn was cut short; they go on in the next round */
+    struct gbuf_pool bufs;
+    struct timer_wheel *wheel;
+
+    const struct conf *conf;
+    char domain[256];      /* the site's host, lower case */
+    char demo_suffix[258]; /* "." and the parent name of the Spaces' hosts, lower case */
+    size_t domain_len, demo_suffix_len;
+
+    struct io listener; /* the visitors' listening socket */
+    bool accept_paused; /* out of descriptors: taken up again by accept_timer */
+    struct timer accept_timer;
+    struct link clients; /* all of them, for the end */
+    uint32_t n_clients, n_held;
+    struct client *free_clients;
+
+    struct limits *limits;
+    struct routes *routes;
+    struct workers *workers;
+    struct runner *runner;
+
+    /* The head that was parsed last and whose it is: valid until the next parse or until its bytes
+     * move. Too large to be kept in each connection. */
+    struct http1_head head;
+    const struct client *head_of;
+    struct proto_msg msg; /* the message that is being handled */
+
+    char date[32]; /* "Sun, 06 Nov 1994 08:49:37 GMT" of date_s */
+    int64_t date_s;
+    char scratch[16 * 1024]; /* where bytes go that nobody wants */
+};
+
+/* All of it, with empty modules and without descriptors. `conf` must outlive it. */
+int loop_new(struct loop **ret, const struct conf *conf, struct err *err);
+void loop_free(struct loop *l);
+
+/* Registers io->fd for reading and writing, edge-triggered (the listener and message sockets:
+ * level-triggered reading). 0 or -errno. */
+int loop_add(struct loop *l, struct io *io);
+int loop_add_level(struct loop *l, struct io *io, uint32_t events);
+int loop_mod_level(struct loop *l, struct io *io, uint32_t events);
+/* Unregisters and closes the descriptor. */
+void loop_close(struct loop *l, struct io *io);
+/* Has the object freed after the batch. */
+void loop_bury(struct loop *l, struct io *io, void (*on_free)(struct loop *, struct io *));
+
+/* Until l->over. */
+int loop_run(struct loop *l, struct err *err);
+
+/* "Sun, 06 Nov 1994 08:49:37 GMT", 29 bytes, of now. */
+const char *loop_date(struct loop *l);

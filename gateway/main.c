@@ -1,0 +1,182 @@
+/* vitrine-gateway: terminates visitors' HTTP, finds the Space by its host name, forwards bytes, and
+ * wakes what sleeps.
+ *
+ * `vitrine up` starts it with two descriptors (common/service.h) and hands over, by message, the
+ * visitors' listening socket, a socket to the runner and one that yields connections to the site.
+ * From then on it opens nothing: every connection to a demo is made on a socket that the demo's own
+ * sandbox handed out (worker.h).
+ *
+ * One loop (loop.h) does everything, and all state hangs off it. The life of a request:
+ *
+ *   client.c    accepts, reads a head, has it parsed strictly (http1.c), looks at its host
+ *   route.c     host label -> what the runner said about it; unknown: RESOLVE, and wait
+ *   wake.c      no worker: WAKE, hold the request, or show the waiting page (reply.c)
+ *   worker.c    a worker: an idle connection to it (upstream.c), or a new one from its dial socket
+ *   proxy.c     writes the request anew (rewrite.c), moves bodies both ways (flow.c, chunk.c), and
+ *               gives the connection back; an upgraded one becomes a relay of bytes
+ *
+ * Nothing is buffered beyond one buffer a direction (gbuf.h): what the other side does not take is
+ * not read. Whoever leaves takes its demo's connection along.
+ *
+ * The runner (runner.c) tells when routes change, and asks whether a worker may sleep; only here it
+ * is known whether somebody uses it. While the runner is away, what runs goes on being served.
+ *
+ * It ends when `up` goes (end of file on the supervisor's socket), and at once, exit status 0, on
+ * SIGTERM: visitors' connections are not waited for beyond a moment. */
+#include "client.h"
+#include "loop.h"
+#include "runner.h"
+#include "worker.h"
+#include "common/cleanup.h"
+#include "common/log.h"
+#include "common/service.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+
+#define STOP_GRACE_MS 300
+
+struct gateway {
+    struct service service;
+    struct loop *loop;
+    struct io sup, signals;
+    struct timer grace;
+    bool ready;
+};
+
+static void on_grace(struct timer *t)
+{
+    container_of(t, struct gateway, grace)->loop->over = true;
+}
+
+/* Accepts no more; answers in flight get a moment. */
+static void on_signal(struct loop *l, struct io *io, uint32_t events)
+{
+    struct gateway *g = container_of(io, struct gateway, signals);
+    struct signalfd_siginfo info;
+    (void)events;
+
+    while (read(io->fd, &info, sizeof(info)) == sizeof(info)) {
+        l->stopping = true;
+        loop_close(l, &l->listener);
+        struct link *at, *next;
+        for (at = l->clients.next; at != &l->clients; at = next) {
+            struct client *c = container_of(at, struct client, all);
+            next = at->next;
+            if (c->state == CLIENT_READ && !c->conn.in)
+                client_close(c, false);
+        }
+        if (list_empty(&l->clients))
+            l->over = true;
+        g->grace.on_fire = on_grace;
+        timer_set(l->wheel, &g->grace, l->now_ms + STOP_GRACE_MS);
+    }
+}
+
+static void take_listener(struct loop *l, int fd)
+{
+    loop_close(l, &l->listener);
+    l->listener = (struct io){.fd = fd, .shared = true, .on_event = client_on_listener};
+    int r = loop_add_level(l, &l->listener, EPOLLIN);
+    if (r < 0) {
+        log_error(NULL, "gateway.listen", "cannot watch the listening socket: %s", strerror(-r));
+        loop_close(l, &l->listener);
+    }
+}
+
+static void on_supervisor(struct loop *l, struct io *io, uint32_t events)
+{
+    struct gateway *g = container_of(io, struct gateway, sup);
+    struct proto_msg *m = &l->msg;
+    (void)events;
+
+    for (;;) {
+        struct err err = {0};
+        int r = proto_recv(io->fd, m, 0, &err);
+        if (r == -EAGAIN)
+            break;
+        if (r <= 0) { /* `up` is gone, and what it held together with it */
+            l->over = true;
+            return;
+        }
+        if (m->type == PROTO_SUP_LISTENER && m->n_fds == 1 && m->u.sup_listener.role == ROLE_PUBLIC)
+            take_listener(l, steal_fd(&m->fds[0]));
+        else if (m->type == PROTO_SUP_PEER && m->n_fds == 1 && m->u.sup_peer.role == ROLE_RUNNER)
+            runner_set(l, steal_fd(&m->fds[0]));
+        else if (m->type == PROTO_SUP_PEER && m->n_fds == 1 && m->u.sup_peer.role == ROLE_SITE_DIAL)
+            worker_set_site(l, steal_fd(&m->fds[0]));
+        proto_msg_done(m);
+    }
+    if (!g->ready && l->listener.fd >= 0) {
+        struct err err = {0};
+        g->ready = true;
+        if (service_ready(&g->service, &err) < 0)
+            log_error(NULL, "gateway.ready", "%s", err.msg);
+    }
+}
+
+/* A descriptor for each visitor and one for its demo. */
+static void raise_open_files(void)
+{
+    struct rlimit lim;
+    if (getrlimit(RLIMIT_NOFILE, &lim) == 0 && lim.rlim_cur < lim.rlim_max) {
+        lim.rlim_cur = lim.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &lim);
+    }
+}
+
+static int watch_signals(struct gateway *g, struct err *err)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    g->signals =
+        (struct io){.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), .on_event = on_signal};
+    if (g->signals.fd < 0)
+        return err_errno(err, "cannot watch for signals");
+    int r = loop_add_level(g->loop, &g->signals, EPOLLIN);
+    return r < 0 ? err_set(err, -r, "cannot watch for signals: %s", strerror(-r)) : 0;
+}
+
+static int run(struct gateway *g, struct err *err)
+{
+    int r = service_init(&g->service, "vitrine-gateway", err);
+    if (r < 0)
+        return r;
+    raise_open_files();
+    r = loop_new(&g->loop, &g->service.conf, err);
+    if (r < 0)
+        return r;
+    r = watch_signals(g, err);
+    if (r < 0)
+        return r;
+    g->sup = (struct io){.fd = g->service.sup_fd, .on_event = on_supervisor};
+    r = loop_add_level(g->loop, &g->sup, EPOLLIN);
+    if (r < 0)
+        return err_set(err, -r, "cannot watch the supervisor's socket: %s", strerror(-r));
+    r = loop_run(g->loop, err);
+    timer_cancel(g->loop->wheel, &g->grace);
+    loop_close(g->loop, &g->signals);
+    loop_free(g->loop);
+    conf_free(&g->service.conf);
+    return r;
+}
+
+int main(void)
+{
+    struct gateway g = {0};
+    struct err err = {0};
+
+    if (run(&g, &err) < 0) {
+        fprintf(stderr, "vitrine-gateway: %s\n", err.msg);
+        return 1;
+    }
+    return 0;
+}

@@ -1,0 +1,383 @@
+#include "proxy.h"
+
+#include "flow.h"
+#include "reply.h"
+#include "rewrite.h"
+#include "runner.h"
+#include "wake.h"
+#include "worker.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define INTERIMS_MAX 16
+#define RELAY_HALF_CLOSED_MS 10000
+
+void proxy_request(struct client *c, struct worker *w)
+{
+    c->worker = w;
+    w->refs++;
+    if (worker_connect(c, w, !c->retried))
+        proxy_begin(c);
+}
+
+void proxy_begin(struct client *c)
+{
+    struct upstream *u = c->upstream;
+    const struct http1_head *h = client_head(c);
+
+    client_set_deadline(c, CLIENT_NEVER);
+    c->state = CLIENT_PROXY;
+    if (rewrite_request(c, h, gbuf_at(c->conn.in), &u->conn.out) < 0) {
+        client_close(c, true);
+        return;
+    }
+    c->held_since_ms = 0;
+    c->worker->requests++;
+    worker_touch(c->worker);
+    if (!c->retryable) {
+        /* the body follows: nothing of it is kept, so it cannot be sent twice */
+        gbuf_consume(c->conn.in, c->head_len);
+        c->head_kept = false;
+        c->loop->head_of = NULL;
+    }
+}
+
+void proxy_connect_failed(struct client *c, int error)
+{
+    struct worker *w = c->worker;
+    (void)error;
+    if (w->site) {
+        client_release(c, false);
+        reply_send(c, &(struct reply){.status = 503,
+                                      .title = "One moment",
+                                      .text = "The site is just starting.",
+                                      .retry_after_s = 1});
+        return;
+    }
+    /* the worker that we know is not there any more: the runner knows more */
+    struct route *r = w->route;
+    client_release(c, false);
+    if (r) {
+        wake_hold(c, r);
+        worker_lost(w, "nobody listens on its port");
+    } else {
+        client_dispatch(c);
+    }
+}
+
+/* A 502: the demo is to blame, its owner is told why, the visitor that it happened. */
+static void bad_gateway(struct client *c, const char *why)
+{
+    struct worker *w = c->worker;
+
+    if (!w->site)
+        runner_note(c->loop, w->space_id, w->id, "%s", why);
+    w->status_5xx++;
+    worker_touch(w);
+    if (c->head_parsed || gbuf_len(c->conn.out)) {
+        client_close(c, true);
+        return;
+    }
+    client_release(c, false);
+    reply_send(c, &(struct reply){
+                      .status = 502,
+                      .title = "The demo did not answer properly",
+                      .text = "It ended the connection or sent something that is no HTTP answer.",
+                      .close = !c->up.done,
+                  });
+}
+
+/* The demo's connection ended before an answer began. */
+static void no_answer(struct client *c)
+{
+    struct upstream *u = c->upstream;
+
+    if (u->reused && !u->got_bytes && c->retryable && c->head_kept && !c->retried) {
+        /* it was closed while it was idle, and the request had not been read */
+        c->retried = true;
+        client_release(c, false);
+        client_dispatch(c);
+        return;
+    }
+    bad_gateway(c, u->got_bytes ? "response head: the connection ended in the middle of it"
+                                : "the connection ended before a response");
+}
+
+static void begin_relay(struct client *c)
+{
+    c->state = CLIENT_RELAY;
+    c->up = (struct flow){.body = BODY_TO_EOF, .bytes = c->up.bytes};
+    c->down = (struct flow){.body = BODY_TO_EOF, .bytes = c->down.bytes};
+    client_set_deadline(c, CLIENT_NEVER);
+}
+
+/* A 1xx: 1 and the head was passed on or dropped; 0: the connection is upgraded; -1: answered. */
+static int interim(struct client *c, const struct http1_head *h)
+{
+    struct upstream *u = c->upstream;
+    const char *p = gbuf_at(u->conn.in);
+
+    if (h->status == 101) {
+        if (!c->upgrade || !h->upgrade_websocket) {
+            bad_gateway(c, "response head: 101 without a request for it");
+            return -1;
+        }
+    } else if (++c->interims > INTERIMS_MAX) {
+        bad_gateway(c, "response head: too many 1xx");
+        return -1;
+    }
+    if (c->minor == 1 && rewrite_response(c, h, p, c->worker->site, &c->conn.out) < 0) {
+        client_close(c, true);
+        return -1;
+    }
+    gbuf_consume(u->conn.in, h->len);
+    if (h->status != 101) {
+        if (conn_write(c->loop, &c->conn, NULL, 0) < 0) {
+            client_close(c, false);
+            return -1;
+        }
+        return 1;
+    }
+    begin_relay(c);
+    return 0;
+}
+
+static void final_head(struct client *c, const struct http1_head *h)
+{
+    struct upstream *u = c->upstream;
+    bool bodiless = c->is_head || h->status == 204 || h->status == 304;
+
+    c->down.body = bodiless ? BODY_NONE : h->body;
+    c->down.left = h->content_length;
+    c->down.trailers_ok = true;
+    c->down.done = c->down.body == BODY_NONE || (c->down.body == BODY_LENGTH && !c->down.left);
+    c->down.chunk_out =
+        c->minor == 1 && (c->down.body == BODY_CHUNKED || c->down.body == BODY_TO_EOF);
+    c->demo_keeps = h->keep_alive && c->down.body != BODY_TO_EOF;
+    if (c->minor == 0 && (c->down.body == BODY_CHUNKED || c->down.body == BODY_TO_EOF))
+        c->keep_alive = false;
+    if (!c->up.done || c->loop->stopping) /* what is left of the request would be in the way */
+        c->keep_alive = false;
+    if (h->status >= 500) {
+        c->worker->status_5xx++;
+        worker_touch(c->worker);
+    }
+    if (rewrite_response(c, h, gbuf_at(u->conn.in), c->worker->site, &c->conn.out) < 0) {
+        client_close(c, true);
+        return;
+    }
+    gbuf_consume(u->conn.in, h->len);
+    c->head_parsed = true;
+}
+
+/* Reads and passes on heads until the final one. True: there it is. False: more is awaited, or the
+ * client went on to something else. */
+static bool answer_head(struct client *c)
+{
+    struct loop *l = c->loop;
+    struct upstream *u = c->upstream;
+    size_t seen = 0;
+
+    for (;;) {
+        size_t len = gbuf_len(u->conn.in);
+        if (len > seen) {
+            if (!u->got_bytes) {
+                u->got_bytes = true;
+                if (c->head_kept) {
+                    gbuf_consume(c->conn.in, c->head_len);
+                    c->head_kept = false;
+                    conn_trim(l, &c->conn);
+                }
+            }
+            seen = len;
+            l->head_of = NULL;
+            int r = http1_parse_response(&l->head, gbuf_at(u->conn.in), len);
+            if (r < 0) {
+                char why[128];
+                snprintf(why, sizeof(why), "response head: %s", l->head.error);
+                bad_gateway(c, why);
+                return false;
+            }
+            if (r > 0 && l->head.status >= 200) {
+                final_head(c, &l->head);
+                return c->head_parsed;
+            }
+            if (r > 0) {
+                if (interim(c, &l->head) <= 0)
+                    return false;
+                seen = 0;
+                continue;
+            }
+        }
+        int n = conn_read(l, &u->conn);
+        if (n == -EAGAIN)
+            return false;
+        if (n <= 0) {
+            no_answer(c);
+            return false;
+        }
+    }
+}
+
+static void answered(struct client *c)
+{
+    struct upstream *u = c->upstream;
+    bool reuse = c->demo_keeps && c->up.done && !c->upload_over && !u->conn.in && !u->conn.out &&
+                 !u->conn.fin && !u->conn.broken;
+    client_release(c, reuse);
+    client_finish(c);
+}
+
+/* How long the present silence may last. Only visitors are hurried: a demo may think as long as
+ * somebody waits for it. */
+static void set_patience(struct client *c)
+{
+    bool visitor_to_send = !c->up.done && !c->upload_over && !c->upstream->conn.out;
+    bool visitor_to_read = c->conn.out || gbuf_len(c->upstream->conn.in);
+
+    if ((visitor_to_send && !c->head_parsed) || (visitor_to_read && !c->conn.writable))
+        client_set_deadline(c, c->loop->conf->gateway_body_idle_timeout);
+    else if (c->conn.fin)
+        client_set_deadline(c, CLIENT_HALF_CLOSED_MS);
+    else
+        client_set_deadline(c, CLIENT_NEVER);
+}
+
+/* The request's side; false where the client went on to something else. */
+static bool pump_up(struct client *c)
+{
+    struct upstream *u = c->upstream;
+
+    if (c->upload_over || (c->up.done && !u->conn.out))
+        return true;
+    switch (flow_pump(c->loop, &c->up, &c->conn, &u->conn)) {
+    case FLOW_TURN:
+        client_again(c);
+        return true;
+    case FLOW_CUT: /* the visitor left in the middle of its body: the demo must not take it whole */
+        client_close(c, true);
+        return false;
+    case FLOW_BAD:
+        if (c->head_parsed || gbuf_len(c->conn.out)) {
+            client_close(c, true);
+            return false;
+        }
+        c->keep_alive = false;
+        client_release(c, false);
+        reply_send(c, &(struct reply){.status = 400,
+                                      .title = "the chunks of the body are malformed",
+                                      .close = true});
+        return false;
+    case FLOW_DST_GONE: /* perhaps it has answered before it went */
+        c->upload_over = true;
+        u->conn.readable = true;
+        return true;
+    case FLOW_WAIT:
+    case FLOW_DONE:
+        return true;
+    }
+    return true;
+}
+
+void proxy_step(struct client *c)
+{
+    struct upstream *u = c->upstream;
+
+    if (c->conn.broken) {
+        client_close(c, false);
+        return;
+    }
+    if (!pump_up(c))
+        return;
+    if (!c->head_parsed && !answer_head(c)) {
+        if (c->conn.io.fd >= 0 && c->state == CLIENT_PROXY && c->upstream)
+            set_patience(c);
+        return;
+    }
+    switch (flow_pump(c->loop, &c->down, &u->conn, &c->conn)) {
+    case FLOW_DONE:
+        answered(c);
+        return;
+    case FLOW_TURN:
+        client_again(c);
+        break;
+    case FLOW_WAIT:
+        set_patience(c);
+        break;
+    case FLOW_BAD:
+        if (!c->worker->site)
+            runner_note(c->loop, c->worker->space_id, c->worker->id,
+                        "response body: its chunks are malformed");
+        /* fall through */
+    case FLOW_CUT:
+        /* Without the last chunk, or short of its length, the end is seen for what it is; where
+         * only the end itself would tell, it must not look clean. */
+        client_close(c, !c->down.chunk_out && c->down.body != BODY_LENGTH);
+        return;
+    case FLOW_DST_GONE:
+        client_close(c, false);
+        return;
+    }
+}
+
+/* One way of an upgraded connection; false where it broke. */
+static bool relay_way(struct client *c, struct flow *f, struct conn *src, struct conn *dst)
+{
+    bool was_done = f->done;
+    switch (flow_pump(c->loop, f, src, dst)) {
+    case FLOW_TURN:
+        client_again(c);
+        return true;
+    case FLOW_DONE:
+        if (!f->trailer_open) { /* once */
+            f->trailer_open = true;
+            shutdown(dst->io.fd, SHUT_WR);
+        }
+        return true;
+    case FLOW_WAIT:
+        return was_done || !src->broken;
+    default:
+        return false;
+    }
+}
+
+void relay_step(struct client *c)
+{
+    struct upstream *u = c->upstream;
+
+    if (!relay_way(c, &c->up, &c->conn, &u->conn) || !relay_way(c, &c->down, &u->conn, &c->conn)) {
+        client_close(c, true);
+        return;
+    }
+    if (c->up.done && c->down.done && !c->conn.out && !u->conn.out)
+        client_close(c, false);
+    else if (c->up.done || c->down.done)
+        client_set_deadline(c, RELAY_HALF_CLOSED_MS);
+}
+
+void proxy_timeout(struct client *c)
+{
+    if (c->state == CLIENT_DIAL) {
+        struct worker *w = c->worker;
+        client_unwait(c);
+        if (!w->site)
+            runner_note(c->loop, w->space_id, w->id, "no connection to it could be made in time");
+        client_release(c, false);
+        reply_send(c, &(struct reply){.status = w->site ? 503 : 504,
+                                      .title = "No connection to the demo",
+                                      .text = "It could not be reached in time.",
+                                      .retry_after_s = 2});
+        return;
+    }
+    if (c->state == CLIENT_PROXY && !c->head_parsed && !c->conn.fin && !gbuf_len(c->conn.out)) {
+        c->keep_alive = false;
+        client_release(c, false);
+        reply_send(c, &(struct reply){.status = 408,
+                                      .title = "the request's body did not arrive in time",
+                                      .close = true});
+        return;
+    }
+    client_close(c, true);
+}

@@ -1,0 +1,248 @@
+#include "rewrite.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Appends to a buffer whose room was made sure of before. */
+struct out {
+    char *p;
+};
+
+static void put(struct out *o, const char *s, size_t n)
+{
+    memcpy(o->p, s, n);
+    o->p += n;
+}
+#define PUT(o, literal) put(o, "" literal "", sizeof(literal) - 1)
+
+static void put_u64(struct out *o, uint64_t v)
+{
+    char digits[20];
+    size_t at = sizeof(digits);
+    do
+        digits[--at] = (char)('0' + v % 10);
+    while (v /= 10);
+    put(o, digits + at, sizeof(digits) - at);
+}
+
+/* Copies the fields that `pass` lets through; lines that lie side by side and are as we would write
+ * them go in one piece. */
+static void put_field(struct out *o, const char *p, const struct http1_field *f)
+{
+    put(o, p + f->name, f->name_len);
+    PUT(o, ": ");
+    put(o, p + f->value, f->value_len);
+    PUT(o, "\r\n");
+}
+
+static size_t line_end(const struct http1_field *f)
+{
+    return (size_t)f->value + f->value_len + 2;
+}
+
+static bool request_field_passes(const struct http1_head *h, const char *p,
+                                 const struct http1_field *f)
+{
+    switch (f->id) {
+    case FIELD_OTHER:
+    case FIELD_ACCEPT:
+    case FIELD_USER_AGENT:
+    case FIELD_SEC_FETCH_MODE:
+    case FIELD_DATE:
+    case FIELD_SET_COOKIE:
+    case FIELD_SITE_WIDE:
+    case FIELD_END_TO_END:
+        return !h->has_named_hops || !http1_named_hop(h, p, f);
+    case FIELD_HOST:
+        return !h->absolute;
+    case FIELD_EXPECT:
+        return h->expect_continue;
+    default: /* framing and hop-by-hop fields are written anew, if at all */
+        return false;
+    }
+}
+
+static bool response_field_passes(const struct http1_head *h, const char *p,
+                                  const struct http1_field *f, bool site)
+{
+    switch (f->id) {
+    case FIELD_CONTENT_LENGTH:
+    case FIELD_TRANSFER_ENCODING:
+    case FIELD_CONNECTION:
+    case FIELD_UPGRADE:
+    case FIELD_HOP:
+        return false;
+    case FIELD_SITE_WIDE:
+        return site;
+    default:
+        return !h->has_named_hops || !http1_named_hop(h, p, f);
+    }
+}
+
+/* A run of plain lines that pass, kept until something breaks it. */
+struct run {
+    size_t start, end;
+};
+
+static void run_flush(struct out *o, const char *p, struct run *run)
+{
+    if (run->end > run->start)
+        put(o, p + run->start, run->end - run->start);
+    run->start = run->end = 0;
+}
+
+static void run_add(struct out *o, const char *p, struct run *run, const struct http1_field *f)
+{
+    if (!f->plain) {
+        run_flush(o, p, run);
+        put_field(o, p, f);
+        return;
+    }
+    if (run->end != f->name) {
+        run_flush(o, p, run);
+        run->start = f->name;
+    }
+    run->end = line_end(f);
+}
+
+int rewrite_request(struct client *c, const struct http1_head *h, const char *p, struct gbuf **out)
+{
+    /* a line can grow by the blank behind its colon; the rest is what is added below */
+    size_t ip_len = strlen(c->ip);
+    int r = gbuf_need(&c->loop->bufs, out,
+                      (size_t)h->len + h->n_fields + 3u * h->host_len + 2 * ip_len + 320);
+    if (r < 0)
+        return r;
+    struct out o = {(*out)->data + (*out)->tail};
+    struct run run = {0};
+
+    put(&o, p + h->method, h->method_len);
+    PUT(&o, " ");
+    put(&o, p + h->target, h->target_len);
+    PUT(&o, " HTTP/1.1\r\n");
+    if (h->absolute) {
+        PUT(&o, "Host: ");
+        put(&o, p + h->host, h->host_len);
+        PUT(&o, "\r\n");
+    }
+    for (unsigned i = 0; i < h->n_fields; i++)
+        if (request_field_passes(h, p, &h->fields[i]))
+            run_add(&o, p, &run, &h->fields[i]);
+    run_flush(&o, p, &run);
+
+    if (h->body == BODY_CHUNKED) {
+        PUT(&o, "Transfer-Encoding: chunked\r\n");
+    } else if (h->has_length) {
+        PUT(&o, "Content-Length: ");
+        put_u64(&o, h->content_length);
+        PUT(&o, "\r\n");
+    }
+    if (c->upgrade)
+        PUT(&o, "Connection: Upgrade\r\nUpgrade: websocket\r\n");
+    PUT(&o, "X-Forwarded-For: ");
+    put(&o, c->ip, ip_len);
+    PUT(&o, "\r\nX-Forwarded-Host: ");
+    put(&o, p + h->host, h->host_len);
+    PUT(&o, "\r\nX-Forwarded-Proto: http\r\nForwarded: for=");
+    if (c->ip6)
+        PUT(&o, "\"[");
+    put(&o, c->ip, ip_len);
+    if (c->ip6)
+        PUT(&o, "]\"");
+    PUT(&o, ";host=\"");
+    put(&o, p + h->host, h->host_len);
+    PUT(&o, "\";proto=http\r\nVia: 1.1 vitrine\r\n\r\n");
+    (*out)->tail = (uint32_t)(o.p - (*out)->data);
+    return 0;
+}
+
+/* Set-Cookie without its Domain attribute: the cookie stays with the Space's own host. */
+static void put_cookie(struct out *o, const char *p, const struct http1_field *f)
+{
+    const char *v = p + f->value;
+    size_t len = f->value_len, i = 0;
+    bool first = true;
+
+    put(o, p + f->name, f->name_len);
+    PUT(o, ": ");
+    while (i <= len) {
+        size_t end = i;
+        while (end < len && v[end] != ';')
+            end++;
+        size_t a = i, b = end;
+        while (a < b && (v[a] == ' ' || v[a] == '\t'))
+            a++;
+        size_t name = a;
+        while (name < b && v[name] != '=' && v[name] != ' ' && v[name] != '\t')
+            name++;
+        if (first || !http1_is(v + a, name - a, "domain")) {
+            if (!first)
+                PUT(o, ";");
+            put(o, v + i, end - i);
+        }
+        first = false;
+        i = end + 1;
+    }
+    PUT(o, "\r\n");
+}
+
+static bool cookie_names_domain(const char *p, const struct http1_field *f)
+{
+    return http1_contains(p + f->value, f->value_len, "domain");
+}
+
+int rewrite_response(struct client *c, const struct http1_head *h, const char *p, bool site,
+                     struct gbuf **out)
+{
+    int r = gbuf_need(&c->loop->bufs, out, (size_t)h->len + 2u * h->n_fields + 256);
+    if (r < 0)
+        return r;
+    struct out o = {(*out)->data + (*out)->tail};
+    struct run run = {0};
+
+    PUT(&o, "HTTP/1.1 ");
+    put_u64(&o, h->status);
+    PUT(&o, " ");
+    put(&o, p + h->reason, h->reason_len);
+    PUT(&o, "\r\n");
+    for (unsigned i = 0; i < h->n_fields; i++) {
+        const struct http1_field *f = &h->fields[i];
+        if (!response_field_passes(h, p, f, site))
+            continue;
+        if (f->id == FIELD_SET_COOKIE && !site && cookie_names_domain(p, f)) {
+            run_flush(&o, p, &run);
+            put_cookie(&o, p, f);
+        } else {
+            run_add(&o, p, &run, f);
+        }
+    }
+    run_flush(&o, p, &run);
+
+    if (h->status == 101) {
+        PUT(&o, "Connection: Upgrade\r\nUpgrade: websocket\r\n");
+    } else if (h->status >= 200) {
+        if (!h->has_date) {
+            PUT(&o, "Date: ");
+            put(&o, loop_date(c->loop), 29);
+            PUT(&o, "\r\n");
+        }
+        if (c->down.chunk_out) {
+            PUT(&o, "Transfer-Encoding: chunked\r\n");
+        } else if (h->has_length && h->body == BODY_LENGTH && h->status != 204) {
+            /* also the length that a HEAD or a 304 speaks of */
+            PUT(&o, "Content-Length: ");
+            put_u64(&o, h->content_length);
+            PUT(&o, "\r\n");
+        }
+        if (!c->keep_alive)
+            PUT(&o, "Connection: close\r\n");
+    }
+    PUT(&o, "\r\n");
+    (*out)->tail = (uint32_t)(o.p - (*out)->data);
+    return 0;
+}
+
+bool rewrite_trailer_ok(const char *name, size_t len)
+{
+    return http1_field_of(name, len) == FIELD_OTHER && !memchr(name, '_', len);
+}

@@ -1,0 +1,13 @@
+/* Heads as they go on: written anew from what was parsed. */
+#pragma once
+
+#include "client.h"
+
+/* The request as the demo gets it, appended to *out. 0 or -errno. */
+int rewrite_request(struct client *c, const struct http1_head *h, const char *p, struct gbuf **out);
+/* The answer as the visitor gets it. `h` lies in `p`. Says `Connection: close` where
+ * c->keep_alive is false. `site`: the answer is the site's own, and nothing is taken from it. */
+int rewrite_response(struct client *c, const struct http1_head *h, const char *p, bool site,
+                     struct gbuf **out);
+/* A trailer line may go on? */
+bool rewrite_trailer_ok(const char *name, size_t len);

@@ -1,0 +1,206 @@
+#include "upstream.h"
+
+#include "proxy.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/util.h"
+
+#define IDLE_MS 60000
+/* A request that cannot be sent twice only goes on a connection that was in use just now: servers
+ * close idle ones after seconds. */
+#define SURE_MS 1000
+
+static void on_event(struct loop *l, struct io *io, uint32_t events)
+{
+    struct upstream *u = container_of(io, struct upstream, conn.io);
+    struct client *c = u->client;
+    (void)l;
+
+    if (u->state == UPSTREAM_IDLE) {
+        /* nothing may come on an idle connection but its end */
+        if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+            upstream_close(u, false);
+        return;
+    }
+    if (u->state == UPSTREAM_CONNECTING) {
+        int error = 0;
+        socklen_t len = sizeof(error);
+        if (events & (EPOLLERR | EPOLLHUP))
+            getsockopt(io->fd, SOL_SOCKET, SO_ERROR, &error, &len);
+        if (error || (events & EPOLLHUP)) {
+            proxy_connect_failed(c, error ? error : ECONNRESET);
+            client_step(c);
+            return;
+        }
+        if (!(events & EPOLLOUT))
+            return;
+        u->state = UPSTREAM_ACTIVE;
+        conn_note(&u->conn, events);
+        proxy_begin(c);
+        client_step(c);
+        return;
+    }
+    conn_note(&u->conn, events);
+    client_step(c);
+}
+
+static void on_timer(struct timer *t)
+{
+    struct upstream *u = container_of(t, struct upstream, timer);
+    if (u->state == UPSTREAM_IDLE)
+        upstream_close(u, false);
+}
+
+bool upstream_socket_ok(int fd, bool site)
+{
+    int domain = -1, type = -1, protocol = -1;
+    socklen_t len = sizeof(int);
+
+    if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) < 0 ||
+        getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0 ||
+        getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) < 0)
+        return false;
+    if (site)
+        return domain == AF_UNIX && type == SOCK_STREAM;
+    return domain == AF_INET && type == SOCK_STREAM && protocol == IPPROTO_TCP;
+}
+
+/* Begins to connect without ever waiting: MSG_DONTWAIT holds for this call whatever the socket's
+ * flags say, which those who hold a duplicate can change. 0 or -errno; -EINPROGRESS is usual. */
+static int connect_without_waiting(int fd, uint32_t port)
+{
+    struct sockaddr_in to = {
+        .sin_family = AF_INET,
+        .sin_port = htons((uint16_t)port),
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+    };
+    struct msghdr m = {.msg_name = &to, .msg_namelen = sizeof(to)};
+    if (sendmsg(fd, &m, MSG_FASTOPEN | MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+        return 0;
+    if (errno != EOPNOTSUPP)
+        return -errno;
+    /* TCP fast open is off in there */
+    int r = fd_set_nonblock(fd, true);
+    if (r < 0)
+        return r;
+    return connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0 ? -errno : 0;
+}
+
+static void free_upstream(struct loop *l, struct io *io)
+{
+    struct upstream *u = container_of(io, struct upstream, conn.io);
+    u->next_free = l->workers->free_upstreams;
+    l->workers->free_upstreams = u;
+}
+
+void upstream_pool_free(struct workers *ws)
+{
+    while (ws->free_upstreams) {
+        struct upstream *u = ws->free_upstreams;
+        ws->free_upstreams = u->next_free;
+        free(u);
+    }
+}
+
+static void attach(struct upstream *u, struct client *c, uint8_t state)
+{
+    u->client = c;
+    u->state = state;
+    u->got_bytes = false;
+    c->upstream = u;
+}
+
+bool upstream_open(struct client *c, struct worker *w, int fd)
+{
+    struct loop *l = c->loop;
+    struct upstream *u = l->workers->free_upstreams;
+    int r = 0;
+
+    if (u)
+        l->workers->free_upstreams = u->next_free;
+    else
+        u = malloc(sizeof(*u));
+    if (!u) {
+        close(fd);
+        proxy_connect_failed(c, ENOMEM);
+        return false;
+    }
+    memset(u, 0, sizeof(*u));
+    u->loop = l;
+    u->worker = w;
+    u->timer.on_fire = on_timer;
+    u->conn.io = (struct io){.fd = fd, .shared = true, .on_event = on_event};
+    u->conn.hostile = !w->site;
+    attach(u, c, w->site ? UPSTREAM_ACTIVE : UPSTREAM_CONNECTING);
+    if (!w->site) {
+        int one = 1;
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+        r = connect_without_waiting(fd, w->port);
+    }
+    if ((r == 0 || r == -EINPROGRESS) && (r = loop_add(l, &u->conn.io)) == 0) {
+        u->conn.writable = w->site;
+        c->state = CLIENT_DIAL;
+        return w->site;
+    }
+    proxy_connect_failed(c, -r);
+    return false;
+}
+
+bool upstream_reuse(struct client *c, struct worker *w)
+{
+    if (list_empty(&w->idle))
+        return false;
+    struct upstream *u = container_of(w->idle.next, struct upstream, idle);
+    if (!c->retryable) {
+        char byte;
+        if (w->loop->now_ms - u->idle_since_ms > SURE_MS)
+            return false;
+        if (recv(u->conn.io.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN) {
+            upstream_close(u, false);
+            return false;
+        }
+    }
+    list_remove(&u->idle);
+    w->n_idle--;
+    u->reused = true;
+    attach(u, c, UPSTREAM_ACTIVE);
+    return true;
+}
+
+void upstream_keep(struct upstream *u)
+{
+    struct worker *w = u->worker;
+    struct loop *l = u->loop;
+
+    if (w->retired || l->stopping || l->conf->gateway_upstream_idle == 0) {
+        upstream_close(u, false);
+        return;
+    }
+    u->state = UPSTREAM_IDLE;
+    u->idle_since_ms = l->now_ms;
+    list_push_front(&w->idle, &u->idle);
+    timer_set(l->wheel, &u->timer, l->now_ms + IDLE_MS);
+    if (++w->n_idle > l->conf->gateway_upstream_idle)
+        upstream_close(container_of(w->idle.prev, struct upstream, idle), false);
+}
+
+void upstream_close(struct upstream *u, bool reset)
+{
+    struct loop *l = u->loop;
+
+    if (u->state == UPSTREAM_IDLE) {
+        list_remove(&u->idle);
+        u->worker->n_idle--;
+    }
+    timer_cancel(l->wheel, &u->timer);
+    conn_close(l, &u->conn, reset);
+    loop_bury(l, &u->conn.io, free_upstream);
+}

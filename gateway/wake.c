@@ -1,0 +1,246 @@
+#include "wake.h"
+
+#include "proxy.h"
+#include "reply.h"
+#include "runner.h"
+#include "worker.h"
+#include "common/buf.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define EVENTS_PING_MS 15000
+#define EVENTS_OUT_MAX (16 * 1024) /* a page that does not read gets no more lines */
+#define WATCHERS_MAX 1000          /* of one Space */
+
+static void reply_stage(struct client *c, const struct route *r)
+{
+    struct reply reply = {.status = 503,
+                          .stage = proto_stage_name(r->stage),
+                          .text = r->message[0] ? r->message : NULL};
+
+    switch ((enum proto_stage)r->stage) {
+    case STAGE_NONE:
+        reply.status = 404;
+        reply.title = "Nothing lives here";
+        reply.text = "No Space has this address.";
+        reply.stage = NULL;
+        break;
+    case STAGE_RUNTIME_ERROR:
+        reply.title = "This Space has crashed";
+        break;
+    case STAGE_BUILD_ERROR:
+        reply.title = "This Space could not be built";
+        break;
+    case STAGE_CONFIG_ERROR:
+        reply.title = "This Space is not configured properly";
+        break;
+    case STAGE_NO_APP_FILE:
+        reply.title = "This Space has no application yet";
+        break;
+    case STAGE_PAUSED:
+        reply.title = "This Space is paused";
+        break;
+    case STAGE_STOPPED:
+        reply.title = "This Space is stopped";
+        break;
+    case STAGE_DELETING:
+        reply.title = "This Space is being deleted";
+        break;
+    default:
+        reply.title = "This Space is not available";
+        reply.retry_after_s = 5;
+        break;
+    }
+    reply_send(c, &reply);
+}
+
+/* `/.vitrine/wait`: what happens to the Space, as server-sent events. */
+static void watch(struct client *c, struct route *r)
+{
+    if (r->n_watchers >= WATCHERS_MAX) {
+        reply_send(c, &(struct reply){.status = 503, .title = "Too many wait", .retry_after_s = 5});
+        return;
+    }
+    reply_events(c);
+    if (c->conn.io.fd < 0 || c->state != CLIENT_WATCH)
+        return;
+    c->route = r;
+    list_push_back(&r->watchers, &c->wait);
+    r->n_watchers++;
+    client_set_deadline(c, EVENTS_PING_MS);
+    wake_catch_up(c);
+    if (r->known ? !r->worker && r->wakes : true)
+        route_want(r);
+}
+
+void wake_dispatch(struct client *c, struct route *r)
+{
+    if (c->wait_path) {
+        watch(c, r);
+        return;
+    }
+    if (r->worker) {
+        proxy_request(c, r->worker);
+        return;
+    }
+    if (r->known && !r->wakes) {
+        reply_stage(c, r);
+        return;
+    }
+    if (r->known && c->robots) {
+        reply_robots(c);
+        return;
+    }
+    if (r->known && c->bot) {
+        reply_bot_page(c, r);
+        return;
+    }
+    wake_hold(c, r);
+}
+
+void wake_hold(struct client *c, struct route *r)
+{
+    struct loop *l = c->loop;
+    const struct conf *conf = l->conf;
+
+    if (r->n_held >= conf->gateway_waiting_per_space || l->n_held >= conf->gateway_waiting_total) {
+        reply_send(c, &(struct reply){
+                          .status = 503,
+                          .title = "Too many are waiting for this Space",
+                          .stage = r->known ? proto_stage_name(r->stage) : NULL,
+                          .retry_after_s = 5,
+                      });
+        return;
+    }
+    if (!c->held_since_ms)
+        c->held_since_ms = l->now_ms;
+    c->state = CLIENT_HELD;
+    c->route = r;
+    list_push_back(&r->held, &c->wait);
+    r->n_held++;
+    l->n_held++;
+    uint64_t end =
+        c->held_since_ms + (c->navigation ? conf->gateway_wait_page_after : conf->gateway_hold);
+    client_set_deadline(c, end > l->now_ms ? end - l->now_ms : 0);
+    route_want(r);
+}
+
+void wake_give_up(struct client *c)
+{
+    struct route *r = c->route;
+
+    client_unwait(c);
+    if (c->navigation) {
+        reply_wait_page(c, r);
+        return;
+    }
+    reply_send(c, &(struct reply){
+                      .status = 503,
+                      .title = "The Space did not wake up in time",
+                      .text = "It is still starting. Try again in a moment.",
+                      .stage = r->known ? proto_stage_name(r->stage) : NULL,
+                      .retry_after_s = 5,
+                  });
+}
+
+void wake_release(struct route *r)
+{
+    struct link held;
+
+    /* also where there is still nobody to forward to: now that it is known to sleep, some of them
+     * (robots) do not wait for it; the others are held again, with the time they have left */
+    list_move_all(&held, &r->held);
+    r->loop->n_held -= r->n_held;
+    r->n_held = 0;
+    while (!list_empty(&held)) {
+        struct client *c = container_of(held.next, struct client, wait);
+        list_remove(&c->wait);
+        client_dispatch(c);
+        client_step(c);
+    }
+}
+
+/* ---- the event stream ---- */
+
+static void send_event(struct client *c, const struct buf *b)
+{
+    struct loop *l = c->loop;
+    if (!b->data || gbuf_len(c->conn.out) + b->len > EVENTS_OUT_MAX)
+        return;
+    if (gbuf_need(&l->bufs, &c->conn.out, b->len) < 0)
+        return;
+    memcpy(c->conn.out->data + c->conn.out->tail, b->data, b->len);
+    c->conn.out->tail += (uint32_t)b->len;
+}
+
+static void put_stage(struct buf *b, const struct route *r)
+{
+    buf_puts(b, "event: stage\ndata: {\"stage\":");
+    buf_json(b, r->known ? proto_stage_name(r->stage) : "NONE");
+    buf_puts(b, ",\"message\":");
+    buf_json(b, r->known ? r->message : "");
+    buf_printf(b, ",\"ready\":%s,\"waiting\":%s}\n\n", r->worker ? "true" : "false",
+               !r->worker && (!r->known || r->wakes) ? "true" : "false");
+}
+
+static void put_line(struct buf *b, const char *line, size_t len)
+{
+    char copy[1024];
+    if (len >= sizeof(copy))
+        len = sizeof(copy) - 1;
+    memcpy(copy, line, len);
+    copy[len] = '\0';
+    buf_puts(b, "event: line\ndata: ");
+    buf_json(b, copy);
+    buf_puts(b, "\n\n");
+}
+
+void wake_catch_up(struct client *c)
+{
+    const struct route *r = c->route;
+    _cleanup_buf_ struct buf b = BUF_INIT(EVENTS_OUT_MAX);
+    const char *p = r->lines, *end = p + r->lines_len, *nl;
+
+    put_stage(&b, r);
+    for (; p && p < end && (nl = memchr(p, '\n', (size_t)(end - p))); p = nl + 1)
+        put_line(&b, p, (size_t)(nl - p));
+    send_event(c, &b);
+}
+
+static void tell(struct route *r, const struct buf *b)
+{
+    struct link *at, *next;
+    for (at = r->watchers.next; at != &r->watchers; at = next) {
+        struct client *c = container_of(at, struct client, wait);
+        next = at->next;
+        send_event(c, b);
+        client_step(c);
+    }
+}
+
+void wake_tell_stage(struct route *r)
+{
+    if (list_empty(&r->watchers))
+        return;
+    _cleanup_buf_ struct buf b = BUF_INIT(8192);
+    put_stage(&b, r);
+    tell(r, &b);
+}
+
+void wake_tell_line(struct route *r, const char *line)
+{
+    if (list_empty(&r->watchers))
+        return;
+    _cleanup_buf_ struct buf b = BUF_INIT(8192);
+    put_line(&b, line, strlen(line));
+    tell(r, &b);
+}
+
+void wake_ping(struct client *c)
+{
+    _cleanup_buf_ struct buf b = BUF_INIT(16);
+    buf_puts(&b, ": \n\n");
+    send_event(c, &b);
+    client_set_deadline(c, EVENTS_PING_MS);
+}

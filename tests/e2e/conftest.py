@@ -1,7 +1,6 @@
 """Fixtures: `vitrine` makes systems that are stopped and looked after at the test's end; `up` is one that
 the tests of a module share."""
 import os
-import pwd
 import sys
 
 import pytest
@@ -10,36 +9,9 @@ sys.path.insert(0, os.path.dirname(__file__))
 from vitrine import Vitrine  # noqa: E402
 
 
-def ordinary_user():
-    """A user with a range of subordinate ids, for rootless systems when the tests run as root."""
-    name = os.environ.get("VITRINE_TEST_USER", "vitrine-test")
-    try:
-        pwd.getpwnam(name)
-        with open("/etc/subuid") as f:
-            return name if any(line.startswith(name + ":") for line in f) else None
-    except (KeyError, OSError):
-        return None
-
-
-def users():
-    """As whom `up` is to run: everybody that this machine lets us be."""
-    if os.getuid() != 0:
-        return ["self"]
-    return ["self", "user"]
-
-
-def pick_user(kind):
-    if kind == "self":
-        return None
-    name = ordinary_user()
-    if not name:
-        pytest.skip("no user vitrine-test with subordinate ids: useradd -m vitrine-test")
-    return name
-
-
 @pytest.fixture
 def vitrine():
-    """vitrine(config="...", user=None, args=()) makes and starts a system."""
+    """vitrine(config="...", args=()) makes and starts a system."""
     made = []
 
     def make(config="", start=True, **kw):
@@ -55,13 +27,6 @@ def vitrine():
         except AssertionError as e:
             errors.append(str(e))
     assert not errors, "\n".join(errors)
-
-
-@pytest.fixture(params=users())
-def any_vitrine(request, vitrine):
-    """The same, once as root and once as an ordinary user where the tests run as root."""
-    user = pick_user(request.param)
-    return lambda config="", **kw: vitrine(config, user=user, **kw)
 
 
 @pytest.fixture(scope="module")

@@ -61,7 +61,15 @@ def supervisor(tmp_path):
     if s.up and s.up.poll() is None:
         s.up.terminate()
         s.up.wait(15)
-    assert not [p for p in s.pids() if os.path.exists(f"/proc/{p}")]
+    assert not [p for p in s.pids() if is_alive(p)]
+
+
+def is_alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            return f.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def end(s, sig=signal.SIGTERM, timeout=12):
@@ -126,7 +134,7 @@ def test_orphans_are_ended_and_reaped(supervisor):
     children = until(lambda: [p for p in children_of(s.up.pid) if is_orphan(p, s.folder)], 5)
     assert children
     assert end(s) == 0
-    assert not [p for p in children if os.path.exists(f"/proc/{p}")]
+    assert not [p for p in children if is_alive(p)]
 
 
 def test_killed_itself_its_programs_end(supervisor):

@@ -3,7 +3,6 @@ import contextlib
 import http.client
 import json
 import os
-import pwd
 import queue
 import shutil
 import signal
@@ -83,14 +82,11 @@ class Answer:
 
 
 class Vitrine:
-    """`user`: None for whoever runs the tests, or a user's name (root only)."""
+    """The system of one test: made, started, stopped, looked after."""
 
-    def __init__(self, config="", user=None, args=(), data=None):
-        self.user = pwd.getpwnam(user) if user else None
+    def __init__(self, config="", args=(), data=None):
         self.folder = tempfile.mkdtemp(prefix="e2e-", dir="/var/tmp")
         os.chmod(self.folder, 0o755)
-        if self.user:
-            os.chown(self.folder, self.user.pw_uid, self.user.pw_gid)
         self.data = data or os.path.join(self.folder, "data")
         self.port = free_port()
         self.site = f"localhost:{self.port}"
@@ -106,24 +102,13 @@ class Vitrine:
         self.files_before = temporary_files()
 
     # -- the system --
-    def _as_user(self):
-        if not self.user:
-            return {}
-        return {"user": self.user.pw_uid, "group": self.user.pw_gid, "extra_groups": []}
-
-    def _env(self, **more):
-        home = self.user.pw_dir if self.user else os.environ.get("HOME", "/")
-        name = self.user.pw_name if self.user else os.environ.get("USER", "tester")
-        return {**os.environ, "HOME": home, "USER": name, **more}
-
     @property
     def log(self):
         with open(os.path.join(self.folder, "up.log"), errors="replace") as f:
             return f.read()
 
     def popen(self, *args, **kw):
-        return subprocess.Popen([PROGRAM, *args], cwd=self.folder, env=self._env(), text=True,
-                                **self._as_user(), **kw)
+        return subprocess.Popen([PROGRAM, *args], cwd=self.folder, text=True, **kw)
 
     def start(self, wait=True):
         with open(os.path.join(self.folder, "up.log"), "a") as log:
@@ -222,11 +207,11 @@ class Vitrine:
             return f.read().strip()
 
     def cli(self, *args, timeout=120, token=True, **kw):
-        env = self._env(VITRINE_URL=f"http://{self.site}")
+        env = {**os.environ, "VITRINE_URL": f"http://{self.site}"}
         if token:
             env["VITRINE_TOKEN"] = self.token
         return subprocess.run([PROGRAM, *args], capture_output=True, text=True, timeout=timeout,
-                              env=env, cwd=self.folder, **self._as_user(), **kw)
+                              env=env, cwd=self.folder, **kw)
 
     def deploy(self, path, name, *args, ok=True):
         r = self.cli("deploy", path, name, "--json", *args)

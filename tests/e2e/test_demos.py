@@ -1,0 +1,123 @@
+"""Demos that behave badly, on purpose or not: each is stopped by a limit, and the reason is said. Bombs run only
+where the limit that they meet was confirmed."""
+import json
+import subprocess
+
+import pytest
+
+from vitrine import BUILD, until
+
+
+def limits():
+    """{name: state} of what `vitrine-sandbox check` confirms here."""
+    r = subprocess.run([BUILD + "/vitrine-sandbox", "check", "--json"], capture_output=True, text=True)
+    return {c["name"]: c["state"] for c in json.loads(r.stdout)["checks"]}
+
+
+def need(*words):
+    found = limits()
+    for word in words:
+        names = [n for n in found if word in n]
+        if not names or any(found[n] == "missing" for n in names):
+            pytest.skip(f"this machine cannot limit {word}: {found}")
+
+
+def failed(v, app, config="", name="demo/bad"):
+    r = v.cli("deploy", v.bundle("bad", **{"app.py": app}), name)
+    assert r.returncode == 1 and len(r.stderr.splitlines()) == 1, r
+    return r.stderr
+
+
+def test_never_listens(vitrine):
+    v = vitrine("[lifecycle]\nstart_timeout = 1s\nstart_tries = 1\n")
+    said = failed(v, "import time\nprint('loading', flush=True)\ntime.sleep(1000)\n")
+    assert "1 s" in said or "1s" in said or "7860" in said, said
+    assert "loading" in said
+    assert until(lambda: not v.workers(), 5)
+
+
+def test_exits_at_once(vitrine):
+    v = vitrine("[lifecycle]\nbackoff_first = 10ms\n")
+    said = failed(v, "import sys\nprint('bye')\nsys.exit(3)\n")
+    assert "3" in said and "bye" in said
+
+
+def test_answers_with_errors_only(vitrine):
+    v = vitrine("[lifecycle]\nstart_timeout = 1s\nstart_tries = 1\n")
+    said = failed(v, """
+import http.server, os
+class H(http.server.BaseHTTPRequestHandler):
+    def do_GET(self): self.send_error(500)
+http.server.HTTPServer(("0.0.0.0", int(os.environ["PORT"])), H).serve_forever()
+""")
+    assert "500" in said
+
+
+def test_floods_the_log(vitrine):
+    v = vitrine("[limits]\nlog_size = 256K\nlog_rate = 64K\n")
+    v.deploy(v.probe(), "demo/probe")
+    assert v.demo("demo/probe", "/flood?100", timeout=60).json == "done"
+    log = v.cli("logs", "demo/probe").stdout
+    assert len(log) <= 256 * 1024
+    v.demo("demo/probe", "/print?after")
+    assert until(lambda: "after" in v.cli("logs", "demo/probe").stdout, 10)
+    assert "dropped" in v.cli("logs", "demo/probe").stdout
+
+
+def test_forks_without_end(vitrine):
+    need("pids")
+    v = vitrine("[limits]\npids = 40\n")
+    v.deploy(v.probe(), "demo/probe")
+    n, why = v.demo("demo/probe", "/forks?200", timeout=60).json
+    assert n < 40 and why != "all"
+    assert v.demo("demo/probe").status == 200
+
+
+def test_eats_memory(vitrine):
+    need("memory")
+    v = vitrine("[limits]\nmemory = 128M\n[lifecycle]\nbackoff_first = 50ms\n")
+    v.deploy(v.probe(), "demo/probe")
+    born = v.demo("demo/probe", "/start").json
+    try:
+        a = v.demo("demo/probe", "/eat?400", timeout=60)
+        assert a.status >= 500
+    except OSError:
+        pass
+    assert until(lambda: v.demo("demo/probe", "/start").json > born, 30)
+    told = v.api("GET", "/api/admin/events?limit=100").body.decode()
+    assert "out of memory: 128 MiB" in told
+
+
+def test_eats_memory_at_the_start(vitrine):
+    need("memory")
+    v = vitrine("[limits]\nmemory = 64M\n[lifecycle]\nbackoff_first = 10ms\n")
+    said = failed(v, "hold = [bytearray(b'x' * (1 << 20)) for _ in range(300)]\n")
+    assert "out of memory: 64 MiB" in said
+
+
+@pytest.mark.parametrize("folder, limit", [("/tmp", 8), ("/home/user/app", 16), ("/dev/shm", 1000)])
+def test_fills_a_folder(vitrine, folder, limit):
+    v = vitrine("[limits]\ntmp_size = 8M\nhome_size = 16M\nmemory = 256M\n")
+    v.deploy(v.probe(), "demo/probe")
+    n, why = v.demo("demo/probe", f"/fill?{folder},{limit + 40 if limit < 1000 else 200}").json
+    assert n <= limit and why != "all", (n, why)
+    assert v.demo("demo/probe").status == 200
+
+
+def test_one_cannot_see_the_other(vitrine):
+    v = vitrine()
+    v.deploy(v.probe("one"), "demo/one")
+    v.demo("demo/one", "/keep")
+    v.deploy(v.bundle("two", **{"app.py": """
+import http.server, json, os
+found = []
+for top in ("/data", "/home", "/tmp", "/run", "/proc"):
+    for d, _, names in os.walk(top):
+        found += [os.path.join(d, n) for n in names if n == "kept" or n == "admin.token" or n.endswith(".db")]
+class H(http.server.BaseHTTPRequestHandler):
+    def log_message(self, *a): pass
+    def do_GET(self):
+        self.send_response(200); self.end_headers(); self.wfile.write(json.dumps(found).encode())
+http.server.HTTPServer(("0.0.0.0", int(os.environ["PORT"])), H).serve_forever()
+"""}), "demo/two")
+    assert v.demo("demo/two").json == []

@@ -1,0 +1,87 @@
+#include "runner/delete.h"
+
+#include "common/log.h"
+#include "common/util.h"
+#include "runner/chore.h"
+#include "runner/commands.h"
+#include "runner/control.h"
+#include "runner/events.h"
+#include "runner/gateway.h"
+#include "runner/job.h"
+#include "runner/life.h"
+#include "runner/runner.h"
+#include "runner/space.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+struct order {
+    char data[PATH_MAX - 256];
+    uint64_t id;
+};
+
+static int remove_all(const void *arg, struct err *err)
+{
+    static const char *const folders[] = {"versions", "volumes", "logs"};
+    const struct order *o = arg;
+    for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
+        char path[PATH_MAX];
+        snprintf(path, sizeof(path), "%s/%s/%" PRIu64, o->data, folders[i], o->id);
+        int n = remove_tree(AT_FDCWD, path, err);
+        if (n < 0)
+            return n;
+    }
+    return 0;
+}
+
+static void fail(struct space *s, int code, const char *message)
+{
+    s->removing = false;
+    struct log_ctx ctx = {.space = s->full_name};
+    log_error(&ctx, "space.delete", "%s", message);
+    commands_fail(s, code, message);
+}
+
+static void on_removed(void *owner, int code)
+{
+    struct space *s = owner;
+    struct runner *r = s->r;
+    char message[256];
+    if (code) {
+        snprintf(message, sizeof(message), "its files cannot be removed: %s", strerror(code));
+        fail(s, code, message);
+        return;
+    }
+    struct err err = {0};
+    life_begin(r);
+    life_space_remove(r, s->id, NULL);
+    commands_record_deleted(s);
+    if (life_commit(r, &err) < 0) {
+        fail(s, err.code, err.msg);
+        return;
+    }
+    event_add(r, s, 0, "space.deleted", "everything of it is gone");
+    gateway_route_none(r, s->label);
+    control_deleted(s);
+    commands_answer_deleted(s);
+    space_free(s);
+}
+
+void delete_files(struct space *s)
+{
+    if (s->removing)
+        return;
+    if (s->jobs) { /* they write below its folders; the last one calls again */
+        job_cancel(s);
+        return;
+    }
+    s->removing = true;
+    struct order o = {.id = s->id};
+    snprintf(o.data, sizeof(o.data), "%s", s->r->data);
+    struct err err = {0};
+    if (chore_begin(s->r, remove_all, &o, on_removed, s, &err) < 0)
+        fail(s, err.code, err.msg);
+}

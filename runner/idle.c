@@ -1,0 +1,198 @@
+#include "runner/idle.h"
+
+#include "common/conf.h"
+#include "common/util.h"
+#include "runner/budget.h"
+#include "runner/control.h"
+#include "runner/events.h"
+#include "runner/runner.h"
+#include "runner/space.h"
+#include "runner/worker.h"
+
+#include <stdlib.h>
+
+#define ANSWER_MS 10000     /* an answer that is not there by then is asked for again */
+#define NO_GATEWAY_MS 60000 /* without a gateway for so long nobody can be using anything */
+#define DRAIN_ASK_MS 250
+#define ROOM_IDLE_MS 1000 /* idle for less is in use, even if others wait for a place */
+#define SOONEST_MS 20
+
+static bool nobody_can_use_it(const struct runner *r)
+{
+    return r->gateway_gone_ms && mono_ms() - r->gateway_gone_ms >= NO_GATEWAY_MS;
+}
+
+/* False without a gateway. */
+static bool ask(struct worker *w, uint64_t min_idle_ms)
+{
+    struct proto_sleep_ask m = {
+        .space_id = w->space->id, .worker_id = w->id, .min_idle_ms = min_idle_ms};
+    if (link_send(&w->r->gateway, PROTO_SLEEP_ASK, &m, NULL, 0) < 0)
+        return false;
+    w->asked = true;
+    return true;
+}
+
+static void let_go(struct worker *w)
+{
+    if (w->draining)
+        worker_stop(w, conf_of(w->r)->lifecycle_stop_grace);
+    else if (w == w->space->cur)
+        space_event(w->space, EV_IDLE, &(struct space_what){0}, NULL);
+}
+
+static void drain_step(struct worker *w)
+{
+    uint64_t now = mono_ms();
+    if (now >= w->drain_until_ms || nobody_can_use_it(w->r)) {
+        if (w->busy)
+            event_add(w->r, w->space, w->id, "worker.drain",
+                      "streams that were still open are cut: drain_timeout is over");
+        let_go(w);
+        return;
+    }
+    if (!w->asked)
+        ask(w, 0);
+    uint64_t left = w->drain_until_ms - now;
+    loop_timer_set(w->r->loop, &w->idle_timer, left < DRAIN_ASK_MS ? left : DRAIN_ASK_MS);
+}
+
+static void serve_step(struct worker *w)
+{
+    struct space *s = w->space;
+    uint64_t again_ms = ANSWER_MS;
+    if (w != s->cur)
+        return;
+    if (s->state != LC_RUNNING) /* its successor is on its way: it is needed until then */
+        again_ms = 1000;
+    else if (nobody_can_use_it(w->r) && mono_ms() - w->active_ms >= s->sleep_after_ms) {
+        let_go(w);
+        return;
+    } else if (!ask(w, s->sleep_after_ms))
+        again_ms = 1000;
+    loop_timer_set(w->r->loop, &w->idle_timer, again_ms);
+}
+
+static void on_timer(void *arg)
+{
+    struct worker *w = arg;
+    if (w->draining)
+        drain_step(w);
+    else
+        serve_step(w);
+}
+
+/* The next question, when the answer may be yes at the earliest. */
+static void watch_from(struct worker *w, uint64_t idle_ms)
+{
+    uint64_t after = w->space->sleep_after_ms;
+    loop_timer_set(w->r->loop, &w->idle_timer,
+                   after == CONF_NEVER            ? after
+                   : after > idle_ms + SOONEST_MS ? after - idle_ms
+                                                  : SOONEST_MS);
+}
+
+void idle_watch(struct worker *w)
+{
+    w->idle_timer = (struct loop_timer){.fn = on_timer, .arg = w};
+    watch_from(w, 0);
+}
+
+void idle_drain(struct worker *w)
+{
+    uint64_t timeout = conf_of(w->r)->lifecycle_drain_timeout, now = mono_ms();
+    loop_timer_cancel(w->r->loop, &w->idle_timer);
+    w->idle_timer = (struct loop_timer){.fn = on_timer, .arg = w};
+    w->draining = true;
+    w->asked = false;
+    w->drain_until_ms = timeout > UINT64_MAX - now ? UINT64_MAX : now + timeout;
+    drain_step(w);
+}
+
+void idle_answer(struct runner *r, const struct proto_sleep_answer *m)
+{
+    struct worker *w = worker_by_id(r, m->worker_id);
+    if (!w || !w->space || w->state == WORKER_STOPPING)
+        return;
+    bool asked = w->asked;
+    w->asked = false;
+    w->busy = m->refs > 0;
+    uint64_t now = mono_ms();
+    w->active_ms = w->busy ? now : m->idle_ms < now ? now - m->idle_ms : 0;
+    if (m->released && asked &&
+        (w->draining || w->space->state == LC_RUNNING ||
+         (w->space->state == LC_SWITCHING && w->space->claim.waits))) {
+        let_go(w);
+        return;
+    }
+    if (!w->draining) {
+        watch_from(w, w->busy ? 0 : m->idle_ms);
+        idle_make_room(r); /* the next one, if this was asked for its place */
+    }
+}
+
+void idle_counters(struct runner *r, const struct proto_counters *m)
+{
+    struct worker *w = worker_by_id(r, m->worker_id);
+    if (!w || !w->space)
+        return;
+    if (m->requests < w->requests) { /* it forgot the worker, and learnt of it anew */
+        w->requests_before += w->requests;
+        w->requests = 0;
+    }
+    if (m->requests != w->requests || m->refs)
+        w->active_ms = mono_ms();
+    w->requests = m->requests;
+    w->bytes_in = m->bytes_in;
+    w->bytes_out = m->bytes_out;
+    w->refs = m->refs;
+    w->busy = m->refs > 0;
+    if (w->draining && !w->busy && !w->asked)
+        drain_step(w);
+}
+
+void idle_gateway_changed(struct runner *r)
+{
+    for (struct worker *w = r->workers; w; w = w->next) {
+        w->asked = w->busy = false;
+        w->requests_before += w->requests;
+        w->requests = 0;
+        w->refs = 0;
+    }
+}
+
+static void on_room_timer(void *arg)
+{
+    idle_make_room(arg);
+}
+
+void idle_make_room(struct runner *r)
+{
+    if (!r->budget.waiting || r->stopping)
+        return;
+    size_t n = 0, ending = 0;
+    for (struct worker *w = r->workers; w; w = w->next)
+        n++;
+    struct worker **list = calloc(n + 1, sizeof(struct worker *));
+    struct budget_candidate *c = calloc(n + 1, sizeof(*c));
+    size_t i = 0;
+    uint64_t now = mono_ms();
+    for (struct worker *w = r->workers; list && c && w; w = w->next) {
+        ending += w->space && (w->state == WORKER_STOPPING || w->asked);
+        if (!w->space || w != w->space->cur || w->state != WORKER_READY)
+            continue;
+        list[i] = w;
+        c[i++] = (struct budget_candidate){.active_ms = w->active_ms,
+                                           .asked = w->asked || w->busy ||
+                                                    now - w->active_ms < ROOM_IDLE_MS};
+    }
+    int victim = ending < r->budget.waiting ? budget_victim(c, i) : -1;
+    if (victim >= 0)
+        ask(list[victim], ROOM_IDLE_MS);
+    free(list);
+    free(c);
+    r->room_timer.fn = on_room_timer;
+    r->room_timer.arg = r;
+    if (!loop_timer_is_set(&r->room_timer))
+        loop_timer_set(r->loop, &r->room_timer, ROOM_IDLE_MS);
+}

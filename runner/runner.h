@@ -1,0 +1,65 @@
+/* What all parts of the runner share: its configuration, its places on disk, its databases, its
+ * links. One of it, made by main.c; the parts reach each other through it. */
+#pragma once
+
+#include "common/proto.h"
+#include "common/service.h"
+#include "common/store.h"
+#include "common/userns.h"
+#include "runner/budget.h"
+#include "runner/link.h"
+#include "runner/loop.h"
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define RUNNER_SPACE_BUCKETS 1024
+
+struct space;
+struct worker;
+struct job;
+struct chore;
+
+struct runner {
+    struct service service;
+    struct loop *loop;
+    char data[PATH_MAX - 256]; /* absolute, no link in it */
+    char programs[PATH_MAX - 256];
+    char boot_id[37];
+    struct userns_range range;
+    struct store *life;
+    struct store *site; /* NULL until webui has made it; see site.h */
+
+    struct link supervisor, gateway, webui;
+    uint64_t gateway_gone_ms; /* CLOCK_MONOTONIC; 0 while one is connected */
+
+    struct link starter;
+    struct loop_io *starter_exit;
+    int starter_pidfd;
+    uint64_t starter_since_ms;
+    struct loop_timer starter_timer;
+
+    struct space *spaces[RUNNER_SPACE_BUCKETS]; /* those that are in memory, by id (space.c) */
+    struct worker *workers; /* everything that the starter was asked to start and that is not gone,
+                               jobs included */
+    struct job *jobs;
+    struct budget budget;
+    struct loop_timer room_timer; /* asks the next idle worker to make room */
+
+    uint64_t last_command_id; /* the newest one that was read from site.db */
+    uint64_t watch_until_ms;
+    struct loop_timer watch_timer, tick_timer;
+
+    struct chore *chores;
+    uint64_t first_job_id, last_job_id; /* worker ids of jobs; far above those of workers */
+
+    bool stopping; /* SIGTERM came */
+    struct loop_timer stop_timer;
+    int exit_status;
+};
+
+/* Ends the loop once everything is stopped, if it is to stop (main.c). */
+void runner_check_stopped(struct runner *r);
+
+#define conf_of(r) (&(r)->service.conf)

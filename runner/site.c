@@ -1,0 +1,126 @@
+#include "runner/site.h"
+
+#include "common/conf.h"
+#include "runner/runner.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define PORT_DEFAULT 7860
+#define PORT_STREAMLIT 8501
+
+static struct store *site(struct runner *r, struct err *err)
+{
+    if (!r->site) {
+        char path[PATH_MAX];
+        snprintf(path, sizeof(path), "%s/site.db", r->data);
+        if (store_open(&r->site, path, STORE_SITE, STORE_READ, err) < 0)
+            r->site = NULL;
+    }
+    return r->site;
+}
+
+static struct store_stmt *query(struct runner *r, struct err *err, const char *sql, uint64_t a,
+                                uint64_t b)
+{
+    struct store *s = site(r, err);
+    if (!s)
+        return NULL;
+    return b == UINT64_MAX ? store_query(s, err, sql, "i", (int64_t)a)
+                           : store_query(s, err, sql, "ii", (int64_t)a, (int64_t)b);
+}
+
+/* Copies a text column; what does not fit is cut. */
+static void text(struct store_stmt *q, int column, char *out, size_t size)
+{
+    snprintf(out, size, "%s", store_text(q, column));
+}
+
+int site_space(struct runner *r, uint64_t id, struct site_space *ret, struct err *err)
+{
+    struct err local = {0};
+    err = err ? err : &local;
+    struct store_stmt *q = query(r, err,
+                                 "SELECT owner, name, label, version_id, sleep_after_ms, deleted_ms"
+                                 " FROM spaces WHERE id = ?",
+                                 id, UINT64_MAX);
+    int n = q ? store_step(q, err) : -err->code;
+    if (n != 1)
+        return n;
+    *ret = (struct site_space){.id = id};
+    text(q, 0, ret->owner, sizeof(ret->owner));
+    text(q, 1, ret->name, sizeof(ret->name));
+    text(q, 2, ret->label, sizeof(ret->label));
+    ret->version_id = (uint64_t)store_int(q, 3);
+    ret->sleep_after_ms =
+        store_is_null(q, 4) ? conf_of(r)->lifecycle_sleep_after : (uint64_t)store_int(q, 4);
+    ret->deleted = !store_is_null(q, 5);
+    store_reset(q);
+    return 1;
+}
+
+int site_space_id(struct runner *r, const char *label, uint64_t *ret_id, struct err *err)
+{
+    struct err local = {0};
+    err = err ? err : &local;
+    struct store *s = site(r, err);
+    struct store_stmt *q =
+        s ? store_query(s, err, "SELECT id FROM spaces WHERE label = ? AND deleted_ms IS NULL", "t",
+                        label)
+          : NULL;
+    int n = q ? store_step(q, err) : -err->code;
+    if (n != 1)
+        return n;
+    *ret_id = (uint64_t)store_int(q, 0);
+    store_reset(q);
+    return 1;
+}
+
+int site_version(struct runner *r, uint64_t space_id, uint64_t version_id, struct version *ret,
+                 struct err *err)
+{
+    struct err local = {0};
+    err = err ? err : &local;
+    struct store_stmt *q = query(r, err,
+                                 "SELECT sha, title, emoji, sdk, app_file, base_path, app_port,"
+                                 " start_timeout_ms FROM versions WHERE space_id = ? AND id = ?",
+                                 space_id, version_id);
+    int n = q ? store_step(q, err) : -err->code;
+    if (n != 1)
+        return n;
+    *ret = (struct version){.id = version_id};
+    text(q, 0, ret->sha, sizeof(ret->sha));
+    text(q, 1, ret->title, sizeof(ret->title));
+    text(q, 2, ret->emoji, sizeof(ret->emoji));
+    text(q, 3, ret->sdk, sizeof(ret->sdk));
+    text(q, 4, ret->app_file, sizeof(ret->app_file));
+    text(q, 5, ret->base_path, sizeof(ret->base_path));
+    int64_t port = store_int(q, 6);
+    ret->port = port > 0 && port < 65536             ? (uint32_t)port
+                : strcmp(ret->sdk, "streamlit") == 0 ? PORT_STREAMLIT
+                                                     : PORT_DEFAULT;
+    ret->start_timeout_ms =
+        store_is_null(q, 7) ? conf_of(r)->lifecycle_start_timeout : (uint64_t)store_int(q, 7);
+    store_reset(q);
+    return 1;
+}
+
+int site_command_after(struct runner *r, uint64_t after, struct site_command *ret, struct err *err)
+{
+    struct err local = {0};
+    err = err ? err : &local;
+    struct store_stmt *q = query(r, err,
+                                 "SELECT id, space_id, version_id, verb FROM commands WHERE id > ?"
+                                 " ORDER BY id LIMIT 1",
+                                 after, UINT64_MAX);
+    int n = q ? store_step(q, err) : -err->code;
+    if (n != 1)
+        return n;
+    *ret = (struct site_command){.id = (uint64_t)store_int(q, 0),
+                                 .space_id = (uint64_t)store_int(q, 1),
+                                 .version_id = (uint64_t)store_int(q, 2)};
+    text(q, 3, ret->verb, sizeof(ret->verb));
+    store_reset(q);
+    return 1;
+}

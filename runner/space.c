@@ -1,0 +1,546 @@
+#include "runner/space.h"
+
+#include "common/conf.h"
+#include "common/log.h"
+#include "common/util.h"
+#include "runner/commands.h"
+#include "runner/control.h"
+#include "runner/delete.h"
+#include "runner/events.h"
+#include "runner/gateway.h"
+#include "runner/idle.h"
+#include "runner/life.h"
+#include "runner/probe.h"
+#include "runner/recipe.h"
+#include "runner/runner.h"
+#include "runner/worker.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define TAIL_FIRST_MS 300 /* a start that is over before that needs no lines */
+#define TAIL_EACH_MS 200
+#define LAST_LINES 12
+#define FORGET_AFTER_MS 600000
+
+static void begin_start(struct space *s);
+static void on_worker_end(struct worker *w, const struct worker_end *end);
+
+static struct log_ctx ctx_of(const struct space *s)
+{
+    return (struct log_ctx){.space = s->full_name};
+}
+
+/* ---- in and out of memory ---- */
+
+struct space *space_find(struct runner *r, uint64_t id)
+{
+    struct space *s = r->spaces[id % RUNNER_SPACE_BUCKETS];
+    while (s && s->id != id)
+        s = s->next;
+    return s;
+}
+
+static void set_names(struct space *s, const struct site_space *site)
+{
+    snprintf(s->owner, sizeof(s->owner), "%s", site->owner);
+    snprintf(s->name, sizeof(s->name), "%s", site->name);
+    snprintf(s->full_name, sizeof(s->full_name), "%s/%s", site->owner, site->name);
+    snprintf(s->label, sizeof(s->label), "%s", site->label);
+    s->sleep_after_ms = site->sleep_after_ms;
+}
+
+void space_refresh(struct space *s)
+{
+    struct site_space site;
+    if (site_space(s->r, s->id, &site, NULL) == 1)
+        set_names(s, &site);
+}
+
+static void on_retry(void *arg)
+{
+    space_event(arg, EV_RETRY, &(struct space_what){0}, NULL);
+}
+
+static void send_line(void *arg, const char *line)
+{
+    gateway_wait_line(arg, line);
+}
+
+static void on_tail(void *arg)
+{
+    struct space *s = arg;
+    if (s->state != LC_STARTING || !s->nxt || !s->watched)
+        return;
+    logs_tail(s->r, s->id, s->nxt->id, &s->tail, send_line, s);
+    loop_timer_set(s->r->loop, &s->tail_timer, TAIL_EACH_MS);
+}
+
+struct space *space_get(struct runner *r, uint64_t id, const char *full_name, struct err *err)
+{
+    struct space *s = space_find(r, id);
+    if (s) {
+        s->touched_ms = mono_ms();
+        return s;
+    }
+    struct site_space site = {0};
+    struct life_space life = {.stage = "NO_APP_FILE"};
+    int in_site = site_space(r, id, &site, err), in_life = life_space_load(r, id, &life, err);
+    if (in_life < 0)
+        return NULL;
+    if (in_site != 1 && !in_life && !full_name) {
+        err_set(err, ENOENT, "there is no such Space");
+        return NULL;
+    }
+    s = calloc(1, sizeof(*s));
+    if (!s) {
+        err_set(err, ENOMEM, "no memory for another Space");
+        return NULL;
+    }
+    s->r = r;
+    s->id = id;
+    s->touched_ms = mono_ms();
+    s->retry_timer = (struct loop_timer){.fn = on_retry, .arg = s};
+    s->tail_timer = (struct loop_timer){.fn = on_tail, .arg = s};
+    s->claim.arg = s;
+    snprintf(s->full_name, sizeof(s->full_name), "%s", full_name ? full_name : "");
+    if (in_site == 1)
+        set_names(s, &site);
+    if (!in_life && life_space_create(r, id, &life.uid_index, err) < 0) {
+        free(s);
+        return NULL;
+    }
+    s->uid_index = life.uid_index;
+    s->state = lifecycle_state_of(proto_stage_of(life.stage));
+    snprintf(s->reason, sizeof(s->reason), "%s", life.reason);
+    if (life.version_id && site_version(r, id, life.version_id, &s->version, NULL) == 1)
+        s->version_was_ready = life_version_was_ready(r, id, life.version_id);
+    struct space **bucket = &r->spaces[id % RUNNER_SPACE_BUCKETS];
+    s->next = *bucket;
+    *bucket = s;
+    return s;
+}
+
+struct space *space_by_label(struct runner *r, const char *label, struct err *err)
+{
+    uint64_t id;
+    int n = site_space_id(r, label, &id, err);
+    if (n == 1)
+        return space_get(r, id, NULL, err);
+    if (n == 0)
+        err_set(err, ENOENT, "there is no such Space");
+    return NULL;
+}
+
+void space_free(struct space *s)
+{
+    struct space **p = &s->r->spaces[s->id % RUNNER_SPACE_BUCKETS];
+    while (*p != s)
+        p = &(*p)->next;
+    *p = s->next;
+    loop_timer_cancel(s->r->loop, &s->retry_timer);
+    loop_timer_cancel(s->r->loop, &s->tail_timer);
+    budget_leave(&s->r->budget, &s->claim);
+    backoff_forgive(&s->backoff);
+    free(s);
+}
+
+void space_unborn(struct space *s)
+{
+    struct site_space site;
+    if (s->state != LC_EMPTY || s->workers || s->jobs || s->commands ||
+        site_space(s->r, s->id, &site, NULL) != 0)
+        return;
+    char path[PATH_MAX];
+    snprintf(path, sizeof(path), "%s/versions/%" PRIu64, s->r->data, s->id);
+    rmdir(path); /* only if it is empty, as it is after a first upload that failed */
+    life_space_remove(s->r, s->id, NULL);
+    space_free(s);
+}
+
+/* ---- what the table says, done ---- */
+
+static void end_worker(struct space *s, struct worker **slot)
+{
+    struct worker *w = *slot;
+    *slot = NULL;
+    if (w)
+        worker_stop(w, conf_of(s->r)->lifecycle_stop_grace);
+}
+
+static void end_next(struct space *s)
+{
+    budget_leave(&s->r->budget, &s->claim);
+    end_worker(s, &s->nxt);
+}
+
+static void end_all(struct space *s)
+{
+    end_next(s);
+    end_worker(s, &s->cur);
+    for (struct worker *w = s->r->workers; w; w = w->next) {
+        if (w->space == s && w->draining)
+            worker_stop(w, conf_of(s->r)->lifecycle_stop_grace);
+    }
+}
+
+static void take(struct space *s, const struct version *v)
+{
+    if (v->id != s->version.id)
+        s->version_was_ready = life_version_was_ready(s->r, s->id, v->id);
+    s->version = *v;
+}
+
+/* In memory only; `old` is the worker that drains from here on. */
+static void do_step(struct space *s, const struct lc_step *step, const struct space_what *what,
+                    struct worker **old)
+{
+    unsigned todo = step->todo;
+    loop_timer_cancel(s->r->loop, &s->retry_timer);
+    if (todo & LC_FORGIVE)
+        backoff_forgive(&s->backoff);
+    if (todo & LC_END)
+        end_all(s);
+    if (todo & LC_END_NEXT)
+        end_next(s);
+    if (todo & LC_END_CUR)
+        end_worker(s, &s->cur);
+    if (todo & LC_TAKE)
+        take(s, what->version);
+    if (todo & LC_TAKE_NEXT)
+        take(s, &s->beside);
+    if (todo & LC_PROMOTE) {
+        *old = s->cur;
+        s->cur = s->nxt;
+        s->nxt = NULL;
+        take(s, &s->cur->version);
+        s->version_was_ready = true;
+        backoff_ready(&s->backoff);
+    }
+    if (todo & LC_PAUSE)
+        loop_timer_set(s->r->loop, &s->retry_timer, what->pause_ms);
+    if (todo & LC_BESIDE)
+        s->beside = *what->version;
+    s->state = step->next;
+}
+
+/* Its row, the event log, and the command that led here, in one transaction. */
+static int record(struct space *s, enum proto_stage before, const struct space_what *what,
+                  struct err *err)
+{
+    enum proto_stage stage = lifecycle_stage(s->state);
+    life_begin(s->r);
+    life_space_save(s->r, s, NULL);
+    if (what->command_id)
+        life_command_done(s->r, what->command_id, 0, "", NULL);
+    int n = life_commit(s->r, err);
+    s->unsaved = n < 0;
+    if (stage != before)
+        event_add(s->r, s, s->cur ? s->cur->id : 0, "space.stage", "%s%s%s",
+                  proto_stage_name(stage), s->reason[0] ? ": " : "", s->reason);
+    return n;
+}
+
+int space_event(struct space *s, enum lc_event event, const struct space_what *what,
+                struct err *err)
+{
+    struct lc_step step = lifecycle_step(s->state, event);
+    s->touched_ms = mono_ms();
+    if (step.todo & LC_REFUSE)
+        return err_set(err, EPERM, "%s", lifecycle_refusal(s->state, event));
+    if (step.todo & LC_NEVER) {
+        struct log_ctx ctx = ctx_of(s);
+        log_warn(&ctx, "space.event", "%s in state %s", lifecycle_event_name(event),
+                 lifecycle_state_name(s->state));
+        return 0;
+    }
+    if (step.todo & LC_FORGET) {
+        delete_files(s);
+        return 0;
+    }
+    enum lc_state state = s->state;
+    enum proto_stage before = lifecycle_stage(state);
+    struct worker *served = s->cur, *drains = NULL;
+    do_step(s, &step, what, &drains);
+    bool moved = state != s->state || served != s->cur;
+    if (moved || what->reason)
+        snprintf(s->reason, sizeof(s->reason), "%s", what->reason ? what->reason : "");
+
+    /* Visitors first: who waits for a worker must not wait for a disk. */
+    if (step.todo & LC_PROMOTE)
+        gateway_route(s);
+    int n = 0;
+    if (step.todo & (LC_START | LC_BESIDE)) {
+        if (what->command_id) /* what was promised is written before it is begun */
+            n = record(s, before, what, err);
+        begin_start(s);
+        if (!what->command_id)
+            n = record(s, before, what, err);
+    } else if (moved || what->command_id || what->reason || (step.todo & LC_TAKE)) {
+        n = record(s, before, what, err);
+    }
+    if (drains)
+        idle_drain(drains);
+    if ((moved && !(step.todo & LC_PROMOTE)) || (step.todo & LC_TELL))
+        gateway_route(s);
+    if (moved || what->reason)
+        control_changed(s);
+    if (step.todo & LC_END && !s->workers)
+        return space_event(s, EV_EMPTIED, &(struct space_what){0}, err);
+    return n;
+}
+
+/* ---- a start ---- */
+
+void space_failed(struct space *s, bool served, const char *reason)
+{
+    const struct conf *c = conf_of(s->r);
+    const struct backoff_rules rules = {.start_tries = c->lifecycle_start_tries,
+                                        .crash_limit = c->lifecycle_crash_limit,
+                                        .crash_window_ms = c->lifecycle_crash_window,
+                                        .backoff_first_ms = c->lifecycle_backoff_first,
+                                        .backoff_max_ms = c->lifecycle_backoff_max};
+    char text[sizeof(s->reason)];
+    struct backoff_verdict v = {0};
+    enum lc_event event;
+    if (s->state == LC_SWITCHING && !served) {
+        snprintf(text, sizeof(text), "the new version did not start: %s; the one before goes on",
+                 reason);
+        event = EV_FAIL;
+    } else {
+        v = served || s->version_was_ready ? backoff_crash(&s->backoff, &rules, mono_ms())
+                                           : backoff_failed_start(&s->backoff, &rules);
+        event =
+            served ? (v.give_up ? EV_CRASH_LAST : EV_CRASH) : (v.give_up ? EV_FAIL_LAST : EV_FAIL);
+        snprintf(text, sizeof(text), "%s", reason);
+    }
+    space_event(s, event, &(struct space_what){.reason = text, .pause_ms = v.pause_ms}, NULL);
+}
+
+int space_make_folders(struct space *s, struct err *err)
+{
+    struct runner *r = s->r;
+    char path[PATH_MAX];
+    snprintf(path, sizeof(path), "%s/versions/%" PRIu64, r->data, s->id);
+    int n = mkdir_p(path, 0700, err);
+    if (n < 0)
+        return n;
+    snprintf(path, sizeof(path), "%s/volumes/%" PRIu64, r->data, s->id);
+    n = mkdir_p(path, 0700, err);
+    if (n < 0)
+        return n;
+    uid_t uid = r->range.first + 1 + s->uid_index;
+    if (lchown(path, uid, uid) < 0)
+        return err_errno(err, "cannot give %s to uid %u", path, uid);
+    return 0;
+}
+
+static void on_start_timeout(void *arg)
+{
+    struct worker *w = arg;
+    struct space *s = w->space;
+    char reason[128];
+    uint64_t ms = w->version.start_timeout_ms;
+    bool minutes = ms >= 60000 && ms % 60000 == 0;
+    snprintf(reason, sizeof(reason), "did not answer HTTP on port %u within %" PRIu64 " %s",
+             w->version.port, minutes ? ms / 60000 : (ms + 999) / 1000, minutes ? "min" : "s");
+    event_add(s->r, s, w->id, "worker.failed", "%s", reason);
+    end_worker(s, &s->nxt);
+    space_failed(s, false, reason);
+}
+
+static void on_ready(struct worker *w)
+{
+    struct space *s = w->space;
+    probe_free(w->probe);
+    w->probe = NULL;
+    loop_timer_cancel(s->r->loop, &w->start_timer);
+    if (w != s->nxt)
+        return;
+    w->state = WORKER_READY;
+    w->ready_ms = now_ms();
+    w->active_ms = mono_ms();
+    space_event(s, EV_READY, &(struct space_what){0}, NULL);
+    event_add(s->r, s, w->id, "worker.ready", "answered after %" PRIu64 " ms",
+              w->ready_ms - w->created_ms);
+    life_worker_save(s->r, w, NULL, NULL);
+    idle_watch(w);
+    logs_prune(s->r, s->id, conf_of(s->r)->limits_logs_kept);
+}
+
+void space_probe(struct space *s, struct worker *w)
+{
+    char host[512];
+    recipe_host(s->r, s->label, host, sizeof(host));
+    w->start_timer = (struct loop_timer){.fn = on_start_timeout, .arg = w};
+    uint64_t age = now_ms() - w->created_ms, timeout = w->version.start_timeout_ms;
+    loop_timer_set(s->r->loop, &w->start_timer,
+                   timeout == UINT64_MAX ? timeout
+                   : timeout > age       ? timeout - age
+                                         : 1);
+    struct err err = {0};
+    if (probe_new(&w->probe, w, host, on_ready, &err) < 0) {
+        struct log_ctx ctx = {.space = s->full_name, .worker_id = w->id};
+        log_error(&ctx, "worker.probe", "%s", err.msg);
+    }
+}
+
+void space_adopt(struct space *s, struct worker *w)
+{
+    w->on_end = on_worker_end;
+    w->on_stats = control_worker_stats;
+    s->workers++;
+    budget_occupy(&s->r->budget);
+}
+
+static int start_worker(struct space *s, struct err *err)
+{
+    static struct proto_start start; /* large, and used up before the next one */
+    struct worker *w = worker_new(s->r, s);
+    if (!w)
+        return err_set(err, ENOMEM, "no memory for a worker");
+    w->version = s->state == LC_SWITCHING ? s->beside : s->version;
+    w->restarts = backoff_count(&s->backoff);
+    int n = w->version.id ? 0 : err_set(err, ENOENT, "its version is not known any more");
+    if (n == 0)
+        n = space_make_folders(s, err);
+    if (n == 0)
+        n = life_worker_create(s->r, w, err); /* first, so that a new runner knows of it */
+    if (n == 0)
+        n = recipe_worker(&start, s->r, s, w, err);
+    if (n == 0)
+        n = worker_start(w, &start, NULL, err);
+    if (n < 0) {
+        if (w->id)
+            life_worker_end(s->r, w->id, true, err->msg, NULL);
+        worker_free(w);
+        return n;
+    }
+    w->on_end = on_worker_end;
+    w->on_stats = control_worker_stats;
+    s->workers++;
+    s->nxt = w;
+    s->tail = (struct log_tail){0};
+    if (s->watched)
+        space_watch(s);
+    space_probe(s, w);
+    return 0;
+}
+
+void space_place(struct space *s)
+{
+    struct err err = {0};
+    if (start_worker(s, &err) == 0) {
+        event_add(s->r, s, s->nxt->id, "worker.start", "version %.12s", s->nxt->version.sha);
+        return;
+    }
+    budget_release(&s->r->budget);
+    struct log_ctx ctx = ctx_of(s);
+    log_error(&ctx, "worker.start", "%s", err.msg);
+    space_failed(s, false,
+                 err.code == ENOSPC ? "there is no space left on the server's disk" : err.msg);
+}
+
+static void begin_start(struct space *s)
+{
+    struct runner *r = s->r;
+    if (r->stopping)
+        return;
+    if (budget_take(&r->budget, &s->claim)) {
+        space_place(s);
+        return;
+    }
+    snprintf(s->reason, sizeof(s->reason),
+             "all %" PRIu64 " places for workers are taken; it starts as soon as one is free",
+             r->budget.max);
+    life_space_save(r, s, NULL);
+    idle_make_room(r);
+}
+
+void space_serve_line(struct runner *r)
+{
+    struct budget_claim *c;
+    while (!r->stopping && (c = budget_next(&r->budget))) {
+        struct space *s = c->arg;
+        s->reason[0] = 0;
+        space_place(s);
+        gateway_route(s);
+        control_changed(s);
+    }
+}
+
+void space_watch(struct space *s)
+{
+    s->watched = true;
+    if (s->nxt && !loop_timer_is_set(&s->tail_timer))
+        loop_timer_set(s->r->loop, &s->tail_timer, TAIL_FIRST_MS);
+}
+
+/* ---- an end ---- */
+
+static void on_worker_end(struct worker *w, const struct worker_end *end)
+{
+    struct space *s = w->space;
+    struct runner *r = s->r;
+    bool served = w == s->cur, started = w == s->nxt;
+    char text[512], lines[2048] = "";
+    worker_end_text(r, end, text, sizeof(text));
+    w->state = served || started ? WORKER_FAILED : WORKER_GONE;
+    if (served)
+        s->cur = NULL;
+    if (started) {
+        s->nxt = NULL;
+        logs_last_lines(r, s->id, w->id, LAST_LINES, lines, sizeof(lines));
+    }
+    life_worker_save(r, w, text, NULL);
+    event_add(r, s, w->id,
+              served    ? "worker.crashed"
+              : started ? "worker.failed"
+                        : "worker.ended",
+              "%s%s%s", text, lines[0] ? "\n" : "", lines);
+    s->workers--;
+    budget_release(&r->budget);
+    if (served || started)
+        space_failed(s, served, text);
+    if (!s->workers) {
+        commands_progress(s);
+        space_event(s, EV_EMPTIED, &(struct space_what){0}, NULL);
+    }
+    space_serve_line(r);
+}
+
+/* ---- from time to time, and at the end ---- */
+
+void space_tick(struct runner *r)
+{
+    for (size_t i = 0; i < RUNNER_SPACE_BUCKETS; i++) {
+        for (struct space *s = r->spaces[i], *next; s; s = next) {
+            next = s->next;
+            if (s->unsaved)
+                s->unsaved = life_space_save(r, s, NULL) < 0;
+            bool rests = s->state == LC_SLEEPING || s->state == LC_STOPPED ||
+                         s->state == LC_PAUSED || s->state == LC_FAILED || s->state == LC_EMPTY;
+            if (rests && !s->workers && !s->commands && !s->jobs && !s->unsaved &&
+                mono_ms() - s->touched_ms > FORGET_AFTER_MS)
+                space_free(s);
+        }
+    }
+}
+
+unsigned space_shutdown(struct runner *r)
+{
+    unsigned left = 0;
+    for (size_t i = 0; i < RUNNER_SPACE_BUCKETS; i++) {
+        for (struct space *s = r->spaces[i], *next; s; s = next) {
+            next = s->next;
+            left += s->workers;
+            space_event(s, EV_SHUTDOWN, &(struct space_what){0}, NULL);
+            end_all(s); /* draining ones, whatever the state */
+        }
+    }
+    return left;
+}

@@ -1,0 +1,119 @@
+/* A worker: a sandbox with a program in it, from the start to the last word. The only file of the
+ * runner that knows that it is a process of this machine; for everybody else it starts, is dialed,
+ * tells its numbers, is stopped and ends.
+ *
+ * Locally a worker is a sandbox that the starter makes (starter.h) and whose PID 1 listens on
+ * DATA/run/workers/ID.sock. It owes nothing to this process: killed, a new runner connects to that
+ * socket and has it back. The control connection that is kept to it is its lease. Its end shows as
+ * the end of that connection and, where there is one, at the pidfd; the last word is in INIT_EXIT
+ * or in DATA/run/workers/ID.exit. Jobs (job.h) are workers without a Space. */
+#pragma once
+
+#include "common/err.h"
+#include "common/proto.h"
+#include "runner/link.h"
+#include "runner/loop.h"
+#include "runner/site.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct runner;
+struct space;
+struct probe;
+
+enum worker_state { /* as life.db spells them, in lower case */
+                    WORKER_STARTING,
+                    WORKER_READY,
+                    WORKER_STOPPING,
+                    WORKER_GONE,
+                    WORKER_FAILED,
+};
+
+struct worker_end {
+    enum proto_exit_reason reason; /* 0: no last word, it was killed */
+    int status, signal;
+    uint64_t oom_kills, pids_refused;
+    char message[512]; /* it never began: why */
+};
+
+struct worker_stats {
+    uint64_t memory_bytes, cpu_us;
+    uint32_t pids;
+};
+
+struct worker {
+    struct worker *next; /* of the runner */
+    struct runner *r;
+    uint64_t id;
+    struct space *space;    /* NULL for a job */
+    struct version version; /* what runs in it */
+    enum worker_state state;
+    bool draining; /* its successor serves; it ends once its streams did */
+    uint64_t restarts;
+    uint64_t created_ms, ready_ms; /* since 1970 */
+    pid_t pid;
+
+    /* set by the owner before worker_start or worker_adopt: the worker is over, and freed after the
+     * call */
+    void (*on_end)(struct worker *w, const struct worker_end *end);
+    void *owner;
+    /* numbers were asked for and came */
+    void (*on_stats)(struct worker *w, const struct worker_stats *s);
+
+    /* readiness (space.c, probe.c) */
+    struct probe *probe;
+    struct loop_timer start_timer;
+
+    /* use, as the gateway tells it (idle.c) */
+    struct loop_timer idle_timer;
+    bool asked;         /* a SLEEP_ASK is outstanding */
+    bool busy;          /* there were refs at the last answer or count */
+    uint64_t active_ms; /* CLOCK_MONOTONIC of the last known use */
+    uint64_t drain_until_ms;
+    uint64_t requests_before; /* by gateways that are gone */
+    uint64_t requests, bytes_in, bytes_out;
+    uint32_t refs;
+
+    /* worker.c's own */
+    struct link control;
+    int pidfd;
+    struct loop_io *pid_io;
+    struct loop_timer timer;
+    bool started, reaping, killed, heard_exit;
+    unsigned group_pending;
+    struct worker_end end;
+};
+
+struct worker *worker_new(struct runner *r, struct space *s);
+/* For one that was never started or adopted. */
+void worker_free(struct worker *w);
+
+/* Asks for the sandbox of `start`, whose ids, log and lease are filled in here. `stdio` is NULL or
+ * the three descriptors of a job; all stay the caller's. On failure the worker is still the
+ * caller's; on success it is the runner's until on_end. */
+int worker_start(struct worker *w, struct proto_start *start, const int *stdio, struct err *err);
+/* Takes a worker over that another runner started: w->id and w->pid say which. -ENOENT or
+ * -ECONNREFUSED where it is gone. */
+int worker_adopt(struct worker *w, struct err *err);
+/* The last word of a worker that is gone, and the removal of what it left. */
+void worker_bury(struct runner *r, uint64_t id, struct worker_end *ret);
+
+/* A fresh connection to PID 1 over which sockets of the sandbox's network can be asked for. */
+int worker_dial(struct worker *w, struct err *err);
+/* Ends it: a polite word, and after `grace_ms` the kill of everything in it. */
+void worker_stop(struct worker *w, uint64_t grace_ms);
+void worker_kill(struct worker *w);
+void worker_ask_stats(struct worker *w);
+
+/* starter.c tells these: */
+void worker_started(struct worker *w, struct proto_msg *m);
+void worker_group_stat(struct worker *w, const struct proto_group_stat *s);
+void worker_starter_restarted(struct worker *w);
+
+struct worker *worker_by_id(struct runner *r, uint64_t id);
+uint64_t worker_requests(const struct worker *w);
+const char *worker_state_name(enum worker_state s);
+/* "exited with status 3", "killed by SIGSEGV", "out of memory: 512 MiB" */
+void worker_end_text(const struct runner *r, const struct worker_end *end, char *out, size_t size);

@@ -1,0 +1,31 @@
+/* The handlers of the JSON API and of the forms that do the same (routes.c says which is where). */
+#pragma once
+
+#include "webui/http.h"
+
+enum MHD_Result api_health(struct req *r);
+enum MHD_Result api_whoami(struct req *r);
+
+/* api_spaces.c */
+enum MHD_Result api_spaces_list(struct req *r);
+enum MHD_Result api_space_get(struct req *r);
+enum MHD_Result api_space_runtime(struct req *r);
+enum MHD_Result api_space_bundle(struct req *r);
+enum MHD_Result api_space_start(struct req *r);
+enum MHD_Result api_space_stop(struct req *r);
+enum MHD_Result api_space_restart(struct req *r);
+enum MHD_Result api_space_pause(struct req *r);
+enum MHD_Result api_space_resume(struct req *r);
+enum MHD_Result api_space_delete(struct req *r);
+enum MHD_Result api_space_events(struct req *r); /* server-sent */
+
+/* api_logs.c */
+enum MHD_Result api_logs(struct req *r);
+
+/* api_admin.c */
+enum MHD_Result api_admin_workers(struct req *r);
+enum MHD_Result api_admin_workers_stream(struct req *r);
+enum MHD_Result api_admin_events(struct req *r);
+enum MHD_Result api_admin_login_link(struct req *r);
+/* {"workers": [...], "spaces": [...]}: also what the admin page is made of. */
+json_t *api_admin_snapshot(struct app *app);

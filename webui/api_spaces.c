@@ -1,0 +1,226 @@
+#include "webui/api.h"
+
+#include "common/cleanup.h"
+#include "webui/stream.h"
+#include "webui/submit.h"
+#include "webui/upload.h"
+#include "webui/view.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum MHD_Result api_health(struct req *r)
+{
+    struct buf body = BUF_INIT(16);
+    if (buf_puts(&body, "ok") < 0)
+        return MHD_NO;
+    return req_text(r, 200, "text/plain; charset=utf-8", &body);
+}
+
+enum MHD_Result api_whoami(struct req *r)
+{
+    return req_json(r, 200,
+                    json_pack("{s:s, s:s, s:[], s:{s:s, s:{s:s, s:s}}}", "type", "user", "name",
+                              "admin", "orgs", "auth", "type", "access_token", "accessToken",
+                              "displayName", "admin token", "role", "write"));
+}
+
+static enum MHD_Result not_found(struct req *r)
+{
+    return req_error(r, 404, "there is no Space %s/%s", r->owner, r->name);
+}
+
+enum MHD_Result api_spaces_list(struct req *r)
+{
+    long limit = req_query_number(r, "limit", 1, 1000, 1000);
+    long offset = req_query_number(r, "offset", 0, 1000000000, 0);
+    struct err err = {0};
+    struct site_list list;
+    if (site_list(r->app->site, req_query(r, "search"), req_query(r, "author"), (size_t)offset,
+                  (size_t)limit, &list, &err) < 0)
+        return req_fail(r, &err);
+    _cleanup_free_ struct space *rows = list.rows;
+    json_t *out = json_array();
+    for (size_t i = 0; i < list.n; i++) {
+        struct view v;
+        view_of(r->app, &rows[i], &v);
+        json_array_append_new(out, view_json(&v, NULL));
+    }
+    return req_json(r, 200, out);
+}
+
+enum MHD_Result api_space_get(struct req *r)
+{
+    struct err err = {0};
+    struct view v;
+    int found = view_find(r->app, r->owner, r->name, &v, &err);
+    if (found != 1)
+        return found < 0 ? req_fail(r, &err) : not_found(r);
+    _cleanup_free_ char *readme = NULL;
+    _cleanup_free_ char *card = NULL;
+    if (site_version_texts(r->app->site, v.space.version_id, &readme, &card, &err) < 0)
+        return req_fail(r, &err);
+    return req_json(r, 200, view_json(&v, json_loads(card, 0, NULL)));
+}
+
+enum MHD_Result api_space_runtime(struct req *r)
+{
+    struct err err = {0};
+    struct view v;
+    int found = view_find(r->app, r->owner, r->name, &v, &err);
+    if (found != 1)
+        return found < 0 ? req_fail(r, &err) : not_found(r);
+    return req_json(r, 200, view_runtime_json(&v));
+}
+
+enum MHD_Result api_space_bundle(struct req *r)
+{
+    const char *filename = req_query(r, "filename");
+    struct submit_bundle bundle = {.owner = r->owner,
+                                   .name = r->name,
+                                   .filename = filename ? filename : "",
+                                   .message = "uploaded over the API",
+                                   .fd = upload_fd(r->upload)};
+    struct submit_result result;
+    struct err err = {0};
+    if (upload_bytes(r->upload) == 0)
+        return req_error(r, 400,
+                         "the request has no body: send an archive (zip, tar, tar.gz, "
+                         "tar.zst)");
+    if (submit_run(r->app, &bundle, &result, &err) < 0)
+        return req_fail(r, &err);
+    struct view v;
+    view_of(r->app, &result.space, &v);
+    return req_json(r, 200,
+                    json_pack("{s:s, s:s, s:s, s:s, s:I, s:s}", "id", v.space.full, "url", v.url,
+                              "page", v.page, "version", v.space.sha, "command_id",
+                              (json_int_t)result.command_id, "stage", v.stage));
+}
+
+/* Forms of our pages come here too: they go back to where they were. */
+static enum MHD_Result done(struct req *r, const struct view *v, const char *stage)
+{
+    if (req_wants_json(r))
+        return req_json(r, 200, json_pack("{s:b, s:s}", "ok", 1, "stage", stage));
+    const char *from = req_header(r, "Referer");
+    return req_redirect(r, from && strstr(from, "/admin") ? "/admin" : v->page);
+}
+
+static enum MHD_Result command(struct req *r, const char *verb)
+{
+    struct err err = {0};
+    struct view v;
+    int found = view_find(r->app, r->owner, r->name, &v, &err);
+    if (found != 1)
+        return found < 0 ? req_fail(r, &err) : not_found(r);
+    if (submit_command(r->app, &v.space, verb, &err) < 0)
+        return req_fail(r, &err);
+    struct space space = v.space;
+    view_of(r->app, &space, &v);
+    return done(r, &v, v.stage);
+}
+
+enum MHD_Result api_space_start(struct req *r)
+{
+    return command(r, "start");
+}
+
+enum MHD_Result api_space_stop(struct req *r)
+{
+    return command(r, "stop");
+}
+
+enum MHD_Result api_space_restart(struct req *r)
+{
+    return command(r, "restart");
+}
+
+enum MHD_Result api_space_pause(struct req *r)
+{
+    return command(r, "pause");
+}
+
+enum MHD_Result api_space_resume(struct req *r)
+{
+    return command(r, "resume");
+}
+
+enum MHD_Result api_space_delete(struct req *r)
+{
+    struct err err = {0};
+    struct view v;
+    int found = view_find(r->app, r->owner, r->name, &v, &err);
+    if (found != 1)
+        return found < 0 ? req_fail(r, &err) : not_found(r);
+    if (submit_delete(r->app, &v.space, &err) < 0)
+        return req_fail(r, &err);
+    strcpy(v.page, "/");
+    return done(r, &v, "DELETING");
+}
+
+/* ---- server-sent changes of one Space ------------------------------------------------------- */
+
+struct changes {
+    struct app *app;
+    int64_t space_id;
+    char last[1024]; /* what was said last: the same is not said again */
+};
+
+static void changes_free(void *arg)
+{
+    free(arg);
+}
+
+static int changes_next(void *arg, bool news, struct buf *out)
+{
+    struct changes *c = arg;
+    if (!news)
+        return 0;
+    struct space space;
+    struct err err;
+    int found = site_find_id(c->app->site, c->space_id, &space, &err);
+    if (found < 0)
+        return 0;
+    struct view v;
+    if (found == 0) {
+        space = (struct space){.id = c->space_id, .deleted_ms = 1};
+        snprintf(space.label, sizeof space.label, "gone");
+    }
+    view_of(c->app, &space, &v);
+    json_t *o = json_pack("{s:s, s:s, s:s, s:I, s:s}", "stage", v.stage, "word",
+                          stage_word(v.stage), "reason", v.life.reason, "worker_id",
+                          (json_int_t)v.life.worker_id, "version", v.space.sha);
+    json_object_set_new(o, "class", json_string(stage_class(v.stage)));
+    json_object_set_new(o, "shows_demo", json_boolean(stage_shows_demo(v.stage)));
+    _cleanup_free_ char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
+    json_decref(o);
+    if (!text)
+        return -ENOMEM;
+    if (strncmp(text, c->last, sizeof c->last - 1) == 0)
+        return 0;
+    snprintf(c->last, sizeof c->last, "%s", text);
+    return buf_printf(out, "data: %s\n\n", text) < 0 ? -ENOMEM : found == 0;
+}
+
+enum MHD_Result api_space_events(struct req *r)
+{
+    struct err err = {0};
+    struct view v;
+    int found = view_find(r->app, r->owner, r->name, &v, &err);
+    if (found != 1)
+        return found < 0 ? req_fail(r, &err) : not_found(r);
+    struct changes *c = calloc(1, sizeof *c);
+    if (!c)
+        return MHD_NO;
+    c->app = r->app;
+    c->space_id = v.space.id;
+    struct stream_source source = {.next = changes_next,
+                                   .free = changes_free,
+                                   .interval_ms = 5000,
+                                   .type = "text/event-stream",
+                                   .keepalive = ": still here\n\n",
+                                   .space_id = v.space.id};
+    return stream_answer(r, &source, c);
+}

@@ -1,0 +1,412 @@
+#include "webui/http.h"
+
+#include "common/cleanup.h"
+#include "common/log.h"
+#include "webui/form.h"
+#include "webui/pages.h"
+#include "webui/upload.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+
+#define CSP_API "default-src 'none'; frame-ancestors 'none'"
+#define CSP_PAGE                                                                                   \
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"               \
+    " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+/* ---- what was asked ------------------------------------------------------------------------- */
+
+const char *req_header(struct req *r, const char *name)
+{
+    return MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, name);
+}
+
+const char *req_query(struct req *r, const char *name)
+{
+    return MHD_lookup_connection_value(r->connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
+long req_query_number(struct req *r, const char *name, long min, long max, long fallback)
+{
+    const char *text = req_query(r, name);
+    char *end;
+    if (!text || !*text)
+        return fallback;
+    long n = strtol(text, &end, 10);
+    return *end || n < min || n > max ? fallback : n;
+}
+
+bool req_wants_json(struct req *r)
+{
+    const char *accept = req_header(r, "Accept");
+    return strncmp(r->path, "/api/", 5) == 0 || (accept && strstr(accept, "application/json"));
+}
+
+static int hex_digit(char c)
+{
+    const char *digits = "0123456789abcdef0123456789ABCDEF", *p = strchr(digits, c);
+    return c && p ? (int)((p - digits) % 16) : -1;
+}
+
+bool req_field(struct req *r, const char *name, char *out, size_t size)
+{
+    const char *p = r->small.data ? r->small.data : "";
+    size_t name_len = strlen(name);
+    while (strncmp(p, name, name_len) != 0 || p[name_len] != '=') {
+        p = strchr(p, '&');
+        if (!p)
+            return false;
+        p++;
+    }
+    size_t n = 0;
+    for (p += name_len + 1; *p && *p != '&'; p++) {
+        if (n + 1 >= size)
+            return false;
+        if (*p == '%' && hex_digit(p[1]) >= 0 && hex_digit(p[2]) >= 0) {
+            out[n++] = (char)(hex_digit(p[1]) << 4 | hex_digit(p[2]));
+            p += 2;
+        } else {
+            out[n++] = *p == '+' ? ' ' : *p;
+        }
+    }
+    out[n] = 0;
+    return strlen(out) == n;
+}
+
+/* ---- answers -------------------------------------------------------------------------------- */
+
+enum MHD_Result req_queue(struct req *r, unsigned status, struct MHD_Response *response,
+                          const char *csp)
+{
+    if (!response)
+        return MHD_NO;
+    MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+    MHD_add_response_header(response, "Referrer-Policy", "same-origin");
+    MHD_add_response_header(response, "Cross-Origin-Resource-Policy", "same-origin");
+    MHD_add_response_header(response, "X-Frame-Options", "DENY");
+    MHD_add_response_header(response, "Content-Security-Policy", csp);
+    if (!MHD_get_response_header(response, "Cache-Control"))
+        MHD_add_response_header(response, "Cache-Control", "no-store");
+    if (*r->cookie)
+        MHD_add_response_header(response, "Set-Cookie", r->cookie);
+    if (status == 401)
+        MHD_add_response_header(response, "WWW-Authenticate", "Bearer realm=\"vitrine\"");
+    if (status == 429 || status == 503)
+        MHD_add_response_header(response, "Retry-After", status == 429 ? "60" : "5");
+    enum MHD_Result res = MHD_queue_response(r->connection, status, response);
+    MHD_destroy_response(response);
+    return res;
+}
+
+static struct MHD_Response *response_of(const char *type, struct buf *body)
+{
+    static char nothing[1];
+    struct MHD_Response *response =
+        body->data ? MHD_create_response_from_buffer(body->len, body->data, MHD_RESPMEM_MUST_FREE)
+                   : MHD_create_response_from_buffer(0, nothing, MHD_RESPMEM_PERSISTENT);
+    if (!response) {
+        buf_free(body);
+        return NULL;
+    }
+    *body = BUF_INIT(body->max);
+    MHD_add_response_header(response, "Content-Type", type);
+    return response;
+}
+
+enum MHD_Result req_text(struct req *r, unsigned status, const char *type, struct buf *body)
+{
+    return req_queue(r, status, response_of(type, body), CSP_API);
+}
+
+enum MHD_Result req_json(struct req *r, unsigned status, json_t *body)
+{
+    char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    json_decref(body);
+    if (!text)
+        return MHD_NO;
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE);
+    if (!response) {
+        free(text);
+        return MHD_NO;
+    }
+    MHD_add_response_header(response, "Content-Type", "application/json");
+    if (status == 404)
+        MHD_add_response_header(response, "X-Error-Code", "RepoNotFound");
+    return req_queue(r, status, response, CSP_API);
+}
+
+enum MHD_Result req_html(struct req *r, unsigned status, struct buf *body, const char *frame_src)
+{
+    char csp[1024];
+    snprintf(csp, sizeof csp, "%s%s%s", CSP_PAGE, *frame_src ? "; frame-src " : "", frame_src);
+    struct MHD_Response *response = response_of("text/html; charset=utf-8", body);
+    if (response)
+        MHD_add_response_header(response, "Cross-Origin-Opener-Policy", "same-origin");
+    return req_queue(r, status, response, csp);
+}
+
+enum MHD_Result req_redirect(struct req *r, const char *location)
+{
+    struct buf nothing = BUF_INIT(1);
+    struct MHD_Response *response = response_of("text/plain", &nothing);
+    if (response)
+        MHD_add_response_header(response, "Location", location);
+    return req_queue(r, 303, response, CSP_API);
+}
+
+enum MHD_Result req_error(struct req *r, unsigned status, const char *fmt, ...)
+{
+    char message[1024];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(message, sizeof message, fmt, ap);
+    va_end(ap);
+    if (req_wants_json(r))
+        return req_json(r, status, json_pack("{s:s}", "error", message));
+    return page_error(r, status, message);
+}
+
+unsigned http_status_of(const struct err *err)
+{
+    switch (err->code) {
+    case EINVAL:
+        return 400;
+    case EACCES:
+        return 403;
+    case ENOENT:
+        return 404;
+    case EEXIST:
+    case EBUSY:
+        return 409;
+    case EFBIG:
+        return 413;
+    case ENOSPC:
+    case EDQUOT:
+        return 507;
+    case EAGAIN:
+    case ECANCELED:
+        return 503;
+    case ETIMEDOUT:
+        return 504;
+    default:
+        return 500;
+    }
+}
+
+enum MHD_Result req_fail(struct req *r, const struct err *err)
+{
+    unsigned status = http_status_of(err);
+    if (status != 500)
+        return req_error(r, status, "%s", err->msg);
+    /* What went wrong inside is the operator's to read, not the visitor's. */
+    log_error(NULL, "site.error", "%s %s: %s", r->method, r->path, err->msg);
+    return req_error(r, 500, "something went wrong on the server; its log says what");
+}
+
+/* ---- finding the route ---------------------------------------------------------------------- */
+
+/* Does the path match, its :words copied into the request? */
+static bool route_matches(struct req *r, const char *pattern)
+{
+    const char *path = r->path;
+    while (*pattern) {
+        if (*pattern != ':') {
+            if (*pattern++ != *path++)
+                return false;
+            continue;
+        }
+        size_t word = strcspn(pattern, "/"), len = strcspn(path, "/");
+        char *out = pattern[1] == 'o' ? r->owner : pattern[1] == 'n' ? r->name : r->what;
+        size_t size = pattern[1] == 'w' ? sizeof r->what : sizeof r->owner;
+        if (len == 0 || len >= size)
+            return false;
+        memcpy(out, path, len);
+        out[len] = 0;
+        pattern += word;
+        path += len;
+    }
+    return *path == 0;
+}
+
+static void refuse(struct req *r, unsigned status, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+static void refuse(struct req *r, unsigned status, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(r->early_msg, sizeof r->early_msg, fmt, ap);
+    va_end(ap);
+    r->early = status;
+}
+
+static void find_route(struct req *r, const char *method)
+{
+    bool head = strcmp(method, "HEAD") == 0, other_method = false;
+    for (const struct route *route = routes; route->pattern; route++) {
+        if (!route_matches(r, route->pattern))
+            continue;
+        if (strcmp(head ? "GET" : method, route->method) == 0) {
+            r->route = route;
+            r->method = route->method;
+            return;
+        }
+        other_method = true;
+    }
+    if (other_method)
+        refuse(r, 405, "this address does not take %.16s", method);
+    else
+        refuse(r, 404, "there is no such page");
+}
+
+/* May they? Decided before a byte of the body is read. */
+static void check_access(struct req *r)
+{
+    r->auth = auth_of(r);
+    if (r->auth == AUTH_WRONG) {
+        if (auth_failed_too_often(r))
+            refuse(r, 429, "too many wrong tokens: wait a minute");
+        else
+            refuse(r, 401, "Invalid credentials in Authorization header");
+    } else if ((r->route->flags & ROUTE_ADMIN) && !auth_is_admin(r->auth)) {
+        refuse(r, 401, "this needs the administrator: log in, or send the admin token");
+    } else if ((r->route->flags & ROUTE_CHANGES) && r->auth != AUTH_TOKEN && !auth_same_origin(r)) {
+        refuse(r, 403, "this was sent by another site's page: use the site's own pages");
+    }
+}
+
+/* ---- bodies --------------------------------------------------------------------------------- */
+
+static bool has_body(struct req *r)
+{
+    const char *length = req_header(r, "Content-Length");
+    return (length && strtoull(length, NULL, 10) > 0) || req_header(r, "Transfer-Encoding");
+}
+
+static int body_begin(struct req *r, struct err *err)
+{
+    const char *header = req_header(r, "Content-Length");
+    uint64_t length = header ? strtoull(header, NULL, 10) : 0;
+    switch (r->route->body) {
+    case BODY_ARCHIVE:
+        return upload_new(&r->upload, r->app, length, err);
+    case BODY_FORM:
+        return form_new(&r->form, r->app, req_header(r, "Content-Type"), length, err);
+    default:
+        r->small = BUF_INIT(SMALL_BODY_MAX);
+        return length > SMALL_BODY_MAX
+                   ? err_set(err, EFBIG, "the request's body may have at most 64 KiB")
+                   : 0;
+    }
+}
+
+static int body_data(struct req *r, const char *data, size_t len, struct err *err)
+{
+    switch (r->route->body) {
+    case BODY_ARCHIVE:
+        return upload_write(r->upload, data, len, err);
+    case BODY_FORM:
+        return form_data(r->form, data, len, err);
+    default:
+        if (buf_append(&r->small, data, len) < 0)
+            return err_set(err, EFBIG, "the request's body may have at most 64 KiB");
+        return 0;
+    }
+}
+
+/* An answer in the middle of a body: libmicrohttpd would let the visitor send all of it first. So
+ * it is written by hand (nothing else was written on this connection for this request), and the
+ * connection ends. */
+static enum MHD_Result answer_now(struct req *r, const struct err *err)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    unsigned status = http_status_of(err);
+    _cleanup_buf_ struct buf body = BUF_INIT(8192);
+    _cleanup_buf_ struct buf head = BUF_INIT(16384);
+    if (!info || buf_puts(&body, "{\"error\":") < 0 ||
+        buf_json(&body, status == 500 ? "something went wrong on the server" : err->msg) < 0 ||
+        buf_puts(&body, "}") < 0 ||
+        buf_printf(&head,
+                   "HTTP/1.1 %u %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n"
+                   "X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n%s",
+                   status, MHD_get_reason_phrase_for(status), body.len, body.data) < 0)
+        return MHD_NO;
+    ssize_t sent = send(info->connect_fd, head.data, head.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    log_info(NULL, "site.refused", "%s %s in the middle of its body: %u %s%s", r->method, r->path,
+             status, err->msg, sent < 0 ? " (the visitor was gone)" : "");
+    return MHD_NO;
+}
+
+/* ---- libmicrohttpd's calls ------------------------------------------------------------------ */
+
+static struct req *req_new(struct app *app, struct MHD_Connection *connection, const char *url,
+                           const char *method)
+{
+    struct req *r = calloc(1, sizeof *r);
+    if (!r)
+        return NULL;
+    r->app = app;
+    r->connection = connection;
+    r->method = "?";
+    r->small = BUF_INIT(SMALL_BODY_MAX);
+    if (snprintf(r->path, sizeof r->path, "%s", url) >= (int)sizeof r->path) {
+        refuse(r, 414, "the address is too long");
+        return r;
+    }
+    find_route(r, method);
+    if (!r->early)
+        check_access(r);
+    struct err err = {0};
+    if (!r->early && body_begin(r, &err) < 0)
+        refuse(r, http_status_of(&err), "%s", err.msg);
+    return r;
+}
+
+enum MHD_Result http_access(void *cls, struct MHD_Connection *connection, const char *url,
+                            const char *method, const char *version, const char *upload_data,
+                            size_t *upload_data_size, void **con_cls)
+{
+    (void)version;
+    struct req *r = *con_cls;
+    if (!r) {
+        *con_cls = r = req_new(cls, connection, url, method);
+        if (!r)
+            return MHD_NO;
+        /* A refusal must not wait for a body of a gigabyte. */
+        return r->early && has_body(r) ? req_error(r, r->early, "%s", r->early_msg) : MHD_YES;
+    }
+    struct err err = {0};
+    if (*upload_data_size) {
+        size_t len = *upload_data_size;
+        *upload_data_size = 0;
+        return r->early || body_data(r, upload_data, len, &err) == 0 ? MHD_YES
+                                                                     : answer_now(r, &err);
+    }
+    if (r->early == 401 && !req_wants_json(r))
+        return page_login_first(r);
+    if (r->early)
+        return req_error(r, r->early, "%s", r->early_msg);
+    return r->route->handle(r);
+}
+
+void http_completed(void *cls, struct MHD_Connection *connection, void **con_cls,
+                    enum MHD_RequestTerminationCode code)
+{
+    (void)cls;
+    (void)connection;
+    (void)code;
+    struct req *r = *con_cls;
+    if (!r)
+        return;
+    upload_free(r->upload);
+    form_free(r->form);
+    buf_free(&r->small);
+    free(r);
+    *con_cls = NULL;
+}

@@ -1,0 +1,89 @@
+/* A request and its answer, on top of libmicrohttpd: the only part (with stream.c) that knows it
+ * well. A route names the request's pattern, who may ask, what its body is, and the function that
+ * answers when the body is there. */
+#pragma once
+
+#include "common/buf.h"
+#include "common/err.h"
+#include "webui/app.h"
+#include "webui/auth.h"
+
+#include <jansson.h>
+#include <microhttpd.h>
+#include <stdbool.h>
+
+#define SMALL_BODY_MAX (64 * 1024)
+
+struct req;
+struct upload;
+struct form;
+
+enum route_flags {
+    ROUTE_ADMIN = 1,   /* only with the token or a session */
+    ROUTE_CHANGES = 2, /* by cookie only from our own pages */
+};
+
+enum body_kind {
+    BODY_NONE,    /* ignored where it is small */
+    BODY_SMALL,   /* in memory: req->small */
+    BODY_ARCHIVE, /* in a nameless file: req->upload */
+    BODY_FORM,    /* multipart/form-data with files: req->form */
+};
+
+struct route {
+    const char *method;  /* "GET" answers HEAD as well */
+    const char *pattern; /* "/api/spaces/:owner/:name/logs/:what" */
+    unsigned flags;
+    enum body_kind body;
+    enum MHD_Result (*handle)(struct req *r);
+};
+extern const struct route routes[]; /* routes.c; ends with an empty one */
+
+struct req {
+    struct app *app;
+    struct MHD_Connection *connection;
+    const struct route *route;
+    const char *method; /* of the route */
+    char path[512];
+    char owner[128], name[128], what[64]; /* what the pattern's :words matched */
+    enum auth_kind auth;
+    struct buf small;
+    struct upload *upload;
+    struct form *form;
+    char cookie[256];    /* Set-Cookie of the answer, "" none */
+    unsigned early;      /* a status that was decided before the body */
+    char early_msg[512]; /* and why */
+};
+
+/* The access handler and the completion callback for MHD_start_daemon; cls is a struct app. */
+enum MHD_Result http_access(void *cls, struct MHD_Connection *connection, const char *url,
+                            const char *method, const char *version, const char *upload_data,
+                            size_t *upload_data_size, void **con_cls);
+void http_completed(void *cls, struct MHD_Connection *connection, void **con_cls,
+                    enum MHD_RequestTerminationCode code);
+
+/* NULL where there is none. */
+const char *req_header(struct req *r, const char *name);
+const char *req_query(struct req *r, const char *name);
+/* A number of the query in min..max, else `fallback`. */
+long req_query_number(struct req *r, const char *name, long min, long max, long fallback);
+bool req_wants_json(struct req *r);
+/* A field of a small urlencoded body, decoded; false where it is missing or too long. */
+bool req_field(struct req *r, const char *name, char *out, size_t size);
+
+/* Answers. Each takes what it is given. */
+enum MHD_Result req_json(struct req *r, unsigned status, json_t *body);
+enum MHD_Result req_text(struct req *r, unsigned status, const char *type, struct buf *body);
+/* A page; `frame_src` is added to its Content-Security-Policy ("" none). */
+enum MHD_Result req_html(struct req *r, unsigned status, struct buf *body, const char *frame_src);
+enum MHD_Result req_redirect(struct req *r, const char *location);
+/* {"error": sentence} or an error page, by who asks. */
+enum MHD_Result req_error(struct req *r, unsigned status, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+/* The status that fits the error's code. */
+enum MHD_Result req_fail(struct req *r, const struct err *err);
+/* Adds the headers that every answer has and queues it; `response` is taken. */
+enum MHD_Result req_queue(struct req *r, unsigned status, struct MHD_Response *response,
+                          const char *csp);
+
+unsigned http_status_of(const struct err *err);

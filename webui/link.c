@@ -1,0 +1,393 @@
+#include "webui/link.h"
+
+#include "common/buf.h"
+#include "common/cleanup.h"
+#include "common/log.h"
+#include "common/util.h"
+#include "webui/hub.h"
+#include "webui/life.h"
+#include "webui/stats.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#define RECORD_MAX (1 << 20)
+#define SEND_WAIT_MS 1000
+#define LOG_OPEN_MS 5000
+#define LOOK_UP_MS 1000
+#define WATCH_SECONDS 5
+#define WATCH_EVERY_MS 2000
+
+/* One question to the runner and its answer; lives on the stack of who waits for it. */
+struct ask {
+    struct ask *next;
+    enum proto_type type;
+    uint64_t id;      /* job, request or command id */
+    const void *body; /* a struct of that type; NULL for a command, whose question is its row */
+    int fd;           /* that goes with it, -1 none */
+    bool answered;
+    int code;
+    char message[1024];
+    int fds[2];
+    unsigned n_fds, current;
+    uint64_t worker_id;
+};
+
+struct link {
+    struct app *app;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t answer;
+    int peer;     /* -1 while there is no runner; closed and replaced by the thread only */
+    int new_peer; /* handed over, not yet taken by the thread; -1 none */
+    int wake_fd;  /* there is a new peer, or the thread is to end */
+    bool stop;
+    struct ask *asks;
+    uint64_t next_id;
+    uint64_t watched_ms;
+};
+
+/* ---- sending; the lock is held -------------------------------------------------------------- */
+
+static int send_ask(struct link *l, const struct ask *a)
+{
+    if (l->peer < 0 || !a->body)
+        return 0;
+    struct err err;
+    int r =
+        proto_send_wait(l->peer, a->type, a->body, &a->fd, a->fd >= 0 ? 1 : 0, SEND_WAIT_MS, &err);
+    if (r < 0)
+        log_warn(NULL, "runner.send", "%s: %s", proto_type_name(a->type), err.msg);
+    return r;
+}
+
+static void nudge(struct link *l)
+{
+    if (l->peer >= 0)
+        (void)proto_send_wait(l->peer, PROTO_COMMAND_NUDGE, NULL, NULL, 0, SEND_WAIT_MS, NULL);
+}
+
+static void timespec_in(struct timespec *ts, unsigned ms)
+{
+    clock_gettime(CLOCK_MONOTONIC, ts);
+    ts->tv_sec += ms / 1000;
+    ts->tv_nsec += ms % 1000 * 1000000L;
+    if (ts->tv_nsec >= 1000000000L) {
+        ts->tv_sec++;
+        ts->tv_nsec -= 1000000000L;
+    }
+}
+
+/* Puts the question and waits for its answer. Commands (no body) are asked by their row. */
+static int ask_and_wait(struct link *l, struct ask *a, unsigned timeout_ms, struct err *err)
+{
+    struct timespec end;
+    timespec_in(&end, timeout_ms);
+    a->fds[0] = a->fds[1] = -1;
+    pthread_mutex_lock(&l->lock);
+    a->next = l->asks;
+    l->asks = a;
+    (void)send_ask(l, a);
+    int late = 0;
+    while (!a->answered && !l->stop && late == 0)
+        late = pthread_cond_timedwait(&l->answer, &l->lock, &end);
+    struct ask **p = &l->asks;
+    while (*p != a)
+        p = &(*p)->next;
+    *p = a->next;
+    bool stopped = l->stop, no_peer = l->peer < 0;
+    pthread_mutex_unlock(&l->lock);
+    if (a->answered)
+        return 0;
+    if (stopped)
+        return err_set(err, ECANCELED, "the site is being restarted: try again");
+    return err_set(err, ETIMEDOUT, "%s",
+                   no_peer ? "the part that runs Spaces is not there at the moment: try again later"
+                           : "it takes longer than expected: look at the Space's page later");
+}
+
+/* ---- receiving ------------------------------------------------------------------------------ */
+
+static void answer(struct link *l, enum proto_type type, uint64_t id, int code, const char *message,
+                   struct proto_msg *m)
+{
+    pthread_mutex_lock(&l->lock);
+    struct ask *a = l->asks;
+    while (a && (a->type != type || a->id != id || a->answered))
+        a = a->next;
+    if (a) {
+        a->answered = true;
+        a->code = code;
+        snprintf(a->message, sizeof a->message, "%s", message);
+        for (int i = 0; m && i < m->n_fds && i < 2; i++)
+            a->fds[a->n_fds++] = steal_fd(&m->fds[i]);
+        if (type == PROTO_LOG_OPEN && m) {
+            a->current = m->u.log_files.current;
+            a->worker_id = m->u.log_files.worker_id;
+        }
+        pthread_cond_broadcast(&l->answer);
+    }
+    pthread_mutex_unlock(&l->lock);
+}
+
+static void receive(struct link *l, struct proto_msg *m)
+{
+    switch (m->type) {
+    case PROTO_COMMAND_DONE:
+        answer(l, PROTO_COMMAND_NUDGE, m->u.command_done.command_id, (int)m->u.command_done.code,
+               m->u.command_done.message, NULL);
+        break;
+    case PROTO_JOB_RESULT:
+        answer(l, PROTO_JOB, m->u.job_result.job_id, (int)m->u.job_result.code,
+               m->u.job_result.message, m);
+        break;
+    case PROTO_LOG_FILES:
+        answer(l, PROTO_LOG_OPEN, m->u.log_files.request_id, (int)m->u.log_files.code,
+               m->u.log_files.message, m);
+        break;
+    case PROTO_CHANGED:
+        hub_publish(l->app->hub, (int64_t)m->u.changed.space_id);
+        break;
+    case PROTO_WORKER_STAT:
+        stats_add(l->app->stats, &m->u.worker_stat);
+        break;
+    case PROTO_JOB_PROGRESS:
+        break; /* steps of a job are only logged by the runner */
+    default:
+        log_warn(NULL, "runner.message", "unexpected %s", proto_type_name(m->type));
+    }
+    proto_msg_done(m);
+}
+
+/* Commands that were done while nobody told us. */
+static void look_up_commands(struct link *l)
+{
+    uint64_t ids[64];
+    size_t n = 0;
+    pthread_mutex_lock(&l->lock);
+    for (struct ask *a = l->asks; a && n < 64; a = a->next)
+        if (a->type == PROTO_COMMAND_NUDGE && !a->answered)
+            ids[n++] = a->id;
+    pthread_mutex_unlock(&l->lock);
+    for (size_t i = 0; i < n; i++) {
+        int code;
+        char message[1024];
+        if (life_command_done(l->app->life, (int64_t)ids[i], &code, message) == 1)
+            answer(l, PROTO_COMMAND_NUDGE, ids[i], code, message, NULL);
+    }
+}
+
+/* Takes a new runner, which is told of everything that is open. False where the thread is to end.
+ */
+static bool take_peer(struct link *l)
+{
+    pthread_mutex_lock(&l->lock);
+    bool fresh = l->new_peer >= 0;
+    if (fresh) {
+        close_fd(&l->peer);
+        l->peer = steal_fd(&l->new_peer);
+        nudge(l);
+        for (struct ask *a = l->asks; a; a = a->next)
+            if (!a->answered)
+                (void)send_ask(l, a);
+        l->watched_ms = 0;
+    }
+    bool go_on = !l->stop;
+    pthread_mutex_unlock(&l->lock);
+    if (fresh) {
+        look_up_commands(l);
+        hub_publish(l->app->hub, 0);
+    }
+    return go_on;
+}
+
+static void lose_peer(struct link *l, const char *why)
+{
+    log_info(NULL, "runner.gone", "%s", why);
+    pthread_mutex_lock(&l->lock);
+    close_fd(&l->peer);
+    pthread_mutex_unlock(&l->lock);
+}
+
+static void *run(void *arg)
+{
+    struct link *l = arg;
+    _cleanup_free_ struct proto_msg *m = calloc(1, sizeof *m);
+    if (!m) {
+        log_error(NULL, "runner.link", "out of memory");
+        return NULL;
+    }
+    while (take_peer(l)) {
+        /* Only this thread changes l->peer, so it may look at it without the lock. */
+        struct pollfd p[2] = {{l->wake_fd, POLLIN, 0}, {l->peer, POLLIN, 0}};
+        if (poll(p, 2, LOOK_UP_MS) == 0)
+            look_up_commands(l);
+        if (p[0].revents) {
+            eventfd_t n;
+            (void)eventfd_read(l->wake_fd, &n);
+            continue;
+        }
+        if (!p[1].revents)
+            continue;
+        struct err err = {0};
+        int r = proto_recv(l->peer, m, 0, &err);
+        if (r == 1)
+            receive(l, m);
+        else if (r != -EAGAIN)
+            lose_peer(l, r == 0 ? "its socket was closed" : err.msg);
+    }
+    return NULL;
+}
+
+/* ---- the outside ---------------------------------------------------------------------------- */
+
+int link_start(struct link **ret, struct app *app, struct err *err)
+{
+    _cleanup_free_ struct link *l = calloc(1, sizeof *l);
+    if (!l)
+        return err_set(err, ENOMEM, "out of memory");
+    l->app = app;
+    l->peer = l->new_peer = -1;
+    l->next_id = now_ms() << 16; /* ids of an earlier process are never used again */
+    l->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (l->wake_fd < 0)
+        return err_errno(err, "eventfd");
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&l->answer, &attr);
+    pthread_condattr_destroy(&attr);
+    pthread_mutex_init(&l->lock, NULL);
+    int r = pthread_create(&l->thread, NULL, run, l);
+    if (r != 0)
+        return err_set(err, r, "cannot start a thread: %s", strerror(r));
+    *ret = steal_ptr(l);
+    return 0;
+}
+
+void link_stop(struct link *l)
+{
+    if (!l)
+        return;
+    pthread_mutex_lock(&l->lock);
+    l->stop = true;
+    pthread_cond_broadcast(&l->answer);
+    pthread_mutex_unlock(&l->lock);
+    (void)eventfd_write(l->wake_fd, 1);
+}
+
+void link_free(struct link *l)
+{
+    if (!l)
+        return;
+    pthread_join(l->thread, NULL);
+    close_fd(&l->peer);
+    close_fd(&l->new_peer);
+    close(l->wake_fd);
+    pthread_cond_destroy(&l->answer);
+    pthread_mutex_destroy(&l->lock);
+    free(l);
+}
+
+void link_set_peer(struct link *l, int fd)
+{
+    pthread_mutex_lock(&l->lock);
+    close_fd(&l->new_peer);
+    l->new_peer = fd;
+    pthread_mutex_unlock(&l->lock);
+    (void)eventfd_write(l->wake_fd, 1);
+}
+
+void link_nudge(struct link *l)
+{
+    pthread_mutex_lock(&l->lock);
+    nudge(l);
+    pthread_mutex_unlock(&l->lock);
+}
+
+int link_command_wait(struct link *l, int64_t command_id, unsigned timeout_ms, struct err *err)
+{
+    struct ask a = {.type = PROTO_COMMAND_NUDGE, .id = (uint64_t)command_id, .fd = -1};
+    /* It may have been done between the nudge and this. */
+    char message[1024];
+    int code;
+    if (life_command_done(l->app->life, command_id, &code, message) == 1)
+        return code ? err_set(err, code, "%s", message) : 0;
+    int r = ask_and_wait(l, &a, timeout_ms, err);
+    if (r < 0)
+        return r;
+    return a.code ? err_set(err, a.code, "%s", a.message) : 0;
+}
+
+static uint64_t new_id(struct link *l)
+{
+    pthread_mutex_lock(&l->lock);
+    uint64_t id = ++l->next_id;
+    pthread_mutex_unlock(&l->lock);
+    return id;
+}
+
+int link_unpack(struct link *l, int body_fd, int64_t space_id, const char *space, const char *name,
+                unsigned timeout_ms, json_t **ret_record, struct err *err)
+{
+    struct proto_job body = {
+        .job_id = new_id(l), .kind = JOB_UNPACK, .space_id = (uint64_t)space_id};
+    snprintf(body.space, sizeof body.space, "%s", space);
+    snprintf(body.name, sizeof body.name, "%s", name);
+    struct ask a = {.type = PROTO_JOB, .id = body.job_id, .body = &body, .fd = body_fd};
+    int r = ask_and_wait(l, &a, timeout_ms, err);
+    _cleanup_close_ int record_fd = a.fds[0];
+    _cleanup_close_ int other_fd = a.fds[1];
+    (void)other_fd;
+    if (r < 0)
+        return r;
+    if (a.code)
+        return err_set(err, a.code, "%s", a.message);
+    _cleanup_buf_ struct buf text = BUF_INIT(RECORD_MAX);
+    if (record_fd < 0 || lseek(record_fd, 0, SEEK_SET) < 0 || buf_read_fd(&text, record_fd) < 0)
+        return err_set(err, EPROTO, "the bundle's record could not be read");
+    *ret_record = json_loadb(text.data ? text.data : "", text.len, JSON_REJECT_DUPLICATES, NULL);
+    if (!json_is_object(*ret_record)) {
+        json_decref(*ret_record);
+        return err_set(err, EPROTO, "the bundle's record could not be read");
+    }
+    return 0;
+}
+
+int link_log_open(struct link *l, int64_t space_id, enum proto_log_kind kind, struct link_log *ret,
+                  struct err *err)
+{
+    struct proto_log_open body = {
+        .request_id = new_id(l), .space_id = (uint64_t)space_id, .kind = (uint32_t)kind};
+    struct ask a = {.type = PROTO_LOG_OPEN, .id = body.request_id, .body = &body, .fd = -1};
+    int r = ask_and_wait(l, &a, LOG_OPEN_MS, err);
+    if (r == 0 && a.code)
+        r = err_set(err, a.code, "%s", a.message);
+    if (r < 0) {
+        close_fd(&a.fds[0]);
+        close_fd(&a.fds[1]);
+        return r;
+    }
+    *ret = (struct link_log){.fds = {a.fds[0], a.fds[1]},
+                             .count = a.n_fds,
+                             .current = a.current < a.n_fds ? a.current : 0,
+                             .worker_id = a.worker_id};
+    return 0;
+}
+
+void link_watch(struct link *l)
+{
+    struct proto_watch watch = {.seconds = WATCH_SECONDS};
+    pthread_mutex_lock(&l->lock);
+    if (l->peer >= 0 && (!l->watched_ms || mono_ms() - l->watched_ms > WATCH_EVERY_MS)) {
+        (void)proto_send_wait(l->peer, PROTO_WATCH, &watch, NULL, 0, SEND_WAIT_MS, NULL);
+        l->watched_ms = mono_ms();
+    }
+    pthread_mutex_unlock(&l->lock);
+}

@@ -1,0 +1,74 @@
+#include "webui/pages.h"
+
+#include "common/cleanup.h"
+#include "webui/markdown.h"
+#include "webui/parts.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static enum MHD_Result not_found(struct req *r)
+{
+    return req_error(r, 404, "there is no Space %s/%s", r->owner, r->name);
+}
+
+enum MHD_Result page_space(struct req *r)
+{
+    struct err err = {0};
+    struct view v;
+    int found = view_find(r->app, r->owner, r->name, &v, &err);
+    if (found != 1)
+        return found < 0 ? req_fail(r, &err) : not_found(r);
+
+    _cleanup_free_ char *readme = NULL;
+    _cleanup_free_ char *card = NULL;
+    _cleanup_buf_ struct buf html = BUF_INIT(PAGE_MAX / 4);
+    _cleanup_buf_ struct buf actions = BUF_INIT(PAGE_MAX / 4);
+    if (site_version_texts(r->app->site, v.space.version_id, &readme, &card, &err) < 0 ||
+        part_actions(&actions, v.space.full, &err) < 0)
+        return req_fail(r, &err);
+    /* A README that is too long to be shown is left out; the page is still the page. */
+    if (*readme && markdown_html(&html, readme) < 0)
+        buf_clear(&html);
+
+    char ago[32], count[32];
+    text_ago((uint64_t)v.space.submitted_ms, ago);
+    snprintf(count, sizeof count, "%lld", (long long)v.space.versions_count);
+    const struct tpl_var vars[] = {
+        {"full", v.space.full},
+        {"owner", v.space.owner},
+        {"name", v.space.name},
+        {"title", v.title},
+        {"emoji", part_emoji(&v)},
+        {"from", part_colour(v.space.color_from)},
+        {"to", part_colour(v.space.color_to)},
+        {"description", v.space.short_description},
+        {"stage", v.stage},
+        {"class", stage_class(v.stage)},
+        {"word", stage_word(v.stage)},
+        {"reason", v.life.reason},
+        {"shows_demo", stage_shows_demo(v.stage) ? "1" : ""},
+        {"url", v.url},
+        {"host", strstr(v.url, "://") + 3},
+        {"sdk", v.space.sdk},
+        {"ago", ago},
+        {"count", count},
+        {"several", v.space.versions_count == 1 ? "" : "1"},
+        {"readme", html.len ? html.data : ""},
+        {"admin", auth_is_admin(r->auth) ? "1" : ""},
+        {"actions", actions.data},
+        {0},
+    };
+    return page_render(r, 200, v.title, "", "space.js", "space.html", vars, v.url);
+}
+
+enum MHD_Result page_delete(struct req *r)
+{
+    struct err err = {0};
+    struct view v;
+    int found = view_find(r->app, r->owner, r->name, &v, &err);
+    if (found != 1)
+        return found < 0 ? req_fail(r, &err) : not_found(r);
+    const struct tpl_var vars[] = {{"full", v.space.full}, {"title", v.title}, {0}};
+    return page_render(r, 200, "Delete a Space", "", "", "delete.html", vars, "");
+}

@@ -1,0 +1,439 @@
+#include "webui/site.h"
+
+#include "common/cleanup.h"
+#include "common/store.h"
+#include "common/util.h"
+#include "webui/text.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SALTS 32
+
+struct site {
+    pthread_mutex_t lock;
+    struct store *db;
+};
+
+static void unlock(struct site **s)
+{
+    pthread_mutex_unlock(&(*s)->lock);
+}
+#define WITH_LOCK(s)                                                                               \
+    __attribute__((cleanup(unlock))) struct site *locked = (s);                                    \
+    pthread_mutex_lock(&locked->lock)
+
+int site_open(struct site **ret, const char *path, struct err *err)
+{
+    _cleanup_free_ struct site *s = calloc(1, sizeof *s);
+    if (!s)
+        return err_set(err, ENOMEM, "out of memory");
+    int r = store_open(&s->db, path, STORE_SITE, STORE_WRITE, err);
+    if (r < 0)
+        return r;
+    pthread_mutex_init(&s->lock, NULL);
+    *ret = steal_ptr(s);
+    return 0;
+}
+
+void site_close(struct site *s)
+{
+    if (!s)
+        return;
+    store_close(s->db);
+    pthread_mutex_destroy(&s->lock);
+    free(s);
+}
+
+#define SPACE_COLUMNS                                                                              \
+    "s.id, s.owner, s.name, s.label, s.version_id, s.created_ms, s.updated_ms, s.deleted_ms,"      \
+    " (SELECT count(*) FROM versions c WHERE c.space_id = s.id),"                                  \
+    " v.sha, v.title, v.emoji, v.color_from, v.color_to, v.short_description, v.sdk, v.created_ms" \
+    " FROM spaces s LEFT JOIN versions v ON v.id = s.version_id "
+
+static void read_space(struct store_stmt *q, struct space *sp)
+{
+    *sp = (struct space){.id = store_int(q, 0),
+                         .version_id = store_int(q, 4),
+                         .created_ms = store_int(q, 5),
+                         .updated_ms = store_int(q, 6),
+                         .deleted_ms = store_int(q, 7),
+                         .versions_count = store_int(q, 8),
+                         .submitted_ms = store_int(q, 16)};
+    text_copy(sp->owner, sizeof sp->owner, store_text(q, 1));
+    text_copy(sp->name, sizeof sp->name, store_text(q, 2));
+    snprintf(sp->full, sizeof sp->full, "%s/%s", sp->owner, sp->name);
+    text_copy(sp->label, sizeof sp->label, store_text(q, 3));
+    text_copy(sp->sha, sizeof sp->sha, store_text(q, 9));
+    text_copy(sp->title, sizeof sp->title, store_text(q, 10));
+    text_copy(sp->emoji, sizeof sp->emoji, store_text(q, 11));
+    text_copy(sp->color_from, sizeof sp->color_from, store_text(q, 12));
+    text_copy(sp->color_to, sizeof sp->color_to, store_text(q, 13));
+    text_copy(sp->short_description, sizeof sp->short_description, store_text(q, 14));
+    text_copy(sp->sdk, sizeof sp->sdk, store_text(q, 15));
+}
+
+static int one_space(struct store_stmt *q, struct space *ret, struct err *err)
+{
+    if (!q)
+        return -EIO;
+    int r = store_step(q, err);
+    if (r == 1) {
+        read_space(q, ret);
+        store_reset(q);
+    }
+    return r;
+}
+
+int site_find_any(struct site *s, const char *owner, const char *name, struct space *ret,
+                  struct err *err)
+{
+    WITH_LOCK(s);
+    return one_space(store_query(s->db, err,
+                                 "SELECT " SPACE_COLUMNS "WHERE s.owner = ? AND s.name = ?", "tt",
+                                 owner, name),
+                     ret, err);
+}
+
+int site_find(struct site *s, const char *owner, const char *name, struct space *ret,
+              struct err *err)
+{
+    struct space found;
+    int r = site_find_any(s, owner, name, &found, err);
+    if (r != 1 || found.deleted_ms || !found.version_id)
+        return r < 0 ? r : 0;
+    *ret = found;
+    return 1;
+}
+
+int site_find_id(struct site *s, int64_t id, struct space *ret, struct err *err)
+{
+    WITH_LOCK(s);
+    return one_space(store_query(s->db, err, "SELECT " SPACE_COLUMNS "WHERE s.id = ?", "i", id),
+                     ret, err);
+}
+
+/* "%text%" with LIKE's own characters escaped by '!'. */
+static char *like_pattern(const char *text)
+{
+    size_t len = strlen(text);
+    char *out = malloc(2 * len + 3), *p = out;
+    if (!out)
+        return NULL;
+    *p++ = '%';
+    for (; *text; text++) {
+        if (strchr("%_!", *text))
+            *p++ = '!';
+        *p++ = *text;
+    }
+    *p++ = '%';
+    *p = 0;
+    return out;
+}
+
+int site_list(struct site *s, const char *search, const char *author, size_t offset, size_t limit,
+              struct site_list *ret, struct err *err)
+{
+    _cleanup_free_ char *like = like_pattern(search ? search : "");
+    _cleanup_free_ struct space *rows = calloc(limit + 1, sizeof *rows);
+    if (!like || !rows)
+        return err_set(err, ENOMEM, "out of memory");
+    WITH_LOCK(s);
+    struct store_stmt *q = store_query(
+        s->db, err,
+        "SELECT " SPACE_COLUMNS "WHERE s.deleted_ms IS NULL AND s.version_id IS NOT NULL"
+        " AND (? IS NULL OR s.owner = ?)"
+        " AND (s.owner || '/' || s.name LIKE ? ESCAPE '!' OR v.title LIKE ? ESCAPE '!'"
+        " OR v.short_description LIKE ? ESCAPE '!')"
+        " ORDER BY s.updated_ms DESC, s.id DESC LIMIT ? OFFSET ?",
+        "tttttii", author, author, like, like, like, (int64_t)limit + 1, (int64_t)offset);
+    if (!q)
+        return -EIO;
+    size_t n = 0;
+    int r;
+    while ((r = store_step(q, err)) == 1) {
+        if (n <= limit)
+            read_space(q, &rows[n++]);
+    }
+    if (r < 0)
+        return r;
+    *ret = (struct site_list){.n = n > limit ? limit : n, .more = n > limit};
+    ret->rows = steal_ptr(rows);
+    return 0;
+}
+
+int site_create(struct site *s, const char *owner, const char *name, int64_t *ret_id,
+                struct err *err)
+{
+    WITH_LOCK(s);
+    /* "a-b/c" and "a/b-c" have the same plain label: the later one gets a hash of its name. */
+    for (unsigned salt = 0; salt < SALTS; salt++) {
+        char label[64];
+        host_label(owner, name, salt, label);
+        struct store_stmt *q =
+            store_query(s->db, err, "SELECT 1 FROM spaces WHERE label = ?", "t", label);
+        if (!q)
+            return -EIO;
+        int r = store_step(q, err);
+        store_reset(q);
+        if (r < 0)
+            return r;
+        if (r == 1)
+            continue;
+        int64_t now = (int64_t)now_ms();
+        r = store_exec(s->db, err,
+                       "INSERT INTO spaces (owner, name, label, created_ms, updated_ms)"
+                       " VALUES (?, ?, ?, ?, ?)",
+                       "tttii", owner, name, label, now, now);
+        if (r == 0)
+            *ret_id = store_last_id(s->db);
+        return r;
+    }
+    return err_set(err, EEXIST, "no host name is free for %s/%s: choose another name", owner, name);
+}
+
+static const char *text_of(const json_t *record, const char *key)
+{
+    const char *text = json_string_value(json_object_get(record, key));
+    return text ? text : "";
+}
+
+static int64_t number_of(const json_t *record, const char *key)
+{
+    return json_integer_value(json_object_get(record, key));
+}
+
+static int add_command(struct site *s, int64_t space_id, const char *verb, int64_t version_id,
+                       int64_t *ret_id, struct err *err)
+{
+    int r = store_exec(s->db, err,
+                       "INSERT INTO commands (space_id, verb, version_id, created_ms)"
+                       " VALUES (?, ?, nullif(?, 0), ?)",
+                       "itii", space_id, verb, version_id, (int64_t)now_ms());
+    if (r == 0)
+        *ret_id = store_last_id(s->db);
+    return r;
+}
+
+static int deploy_in_transaction(struct site *s, int64_t space_id, const json_t *record,
+                                 const char *card, const char *message, int64_t *ret_command,
+                                 struct err *err)
+{
+    int64_t now = (int64_t)now_ms();
+    int r = store_exec(
+        s->db, err,
+        "INSERT INTO versions (space_id, sha, title, emoji, color_from, color_to,"
+        " short_description, sdk, app_file, app_port, base_path, start_timeout_ms, card, readme,"
+        " files, bytes, message, created_ms)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, 0), ?, ?, ?, ?, ?, ?)",
+        "ittttttttititt"
+        "iiti",
+        space_id, text_of(record, "sha"), text_of(record, "title"), text_of(record, "emoji"),
+        text_of(record, "color_from"), text_of(record, "color_to"),
+        text_of(record, "short_description"), text_of(record, "sdk"), text_of(record, "app_file"),
+        number_of(record, "app_port"), text_of(record, "base_path"),
+        number_of(record, "start_timeout_ms"), card, text_of(record, "readme"),
+        number_of(record, "files"), number_of(record, "bytes"), message, now);
+    if (r < 0)
+        return r;
+    int64_t version_id = store_last_id(s->db);
+    r = store_exec(s->db, err, "UPDATE spaces SET version_id = ?, updated_ms = ? WHERE id = ?",
+                   "iii", version_id, now, space_id);
+    return r < 0 ? r : add_command(s, space_id, "deploy", version_id, ret_command, err);
+}
+
+int site_deploy(struct site *s, int64_t space_id, const json_t *record, const char *message,
+                int64_t *ret_command, struct err *err)
+{
+    const json_t *front = json_object_get(record, "card");
+    _cleanup_free_ char *card = front ? json_dumps(front, JSON_COMPACT) : strdup("{}");
+    if (!card)
+        return err_set(err, ENOMEM, "out of memory");
+    WITH_LOCK(s);
+    int r = store_begin(s->db, err);
+    if (r < 0)
+        return r;
+    r = deploy_in_transaction(s, space_id, record, card, message, ret_command, err);
+    if (r == 0)
+        r = store_commit(s->db, err);
+    if (r < 0)
+        store_rollback(s->db);
+    return r;
+}
+
+int site_undo_deploy(struct site *s, int64_t space_id, int64_t previous_version, struct err *err)
+{
+    WITH_LOCK(s);
+    return store_exec(s->db, err, "UPDATE spaces SET version_id = nullif(?, 0) WHERE id = ?", "ii",
+                      previous_version, space_id);
+}
+
+int site_command(struct site *s, int64_t space_id, const char *verb, int64_t *ret_id,
+                 struct err *err)
+{
+    WITH_LOCK(s);
+    return add_command(s, space_id, verb, 0, ret_id, err);
+}
+
+static int delete_in_transaction(struct site *s, int64_t space_id, int64_t *ret_command,
+                                 struct err *err)
+{
+    struct store_stmt *q = store_query(
+        s->db, err, "SELECT max(id) FROM commands WHERE space_id = ? AND verb = 'delete'", "i",
+        space_id);
+    if (!q)
+        return -EIO;
+    int r = store_step(q, err);
+    int64_t earlier = r == 1 ? store_int(q, 0) : 0;
+    store_reset(q);
+    if (r < 0)
+        return r;
+    if (earlier) {
+        *ret_command = earlier;
+        return 0;
+    }
+    r = store_exec(s->db, err, "UPDATE spaces SET deleted_ms = ? WHERE id = ?", "ii",
+                   (int64_t)now_ms(), space_id);
+    return r < 0 ? r : add_command(s, space_id, "delete", 0, ret_command, err);
+}
+
+int site_delete(struct site *s, int64_t space_id, int64_t *ret_command, struct err *err)
+{
+    WITH_LOCK(s);
+    int r = store_begin(s->db, err);
+    if (r < 0)
+        return r;
+    r = delete_in_transaction(s, space_id, ret_command, err);
+    if (r == 0)
+        r = store_commit(s->db, err);
+    if (r < 0)
+        store_rollback(s->db);
+    return r;
+}
+
+int site_remove(struct site *s, int64_t space_id, struct err *err)
+{
+    WITH_LOCK(s);
+    return store_exec(s->db, err, "DELETE FROM spaces WHERE id = ?", "i", space_id);
+}
+
+int site_leftovers(struct site *s, struct site_deleted **ret, size_t *ret_n, struct err *err)
+{
+    WITH_LOCK(s);
+    struct store_stmt *q =
+        store_query(s->db, err,
+                    "SELECT s.id, (SELECT max(c.id) FROM commands c WHERE c.space_id = s.id"
+                    " AND c.verb = 'delete') FROM spaces s WHERE s.deleted_ms IS NOT NULL OR "
+                    "s.version_id IS NULL",
+                    "");
+    if (!q)
+        return -EIO;
+    _cleanup_free_ struct site_deleted *rows = NULL;
+    size_t n = 0;
+    int r;
+    while ((r = store_step(q, err)) == 1) {
+        struct site_deleted *more = reallocarray(rows, n + 1, sizeof *rows);
+        if (!more) {
+            store_reset(q);
+            return err_set(err, ENOMEM, "out of memory");
+        }
+        rows = more;
+        rows[n++] = (struct site_deleted){store_int(q, 0), store_int(q, 1)};
+    }
+    if (r < 0)
+        return r;
+    *ret = steal_ptr(rows);
+    *ret_n = n;
+    return 0;
+}
+
+int site_version_sha(struct site *s, int64_t version_id, char out[65], struct err *err)
+{
+    WITH_LOCK(s);
+    out[0] = 0;
+    struct store_stmt *q =
+        store_query(s->db, err, "SELECT sha FROM versions WHERE id = ?", "i", version_id);
+    if (!q)
+        return -EIO;
+    int r = store_step(q, err);
+    if (r == 1) {
+        text_copy(out, 65, store_text(q, 0));
+        store_reset(q);
+    }
+    return r < 0 ? r : 0;
+}
+
+int site_version_texts(struct site *s, int64_t version_id, char **ret_readme, char **ret_card,
+                       struct err *err)
+{
+    WITH_LOCK(s);
+    struct store_stmt *q =
+        store_query(s->db, err, "SELECT readme, card FROM versions WHERE id = ?", "i", version_id);
+    if (!q)
+        return -EIO;
+    int r = store_step(q, err);
+    if (r < 0)
+        return r;
+    _cleanup_free_ char *readme = strdup(r == 1 ? store_text(q, 0) : "");
+    _cleanup_free_ char *card = strdup(r == 1 ? store_text(q, 1) : "{}");
+    store_reset(q);
+    if (!readme || !card)
+        return err_set(err, ENOMEM, "out of memory");
+    *ret_readme = steal_ptr(readme);
+    *ret_card = steal_ptr(card);
+    return 0;
+}
+
+int site_session_add(struct site *s, const char *hash, int64_t expires_ms, struct err *err)
+{
+    WITH_LOCK(s);
+    int64_t now = (int64_t)now_ms();
+    int r = store_exec(s->db, err, "DELETE FROM sessions WHERE expires_ms < ?", "i", now);
+    if (r < 0)
+        return r;
+    return store_exec(s->db, err,
+                      "INSERT INTO sessions (hash, created_ms, expires_ms) VALUES (?, ?, ?)", "tii",
+                      hash, now, expires_ms);
+}
+
+int site_session_valid(struct site *s, const char *hash, struct err *err)
+{
+    WITH_LOCK(s);
+    struct store_stmt *q =
+        store_query(s->db, err, "SELECT 1 FROM sessions WHERE hash = ? AND expires_ms > ?", "ti",
+                    hash, (int64_t)now_ms());
+    if (!q)
+        return -EIO;
+    int r = store_step(q, err);
+    store_reset(q);
+    return r;
+}
+
+int site_session_end(struct site *s, const char *hash, struct err *err)
+{
+    WITH_LOCK(s);
+    return store_exec(s->db, err, "DELETE FROM sessions WHERE hash = ?", "t", hash);
+}
+
+int site_link_add(struct site *s, const char *hash, struct err *err)
+{
+    WITH_LOCK(s);
+    return store_exec(s->db, err, "INSERT INTO login_links (hash, created_ms) VALUES (?, ?)", "ti",
+                      hash, (int64_t)now_ms());
+}
+
+int site_link_use(struct site *s, const char *hash, int64_t max_age_ms, struct err *err)
+{
+    WITH_LOCK(s);
+    int64_t now = (int64_t)now_ms();
+    int r = store_exec(s->db, err,
+                       "UPDATE login_links SET used_ms = ? WHERE hash = ? AND used_ms IS NULL"
+                       " AND created_ms > ?",
+                       "iti", now, hash, now - max_age_ms);
+    if (r < 0)
+        return r;
+    return store_changes(s->db) == 1;
+}

@@ -1,0 +1,85 @@
+/* site.db: Spaces, versions, commands. The site is its one writer; one connection behind a mutex
+ * serves all threads. */
+#pragma once
+
+#include "common/err.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct site;
+
+struct space {
+    int64_t id;
+    char owner[97], name[97];
+    char full[200]; /* "owner/name" */
+    char label[64];
+    int64_t version_id; /* 0 while nothing was accepted */
+    int64_t created_ms, updated_ms, deleted_ms;
+    int64_t versions_count;
+    /* of the current version; texts cut where they are too long */
+    char sha[65], title[256], emoji[40], color_from[16], color_to[16], short_description[300],
+        sdk[16];
+    int64_t submitted_ms;
+};
+
+/* Creates or migrates the database. */
+int site_open(struct site **ret, const char *path, struct err *err);
+void site_close(struct site *s);
+
+/* 1 found, 0 not, or negative errno. Spaces that are being deleted are found by site_find_any only;
+ * so are those whose first submission was not accepted yet. */
+int site_find(struct site *s, const char *owner, const char *name, struct space *ret,
+              struct err *err);
+int site_find_any(struct site *s, const char *owner, const char *name, struct space *ret,
+                  struct err *err);
+int site_find_id(struct site *s, int64_t id, struct space *ret, struct err *err);
+
+struct site_list {
+    struct space *rows; /* owned: free() */
+    size_t n;
+    bool more; /* there are others after these */
+};
+/* Newest first. `search` (in owner, name, title, description) and `author` may be NULL. */
+int site_list(struct site *s, const char *search, const char *author, size_t offset, size_t limit,
+              struct site_list *ret, struct err *err);
+
+/* A row without a version. -EEXIST where no host label is free. */
+int site_create(struct site *s, const char *owner, const char *name, int64_t *ret_id,
+                struct err *err);
+
+/* In one transaction: a versions row of the job's record, the Space's current version, the deploy
+ * command. `message` says where it came from. */
+int site_deploy(struct site *s, int64_t space_id, const json_t *record, const char *message,
+                int64_t *ret_command, struct err *err);
+/* Back to an earlier version where `sha`'s deploy was refused. */
+int site_undo_deploy(struct site *s, int64_t space_id, int64_t previous_version, struct err *err);
+
+int site_command(struct site *s, int64_t space_id, const char *verb, int64_t *ret_id,
+                 struct err *err);
+/* Marks it deleted and asks for it, in one transaction; asking again gives the same command. */
+int site_delete(struct site *s, int64_t space_id, int64_t *ret_command, struct err *err);
+/* After the runner did the delete command. */
+int site_remove(struct site *s, int64_t space_id, struct err *err);
+
+struct site_deleted {
+    int64_t space_id, command_id; /* command_id 0: none was issued */
+};
+/* What was left over by an earlier run: marked deleted, or created without ever getting a version.
+ * *ret is owned by the caller. */
+int site_leftovers(struct site *s, struct site_deleted **ret, size_t *ret_n, struct err *err);
+
+/* The version's sha ("" if there is none), its README body and its card as JSON (owned by the
+ * caller). */
+int site_version_sha(struct site *s, int64_t version_id, char out[65], struct err *err);
+int site_version_texts(struct site *s, int64_t version_id, char **ret_readme, char **ret_card,
+                       struct err *err);
+
+/* Sessions and login links; `hash` is the SHA-256 of the secret in hex. */
+int site_session_add(struct site *s, const char *hash, int64_t expires_ms, struct err *err);
+int site_session_valid(struct site *s, const char *hash, struct err *err); /* 1, 0, negative */
+int site_session_end(struct site *s, const char *hash, struct err *err);
+int site_link_add(struct site *s, const char *hash, struct err *err);
+/* 1 where it was there, young enough and unused; it is used from now on. */
+int site_link_use(struct site *s, const char *hash, int64_t max_age_ms, struct err *err);

@@ -1,0 +1,220 @@
+#include "webui/submit.h"
+
+#include "common/cleanup.h"
+#include "common/log.h"
+#include "common/util.h"
+#include "webui/hub.h"
+#include "webui/link.h"
+#include "webui/locks.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#define COMMAND_MS 30000
+#define CLEAN_UP_MS 5000
+#define LEFTOVER_MS 600000
+
+static void json_cleanup(json_t **j)
+{
+    json_decref(*j);
+}
+#define _cleanup_json_ __attribute__((cleanup(json_cleanup)))
+
+/* Puts "owner/name" into `full`. */
+static int check_name(const char *owner, const char *name, char full[200], struct err *err)
+{
+    int r = name_check(owner, "owner", err);
+    if (r == 0)
+        r = name_check(name, "name", err);
+    if (r < 0)
+        return r;
+    char label[64];
+    host_label(owner, name, 0, label);
+    /* Browsers read such a host name as an encoded international one, and refuse it. */
+    if (strncmp(label, "xn--", 4) == 0)
+        return err_set(err, EINVAL,
+                       "the host name of %s/%s would begin with \"xn--\", which browsers refuse: "
+                       "choose another name",
+                       owner, name);
+    snprintf(full, 200, "%s/%s", owner, name);
+    return 0;
+}
+
+/* Has what the runner keeps of a Space removed, then its row. */
+static int remove_space(struct app *app, int64_t space_id, unsigned timeout_ms, struct err *err)
+{
+    int64_t command;
+    int r = site_delete(app->site, space_id, &command, err);
+    if (r < 0)
+        return r;
+    link_nudge(app->link);
+    r = link_command_wait(app->link, command, timeout_ms, err);
+    if (r == 0)
+        r = site_remove(app->site, space_id, err);
+    hub_publish(app->hub, space_id);
+    return r;
+}
+
+/* The Space's row, made if there is none. *ret_new: it was made here. */
+static int find_or_create(struct app *app, const struct submit_bundle *b, const char *full,
+                          struct space *ret, bool *ret_new, struct err *err)
+{
+    int r = site_find_any(app->site, b->owner, b->name, ret, err);
+    if (r == 1 && (ret->deleted_ms || !ret->version_id)) {
+        /* An earlier one of this name is still on its way out. */
+        r = remove_space(app, ret->id, COMMAND_MS, err);
+        if (r < 0)
+            return err_set(err, EBUSY, "%s is still being deleted: try again later", full);
+        r = 0;
+    }
+    if (r != 0)
+        return r < 0 ? r : 0;
+    int64_t id;
+    r = site_create(app->site, b->owner, b->name, &id, err);
+    if (r < 0)
+        return r;
+    *ret_new = true;
+    r = site_find_id(app->site, id, ret, err);
+    return r == 1 ? 0 : r < 0 ? r : err_set(err, EIO, "the row of %s is gone", full);
+}
+
+/* The unpack job's limit, and time for the runner to tell. */
+static unsigned job_wait_ms(const struct app *app)
+{
+    return (unsigned)app->conf->upload_job_timeout + 10000;
+}
+
+static int unpack_and_deploy(struct app *app, const struct submit_bundle *b,
+                             const struct space *space, int64_t *ret_command, struct err *err)
+{
+    _cleanup_json_ json_t *record = NULL;
+    if (lseek(b->fd, 0, SEEK_SET) < 0)
+        return err_errno(err, "lseek");
+    int r = link_unpack(app->link, b->fd, space->id, space->full, b->filename, job_wait_ms(app),
+                        &record, err);
+    if (r < 0) {
+        /* What a bundle can do wrong has many codes; to the submitter all are "not this bundle". */
+        static const int ours[] = {ENOSPC,    EDQUOT, EFBIG, ETIMEDOUT,
+                                   ECANCELED, EAGAIN, EBUSY, ENOMEM};
+        bool keep = false;
+        for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+            keep = keep || err->code == ours[i];
+        if (!keep)
+            err->code = EINVAL;
+        return -err->code;
+    }
+    r = site_deploy(app->site, space->id, record, b->message, ret_command, err);
+    if (r == -ENOSPC)
+        return err_set(err, ENOSPC, "the server's disk is full: nothing was changed");
+    if (r < 0)
+        return r;
+    hub_publish(app->hub, space->id);
+    link_nudge(app->link);
+    r = link_command_wait(app->link, *ret_command, COMMAND_MS, err);
+    /* Accepted, only late: the Space's stage will tell. */
+    if (r == -ETIMEDOUT || r == -ECANCELED)
+        return 0;
+    if (r < 0 && space->version_id) {
+        struct err ignored;
+        (void)site_undo_deploy(app->site, space->id, space->version_id, &ignored);
+    }
+    if (r < 0)
+        err->code = EBUSY;
+    return r;
+}
+
+int submit_run(struct app *app, const struct submit_bundle *b, struct submit_result *ret,
+               struct err *err)
+{
+    char full[200];
+    int r = check_name(b->owner, b->name, full, err);
+    if (r < 0)
+        return r;
+    _cleanup_locks_ struct locks_held *held = NULL;
+    r = locks_take(app->locks, full, job_wait_ms(app), &held, err);
+    if (r < 0)
+        return r;
+
+    struct space space;
+    bool is_new = false;
+    r = find_or_create(app, b, full, &space, &is_new, err);
+    if (r < 0)
+        return r;
+    struct log_ctx ctx = {.space = space.full};
+    r = unpack_and_deploy(app, b, &space, &ret->command_id, err);
+    if (r < 0) {
+        log_info(&ctx, "submit.refused", "%s", err->msg);
+        struct err later = {0};
+        if (is_new && remove_space(app, space.id, CLEAN_UP_MS, &later) < 0)
+            log_warn(&ctx, "submit.clean_up", "%s (it is done at the next start)", later.msg);
+        return r;
+    }
+    log_info(&ctx, "submit.accepted", "%s", b->message);
+    r = site_find_id(app->site, space.id, &ret->space, err);
+    return r == 1 ? 0 : r < 0 ? r : err_set(err, ENOENT, "%s was deleted meanwhile", full);
+}
+
+int submit_command(struct app *app, const struct space *space, const char *verb, struct err *err)
+{
+    int64_t command;
+    int r = site_command(app->site, space->id, verb, &command, err);
+    if (r < 0)
+        return r;
+    link_nudge(app->link);
+    r = link_command_wait(app->link, command, COMMAND_MS, err);
+    if (r < 0 && r != -ETIMEDOUT && r != -ECANCELED)
+        err->code = EBUSY; /* the runner's reason why it cannot be done now */
+    return r < 0 ? -err->code : 0;
+}
+
+int submit_delete(struct app *app, const struct space *space, struct err *err)
+{
+    _cleanup_locks_ struct locks_held *held = NULL;
+    int r = locks_take(app->locks, space->full, COMMAND_MS, &held, err);
+    if (r < 0)
+        return r;
+    return remove_space(app, space->id, COMMAND_MS, err);
+}
+
+struct leftovers {
+    struct app *app;
+    struct site_deleted *rows;
+    size_t n;
+};
+
+static void *finish_leftovers(void *arg)
+{
+    struct leftovers *l = arg;
+    for (size_t i = 0; i < l->n && !l->app->stopping; i++) {
+        struct err err = {0};
+        if (remove_space(l->app, l->rows[i].space_id, LEFTOVER_MS, &err) < 0)
+            log_warn(NULL, "submit.leftover", "Space %lld: %s", (long long)l->rows[i].space_id,
+                     err.msg);
+    }
+    free(l->rows);
+    free(l);
+    return NULL;
+}
+
+int submit_finish_leftovers(struct app *app, pthread_t *ret_thread, struct err *err)
+{
+    struct leftovers *l = calloc(1, sizeof *l);
+    if (!l)
+        return err_set(err, ENOMEM, "out of memory");
+    l->app = app;
+    /* Listed here, so that what is submitted from now on is not among them. */
+    int r = site_leftovers(app->site, &l->rows, &l->n, err);
+    if (r == 0 && (r = pthread_create(ret_thread, NULL, finish_leftovers, l)) != 0)
+        r = err_set(err, r, "cannot start a thread: %s", strerror(r));
+    if (r < 0) {
+        free(l->rows);
+        free(l);
+    }
+    return r;
+}

@@ -120,13 +120,10 @@ static void end(struct job *j)
     close_fd(&j->body);
     buf_free(&j->line);
     free(j->result);
-    bool failed = j->error_code != 0;
     free(j);
     s->jobs--;
     if (s->state == LC_DELETING && !s->jobs && !s->workers)
         delete_files(s);
-    else if (failed)
-        space_unborn(s);
     start_waiting(r);
 }
 

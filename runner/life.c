@@ -131,7 +131,7 @@ static int free_uid(struct runner *r, uint32_t *ret, struct err *err)
 
 int life_space_create(struct runner *r, uint64_t space_id, uint32_t *ret_uid_index, struct err *err)
 {
-    uint32_t uid_index;
+    uint32_t uid_index = 0;
     int n = free_uid(r, &uid_index, err);
     if (n == 0)
         n = EXEC(r, err,

@@ -81,8 +81,14 @@ static void on_signal(void *arg, uint32_t events)
 {
     (void)events;
     struct runner *r = arg;
-    if (r->stopping)
+    struct signalfd_siginfo info;
+    if (read(r->signal_fd, &info, sizeof(info)) != sizeof(info))
         return;
+    if (r->stopping) { /* somebody is in a hurry */
+        for (struct worker *w = r->workers; w; w = w->next)
+            worker_stop(w, 0);
+        return;
+    }
     r->stopping = true;
     event_add(r, NULL, 0, "runner.stop", "stopping every worker");
     job_cancel_all(r);
@@ -138,10 +144,10 @@ static int watch_signals(struct runner *r, struct err *err)
     sigaddset(&set, SIGINT);
     if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
         return err_errno(err, "cannot block signals");
-    int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (fd < 0)
+    r->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (r->signal_fd < 0)
         return err_errno(err, "cannot make a descriptor for signals");
-    return loop_add(r->loop, fd, EPOLLIN, on_signal, r, err) ? 0 : -EIO;
+    return loop_add(r->loop, r->signal_fd, EPOLLIN, on_signal, r, err) ? 0 : -EIO;
 }
 
 static int find_places(struct runner *r, struct err *err)

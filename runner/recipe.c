@@ -58,6 +58,10 @@ static int fill_argv(struct proto_start *start, struct runner *r, const struct v
         add(&l, STATIC_PROGRAM);
         add(&l, "--port");
         add(&l, "%u", v->port);
+        if (v->app_file[0]) {
+            add(&l, "--index");
+            add(&l, "%s", slash ? slash + 1 : v->app_file);
+        }
         add(&l, "%s%s%.*s", APP, slash ? "/" : "", slash ? (int)(slash - v->app_file) : 0,
             v->app_file);
     } else if (strcmp(v->sdk, "streamlit") == 0) {

@@ -54,6 +54,7 @@ struct runner {
     struct chore *chores;
     uint64_t first_job_id, last_job_id; /* worker ids of jobs; far above those of workers */
 
+    int signal_fd;
     bool stopping; /* SIGTERM came */
     struct loop_timer stop_timer;
     int exit_status;

@@ -149,19 +149,6 @@ void space_free(struct space *s)
     free(s);
 }
 
-void space_unborn(struct space *s)
-{
-    struct site_space site;
-    if (s->state != LC_EMPTY || s->workers || s->jobs || s->commands ||
-        site_space(s->r, s->id, &site, NULL) != 0)
-        return;
-    char path[PATH_MAX];
-    snprintf(path, sizeof(path), "%s/versions/%" PRIu64, s->r->data, s->id);
-    rmdir(path); /* only if it is empty, as it is after a first upload that failed */
-    life_space_remove(s->r, s->id, NULL);
-    space_free(s);
-}
-
 /* ---- what the table says, done ---- */
 
 static void end_worker(struct space *s, struct worker **slot)

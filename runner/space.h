@@ -100,7 +100,5 @@ int space_make_folders(struct space *s, struct err *err);
 void space_tick(struct runner *r);
 /* Everything is stopped; the number of workers that are left to end. */
 unsigned space_shutdown(struct runner *r);
-/* Lets go of it without a trace, if it was made for a first upload that failed. */
-void space_unborn(struct space *s);
 /* Frees it; it has no worker, command or job. */
 void space_free(struct space *s);

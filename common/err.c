@@ -4,6 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
+/* The analyzer's names for them (err.h). */
+#undef err_set
+#undef err_errno
+#undef err_prefix
+
 int err_set(struct err *err, int code, const char *fmt, ...)
 {
     if (err) {

@@ -77,9 +77,10 @@ enum proto_stage { /* Hugging Face's names, and what a gateway must tell apart; 
  * worker of the Space go on; new ones take this route. `message` is for visitors. */
 #define PROTO_F_ROUTE(U32, U64, I32, STR, BLOB)                                                    \
     STR(label, 64)                                                                                 \
-    U64(space_id) STR(space, 200) STR(title, 200) STR(emoji, 32) U32(stage) U64(worker_id)         \
-        U32(port) U32(wakes) /* 1: a WAKE helps; 0: it is paused, failed, being deleted ... and    \
-                                holding is pointless */                                            \
+    U64(space_id)                                                                                  \
+    STR(space, 200) STR(title, 200) STR(emoji, 32) U32(stage) U64(worker_id) U32(port)             \
+        U32(wakes) /* 1: a WAKE helps; 0: it is paused, failed, being deleted ... and              \
+                      holding is pointless */                                                      \
         STR(message, 1024)
 /* gateway -> runner: somebody wants it. Sent once while requests wait, again if the route still
  * names no worker. */
@@ -138,8 +139,9 @@ enum proto_log_kind { LOG_KIND_RUN = 1, LOG_KIND_BUILD };
 #define PROTO_F_WATCH(U32, U64, I32, STR, BLOB) U32(seconds)
 #define PROTO_F_WORKER_STAT(U32, U64, I32, STR, BLOB)                                              \
     U64(space_id)                                                                                  \
-    U64(worker_id) U64(memory_bytes) U64(memory_limit_bytes) U64(cpu_us) U32(pids) U64(requests)   \
-        U32(refs) U64(bytes_in) U64(bytes_out)
+    U64(worker_id)                                                                                 \
+    U64(memory_bytes) U64(memory_limit_bytes) U64(cpu_us) U32(pids) U64(requests) U32(refs)        \
+        U64(bytes_in) U64(bytes_out)
 
 /* ---- runner and the resident starter (`vitrine-sandbox starter`, fd 3)
  * -------------------------------------------- */
@@ -151,10 +153,11 @@ enum proto_log_kind { LOG_KIND_RUN = 1, LOG_KIND_BUILD };
 enum proto_start_flags { START_JOB = 1 };
 #define PROTO_F_START(U32, U64, I32, STR, BLOB)                                                    \
     U64(start_id)                                                                                  \
-    U64(worker_id) U32(flags) U32(uid_index) U32(port) STR(hostname, 64) STR(root, 1024)           \
-        STR(app, 1024) STR(cwd, 1024) BLOB(argv, 16384) BLOB(env, 65536) BLOB(mounts, 16384)       \
-            U64(memory_bytes) U64(cpu_milli) U32(pids) U32(open_files) U64(file_size_bytes)        \
-                U64(tmp_bytes) U64(home_bytes) U64(log_bytes) U64(log_rate) U64(lease_ms)
+    U64(worker_id)                                                                                 \
+    U32(flags) U32(uid_index) U32(port) STR(hostname, 64) STR(root, 1024) STR(app, 1024)           \
+        STR(cwd, 1024) BLOB(argv, 16384) BLOB(env, 65536) BLOB(mounts, 16384) U64(memory_bytes)    \
+            U64(cpu_milli) U32(pids) U32(open_files) U64(file_size_bytes) U64(tmp_bytes)           \
+                U64(home_bytes) U64(log_bytes) U64(log_rate) U64(lease_ms)
 /* starter -> runner; code 0 and 1 fd: a pidfd of PID 1. Else errno and "step: reason". */
 #define PROTO_F_STARTED(U32, U64, I32, STR, BLOB) U64(start_id) U32(code) U32(pid) STR(message, 512)
 /* runner -> starter: cgroup.kill (or every pid) and SIGKILL of PID 1; answered by GROUP_STAT */
@@ -165,7 +168,8 @@ enum proto_start_flags { START_JOB = 1 };
 /* valid is 0 where the machine has no cgroup for it: ask PID 1 (INIT_STATS) instead */
 #define PROTO_F_GROUP_STAT(U32, U64, I32, STR, BLOB)                                               \
     U64(worker_id)                                                                                 \
-    U32(valid) U64(memory_bytes) U64(memory_peak_bytes) U64(cpu_us) U32(pids) U64(oom_kills)       \
+    U32(valid)                                                                                     \
+    U64(memory_bytes) U64(memory_peak_bytes) U64(cpu_us) U32(pids) U64(oom_kills)                  \
         U64(pids_refused)
 
 /* ---- PID 1 of a sandbox, to those who connect to its listening socket

@@ -120,7 +120,7 @@ static int refuse_newer(struct store *s, int have, int known, struct err *err)
 /* All missing migrations in one transaction: a database is never between two versions. */
 static int migrate(struct store *s, const char *const *schema, struct err *err)
 {
-    int known = known_version(schema), have;
+    int known = known_version(schema), have = 0;
     int r = store_begin(s, err);
     if (r == 0)
         r = user_version(s, &have, err);
@@ -160,7 +160,7 @@ static int open_write(struct store *s, enum store_kind kind, const char *const *
 
 static int open_read(struct store *s, const char *const *schema, struct err *err)
 {
-    int have, known = known_version(schema);
+    int have = 0, known = known_version(schema);
     int r = user_version(s, &have, err);
     if (r == -EBUSY) /* its writer is just making it */
         return err_set(err, ENOENT, "%s is not yet there as a whole", s->path);

@@ -14,14 +14,14 @@ static unsigned char wire[PROTO_MAX_BYTES + 1];
 
 static struct proto_route a_route(void)
 {
-    struct proto_route r = {.space_id = 0x1122334455667788ull,
+    struct proto_route r = {.label = "alice-demo",
+                            .space_id = 0x1122334455667788ull,
+                            .space = "alice/demo",
+                            .title = "Ein Titel \xc3\xa9",
                             .stage = STAGE_RUNNING,
                             .worker_id = UINT64_MAX,
                             .port = 7860,
                             .wakes = 1};
-    strcpy(r.label, "alice-demo");
-    strcpy(r.space, "alice/demo");
-    strcpy(r.title, "Ein Titel \xc3\xa9");
     return r;
 }
 
@@ -50,8 +50,8 @@ static void round_trip(void **state)
 static void wire_format_is_fixed(void **state)
 {
     (void)state;
-    struct proto_log_files f = {.request_id = 2, .code = 3, .worker_id = 4, .count = 5};
-    strcpy(f.message, "ab");
+    struct proto_log_files f = {
+        .request_id = 2, .code = 3, .worker_id = 4, .count = 5, .message = "ab"};
     static const unsigned char expected[] = {1,   0,  PROTO_LOG_FILES,
                                              0,   34, 0,
                                              0,   0, /* header */
@@ -342,7 +342,7 @@ static void paths_of_any_length(void **state)
     for (int i = 0; i < 4; i++)
         n += snprintf(deep + n, sizeof deep - (size_t)n, "/a-folder-with-quite-a-long-name-%d", i);
     assert_int_equal(mkdir_p(deep, 0700, &err), 0);
-    strcat(deep, "/socket");
+    snprintf(deep + n, sizeof deep - (size_t)n, "/socket");
     const char *paths[] = {in_folder(state, "s"), deep};
     int before = open_fds();
     for (int i = 0; i < 2; i++) {

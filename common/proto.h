@@ -22,8 +22,9 @@
 #define PROTO_MAX_FDS 32
 #define PROTO_MAX_BYTES (160 * 1024)
 
-/* ---- supervisor: `vitrine up` and each program
- * ------------------------------------------------------------------ */
+/* clang-format off: it breaks these lists anew each time it sees them */
+
+/* ---- supervisor: `vitrine up` and each program ---- */
 enum proto_role {
     ROLE_NONE,
     ROLE_GATEWAY,
@@ -40,33 +41,33 @@ enum proto_role {
 /* up -> program, 1 fd: a listening socket */
 #define PROTO_F_SUP_LISTENER(U32, U64, I32, STR, BLOB) U32(role)
 
-/* ---- dial: the gateway (or the runner, probing) and PID 1 of a sandbox; the gateway and `up` for
- * the site ---------- */
+/* ---- dial: the gateway (or the runner, probing) and PID 1 of a sandbox; the gateway and `up`, for
+ * the site ---- */
 /* 1 <= count <= PROTO_MAX_FDS */
 #define PROTO_F_DIAL(U32, U64, I32, STR, BLOB) U32(count)
 /* count fds: *unconnected* TCP sockets of the sandbox's network namespace (or connected ones to
  * webui); may be fewer than asked for; error is an errno where none could be made */
 #define PROTO_F_DIALED(U32, U64, I32, STR, BLOB) U32(count) U32(error)
 
-/* ---- gateway and runner
- * ------------------------------------------------------------------------------------------ */
-enum proto_stage { /* Hugging Face's names, and what a gateway must tell apart; proto_stage_name()
-                      spells them */
-                   STAGE_NONE, /* no such Space */
-                   STAGE_NO_APP_FILE,
-                   STAGE_CONFIG_ERROR,
-                   STAGE_BUILDING,
-                   STAGE_BUILD_ERROR,
-                   STAGE_APP_STARTING,
-                   STAGE_RUNNING,
-                   STAGE_RUNNING_BUILDING,
-                   STAGE_RUNNING_APP_STARTING,
-                   STAGE_RUNTIME_ERROR,
-                   STAGE_SLEEPING,
-                   STAGE_PAUSED,
-                   STAGE_STOPPED,
-                   STAGE_DELETING,
-                   STAGE_COUNT,
+/* ---- gateway and runner ---- */
+/* Hugging Face's names, and what a gateway must tell apart; proto_stage_name() spells them. NONE: no
+ * such Space. */
+enum proto_stage {
+    STAGE_NONE,
+    STAGE_NO_APP_FILE,
+    STAGE_CONFIG_ERROR,
+    STAGE_BUILDING,
+    STAGE_BUILD_ERROR,
+    STAGE_APP_STARTING,
+    STAGE_RUNNING,
+    STAGE_RUNNING_BUILDING,
+    STAGE_RUNNING_APP_STARTING,
+    STAGE_RUNTIME_ERROR,
+    STAGE_SLEEPING,
+    STAGE_PAUSED,
+    STAGE_STOPPED,
+    STAGE_DELETING,
+    STAGE_COUNT,
 };
 /* gateway -> runner: who has this host label? Answered by ROUTE with the same label. */
 #define PROTO_F_RESOLVE(U32, U64, I32, STR, BLOB) STR(label, 64)
@@ -74,14 +75,11 @@ enum proto_stage { /* Hugging Face's names, and what a gateway must tell apart; 
  * whenever it changes (a gateway that does not know the label ignores it). worker_id 0: nobody to
  * forward to. Else 1 fd: a fresh dial socket of that worker, and `port` to connect to on 127.0.0.1
  * in there. A gateway that has the worker already closes it. Requests in flight on an earlier
- * worker of the Space go on; new ones take this route. `message` is for visitors. */
-#define PROTO_F_ROUTE(U32, U64, I32, STR, BLOB)                                                    \
-    STR(label, 64)                                                                                 \
-    U64(space_id)                                                                                  \
-    STR(space, 200) STR(title, 200) STR(emoji, 32) U32(stage) U64(worker_id) U32(port)             \
-        U32(wakes) /* 1: a WAKE helps; 0: it is paused, failed, being deleted ... and              \
-                      holding is pointless */                                                      \
-        STR(message, 1024)
+ * worker of the Space go on; new ones take this route. `wakes` 1: a WAKE helps; 0: it is paused,
+ * failed, being deleted ... and holding a request is pointless. `message` is for visitors. */
+#define PROTO_F_ROUTE(U32, U64, I32, STR, BLOB) \
+    STR(label, 64) U64(space_id) STR(space, 200) STR(title, 200) STR(emoji, 32) U32(stage) \
+    U64(worker_id) U32(port) U32(wakes) STR(message, 1024)
 /* gateway -> runner: somebody wants it. Sent once while requests wait, again if the route still
  * names no worker. */
 #define PROTO_F_WAKE(U32, U64, I32, STR, BLOB) U64(space_id)
@@ -93,7 +91,7 @@ enum proto_stage { /* Hugging Face's names, and what a gateway must tell apart; 
  * the last one ended (time since the gateway learnt of the worker, if there was none); released 1:
  * let go, connections closed, the route of the Space is forgotten (a next request RESOLVEs and
  * WAKEs). A worker that the gateway does not know is released. */
-#define PROTO_F_SLEEP_ANSWER(U32, U64, I32, STR, BLOB)                                             \
+#define PROTO_F_SLEEP_ANSWER(U32, U64, I32, STR, BLOB) \
     U64(space_id) U64(worker_id) U32(refs) U64(idle_ms) U32(released)
 /* runner -> gateway: log or progress line for those who look at the waiting page */
 #define PROTO_F_WAIT_LINE(U32, U64, I32, STR, BLOB) U64(space_id) STR(text, 1024)
@@ -102,12 +100,11 @@ enum proto_stage { /* Hugging Face's names, and what a gateway must tell apart; 
 #define PROTO_F_GATEWAY_NOTE(U32, U64, I32, STR, BLOB) U64(space_id) U64(worker_id) STR(text, 512)
 /* gateway -> runner, each second for workers whose numbers changed: totals since this gateway
  * learnt of the worker */
-#define PROTO_F_COUNTERS(U32, U64, I32, STR, BLOB)                                                 \
-    U64(space_id)                                                                                  \
-    U64(worker_id) U64(requests) U64(bytes_in) U64(bytes_out) U32(refs) U64(status_5xx)
+#define PROTO_F_COUNTERS(U32, U64, I32, STR, BLOB) \
+    U64(space_id) U64(worker_id) U64(requests) U64(bytes_in) U64(bytes_out) U32(refs) \
+    U64(status_5xx)
 
-/* ---- webui and runner
- * -------------------------------------------------------------------------------------------- */
+/* ---- webui and runner ---- */
 /* webui -> runner: there are new rows in site.db's `commands`; sent again at each (re)connection */
 #define PROTO_F_COMMAND_NUDGE(U32, U64, I32, STR, BLOB)
 /* runner -> webui: command done, and recorded in life.db before; code is 0 or a positive errno */
@@ -115,49 +112,45 @@ enum proto_stage { /* Hugging Face's names, and what a gateway must tell apart; 
 enum proto_job_kind { JOB_UNPACK = 1 };
 /* webui -> runner, 1 fd: the body (a seekable file, read-only use). Unpacks and checks a bundle in
  * a job sandbox as the Space's uid. `name` is the upload's file name, or "". */
-#define PROTO_F_JOB(U32, U64, I32, STR, BLOB)                                                      \
+#define PROTO_F_JOB(U32, U64, I32, STR, BLOB) \
     U64(job_id) U32(kind) U64(space_id) STR(space, 200) STR(name, 256)
 /* runner -> webui; code 0: the tree lies at versions/SPACE_ID/SHA, and 1 fd: a memfd with the
  * version's record as JSON (job/README); else a positive errno and a message for the submitter.
  * `done`/`total` of a JOB_PROGRESS are bytes. */
-#define PROTO_F_JOB_RESULT(U32, U64, I32, STR, BLOB)                                               \
+#define PROTO_F_JOB_RESULT(U32, U64, I32, STR, BLOB) \
     U64(job_id) U32(code) STR(message, 1024) STR(sha, 65)
-#define PROTO_F_JOB_PROGRESS(U32, U64, I32, STR, BLOB)                                             \
+#define PROTO_F_JOB_PROGRESS(U32, U64, I32, STR, BLOB) \
     U64(job_id) STR(step, 64) U64(done) U64(total)
 enum proto_log_kind { LOG_KIND_RUN = 1, LOG_KIND_BUILD };
 /* webui -> runner: descriptors of a Space's log; worker_id 0 is the newest */
-#define PROTO_F_LOG_OPEN(U32, U64, I32, STR, BLOB)                                                 \
+#define PROTO_F_LOG_OPEN(U32, U64, I32, STR, BLOB) \
     U64(request_id) U64(space_id) U32(kind) U64(worker_id)
 /* runner -> webui: `count` fds, read-only, oldest part first (0 where there is no log yet). Parts
  * are written in turn: when one is full the other is cut and goes on; `current` is the index of the
  * one that grows. */
-#define PROTO_F_LOG_FILES(U32, U64, I32, STR, BLOB)                                                \
+#define PROTO_F_LOG_FILES(U32, U64, I32, STR, BLOB) \
     U64(request_id) U32(code) U64(worker_id) U32(count) U32(current) STR(message, 256)
 /* runner -> webui: a Space's stage, worker or reason changed (and is in life.db) */
 #define PROTO_F_CHANGED(U32, U64, I32, STR, BLOB) U64(space_id) U32(stage) U64(worker_id)
 /* webui -> runner: send WORKER_STAT of every worker each second for the next `seconds` */
 #define PROTO_F_WATCH(U32, U64, I32, STR, BLOB) U32(seconds)
-#define PROTO_F_WORKER_STAT(U32, U64, I32, STR, BLOB)                                              \
-    U64(space_id)                                                                                  \
-    U64(worker_id)                                                                                 \
-    U64(memory_bytes) U64(memory_limit_bytes) U64(cpu_us) U32(pids) U64(requests) U32(refs)        \
-        U64(bytes_in) U64(bytes_out)
+#define PROTO_F_WORKER_STAT(U32, U64, I32, STR, BLOB) \
+    U64(space_id) U64(worker_id) U64(memory_bytes) U64(memory_limit_bytes) U64(cpu_us) U32(pids) \
+    U64(requests) U32(refs) U64(bytes_in) U64(bytes_out)
 
-/* ---- runner and the resident starter (`vitrine-sandbox starter`, fd 3)
- * -------------------------------------------- */
+/* ---- runner and the resident starter (`vitrine-sandbox starter`, fd 3) ---- */
 /* runner -> starter. fds in this order: the listening SEQPACKET socket of PID 1; log part 0; log
  * part 1; the exit file; then, for jobs only (flags START_JOB): stdin, stdout and stderr of the
  * program instead of the log pump. argv, env, mounts: NUL-terminated strings one after the other; a
  * mount is "ro:SRC:DST" or "rw:SRC:DST"; app is the version's tree that is laid under a writable
  * layer at /home/user/app ("" for none). uid_index as in userns.h. */
 enum proto_start_flags { START_JOB = 1 };
-#define PROTO_F_START(U32, U64, I32, STR, BLOB)                                                    \
-    U64(start_id)                                                                                  \
-    U64(worker_id)                                                                                 \
-    U32(flags) U32(uid_index) U32(port) STR(hostname, 64) STR(root, 1024) STR(app, 1024)           \
-        STR(cwd, 1024) BLOB(argv, 16384) BLOB(env, 65536) BLOB(mounts, 16384) U64(memory_bytes)    \
-            U64(cpu_milli) U32(pids) U32(open_files) U64(file_size_bytes) U64(tmp_bytes)           \
-                U64(home_bytes) U64(log_bytes) U64(log_rate) U64(lease_ms)
+#define PROTO_F_START(U32, U64, I32, STR, BLOB) \
+    U64(start_id) U64(worker_id) U32(flags) U32(uid_index) U32(port) STR(hostname, 64) \
+    STR(root, 1024) STR(app, 1024) STR(cwd, 1024) BLOB(argv, 16384) BLOB(env, 65536) \
+    BLOB(mounts, 16384) U64(memory_bytes) U64(cpu_milli) U32(pids) U32(open_files) \
+    U64(file_size_bytes) U64(tmp_bytes) U64(home_bytes) U64(log_bytes) U64(log_rate) \
+    U64(lease_ms)
 /* starter -> runner; code 0 and 1 fd: a pidfd of PID 1. Else errno and "step: reason". */
 #define PROTO_F_STARTED(U32, U64, I32, STR, BLOB) U64(start_id) U32(code) U32(pid) STR(message, 512)
 /* runner -> starter: cgroup.kill (or every pid) and SIGKILL of PID 1; answered by GROUP_STAT */
@@ -166,16 +159,13 @@ enum proto_start_flags { START_JOB = 1 };
  * (the worker is gone) */
 #define PROTO_F_GROUP_ASK(U32, U64, I32, STR, BLOB) U64(worker_id) U32(remove)
 /* valid is 0 where the machine has no cgroup for it: ask PID 1 (INIT_STATS) instead */
-#define PROTO_F_GROUP_STAT(U32, U64, I32, STR, BLOB)                                               \
-    U64(worker_id)                                                                                 \
-    U32(valid)                                                                                     \
-    U64(memory_bytes) U64(memory_peak_bytes) U64(cpu_us) U32(pids) U64(oom_kills)                  \
-        U64(pids_refused)
+#define PROTO_F_GROUP_STAT(U32, U64, I32, STR, BLOB) \
+    U64(worker_id) U32(valid) U64(memory_bytes) U64(memory_peak_bytes) U64(cpu_us) U32(pids) \
+    U64(oom_kills) U64(pids_refused)
 
-/* ---- PID 1 of a sandbox, to those who connect to its listening socket
- * ---------------------------------------------- The first message of a connection is HELLO. A dial
- * connection then carries DIAL/DIALED only. While no control connection is open for lease_ms, PID 1
- * ends the worker. */
+/* ---- PID 1 of a sandbox, to those who connect to its listening socket ---- */
+/* The first message of a connection is HELLO. A dial connection then carries DIAL/DIALED only. While
+ * no control connection is open for lease_ms, PID 1 ends the worker. */
 enum proto_hello_role { HELLO_CONTROL = 1, HELLO_DIAL };
 #define PROTO_F_HELLO(U32, U64, I32, STR, BLOB) U32(role)
 /* PID 1 -> control, in answer to HELLO and when it changes */
@@ -195,6 +185,8 @@ enum proto_exit_reason {
     EXIT_EXEC_FAILED
 };
 #define PROTO_F_INIT_EXIT(U32, U64, I32, STR, BLOB) U32(reason) I32(status) I32(signal)
+
+/* clang-format on */
 
 #define PROTO_MESSAGES(X)                                                                          \
     X(SUP_READY, sup_ready)                                                                        \

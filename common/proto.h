@@ -22,7 +22,8 @@
 #define PROTO_MAX_FDS 32
 #define PROTO_MAX_BYTES (160 * 1024)
 
-/* clang-format off: it breaks these lists anew each time it sees them */
+/* The formatter would break the lists of fields anew each time it sees them. */
+/* clang-format off */
 
 /* ---- supervisor: `vitrine up` and each program ---- */
 enum proto_role {
@@ -50,8 +51,8 @@ enum proto_role {
 #define PROTO_F_DIALED(U32, U64, I32, STR, BLOB) U32(count) U32(error)
 
 /* ---- gateway and runner ---- */
-/* Hugging Face's names, and what a gateway must tell apart; proto_stage_name() spells them. NONE: no
- * such Space. */
+/* Hugging Face's names, and what a gateway must tell apart; proto_stage_name() spells them. NONE:
+ * there is no such Space. */
 enum proto_stage {
     STAGE_NONE,
     STAGE_NO_APP_FILE,
@@ -164,8 +165,8 @@ enum proto_start_flags { START_JOB = 1 };
     U64(oom_kills) U64(pids_refused)
 
 /* ---- PID 1 of a sandbox, to those who connect to its listening socket ---- */
-/* The first message of a connection is HELLO. A dial connection then carries DIAL/DIALED only. While
- * no control connection is open for lease_ms, PID 1 ends the worker. */
+/* The first message of a connection is HELLO. A dial connection then carries DIAL/DIALED only.
+ * While no control connection is open for lease_ms, PID 1 ends the worker. */
 enum proto_hello_role { HELLO_CONTROL = 1, HELLO_DIAL };
 #define PROTO_F_HELLO(U32, U64, I32, STR, BLOB) U32(role)
 /* PID 1 -> control, in answer to HELLO and when it changes */

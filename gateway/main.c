@@ -30,6 +30,7 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "common/service.h"
+#include "common/util.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -82,7 +83,9 @@ static void take_listener(struct loop *l, int fd)
 {
     loop_close(l, &l->listener);
     l->listener = (struct io){.fd = fd, .shared = true, .on_event = client_on_listener};
-    int r = loop_add_level(l, &l->listener, EPOLLIN);
+    int r = fd_set_nonblock(fd, true);
+    if (r == 0)
+        r = loop_add_level(l, &l->listener, EPOLLIN);
     if (r < 0) {
         log_error(NULL, "gateway.listen", "cannot watch the listening socket: %s", strerror(-r));
         loop_close(l, &l->listener);

@@ -1,0 +1,288 @@
+/* One sandbox's group: cgroup.h. */
+#include "cgroup.h"
+
+#include "common/cleanup.h"
+#include "common/util.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+
+#define MARK "user.vitrine.worker"
+#define REMOVE_TRIES 100 /* of 10 ms */
+
+static bool exists(const struct cgroup_group *g)
+{
+    return g->name[0] != '\0';
+}
+
+/* The group's folder in the hierarchy of that kind. */
+static int group_fd(const struct cgroup_host *h, const struct cgroup_group *g,
+                    enum cgroup_kind kind)
+{
+    int fd = h->fd[h->v2[kind] ? CGROUP_UNIFIED : kind];
+    return fd < 0 || !exists(g) ? -1 : openat(fd, g->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+static int write_in(const struct cgroup_host *h, const struct cgroup_group *g,
+                    enum cgroup_kind kind, const char *file, const char *value, struct err *err)
+{
+    int parent = h->fd[h->v2[kind] ? CGROUP_UNIFIED : kind];
+    char path[96];
+    snprintf(path, sizeof(path), "%s/%s", g->name, file);
+    _cleanup_close_ int fd = openat(parent, path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return err_errno(err, "open %s of the control group", file);
+    int r = write_all(fd, value, strlen(value));
+    return r < 0 ? err_set(err, -r, "write %s to %s of the control group: %s", value, file,
+                           strerror(-r))
+                 : 0;
+}
+
+static int write_number(const struct cgroup_host *h, const struct cgroup_group *g,
+                        enum cgroup_kind kind, const char *file, uint64_t value, struct err *err)
+{
+    char text[32];
+    snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
+    return write_in(h, g, kind, file, text, err);
+}
+
+static ssize_t read_in(const struct cgroup_host *h, const struct cgroup_group *g,
+                       enum cgroup_kind kind, const char *file, char *out, size_t max)
+{
+    int parent = h->fd[h->v2[kind] ? CGROUP_UNIFIED : kind];
+    char path[96];
+    snprintf(path, sizeof(path), "%s/%s", g->name, file);
+    _cleanup_close_ int fd = parent < 0 ? -1 : openat(parent, path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read_all(fd, out, max - 1);
+    out[n > 0 ? n : 0] = '\0';
+    return n;
+}
+
+static uint64_t read_number(const struct cgroup_host *h, const struct cgroup_group *g,
+                            enum cgroup_kind kind, const char *file)
+{
+    char text[64];
+    return read_in(h, g, kind, file, text, sizeof(text)) > 0 ? strtoull(text, NULL, 10) : 0;
+}
+
+/* The number after `key` in a file of "key number" lines. */
+static uint64_t read_key(const struct cgroup_host *h, const struct cgroup_group *g,
+                         enum cgroup_kind kind, const char *file, const char *key)
+{
+    char text[2048];
+    if (read_in(h, g, kind, file, text, sizeof(text)) <= 0)
+        return 0;
+    size_t n = strlen(key);
+    for (char *line = text; line; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        if (strncmp(line, key, n) == 0 && line[n] == ' ')
+            return strtoull(line + n + 1, NULL, 10);
+    }
+    return 0;
+}
+
+int cgroup_create(struct cgroup_host *h, struct cgroup_group *ret, struct err *err)
+{
+    struct cgroup_group g;
+    snprintf(g.name, sizeof(g.name), "g%d-%u", getpid(), h->serial++);
+    for (int i = 0; i < CGROUP_HIERARCHIES; i++) {
+        if (h->fd[i] < 0 || mkdirat(h->fd[i], g.name, 0755) == 0 || errno == EEXIST)
+            continue; /* two kinds may share one hierarchy, mounted together */
+        int r = err_errno(err, "make the control group %s/%s", h->name, g.name);
+        (void)cgroup_remove(h, &g);
+        return r;
+    }
+    *ret = g;
+    return 0;
+}
+
+int cgroup_unified_fd(const struct cgroup_host *h, const struct cgroup_group *g)
+{
+    return group_fd(h, g, CGROUP_UNIFIED);
+}
+
+int cgroup_open_joins(const struct cgroup_host *h, const struct cgroup_group *g,
+                      int out[CGROUP_HIERARCHIES], struct err *err)
+{
+    int n = 0;
+    char path[96];
+    snprintf(path, sizeof(path), "%s/cgroup.procs", g->name);
+    for (int i = 0; i < CGROUP_UNIFIED; i++) {
+        if (h->fd[i] < 0)
+            continue;
+        int fd = openat(h->fd[i], path, O_WRONLY | O_CLOEXEC);
+        if (fd < 0) {
+            int r = err_errno(err, "open cgroup.procs of a v1 control group");
+            while (n > 0)
+                close(out[--n]);
+            return r;
+        }
+        out[n++] = fd;
+    }
+    return n;
+}
+
+static int limit_memory(struct cgroup_host *h, const struct cgroup_group *g, uint64_t bytes,
+                        struct err *err)
+{
+    int r;
+    if (h->v2[CGROUP_MEMORY]) {
+        if ((r = write_number(h, g, CGROUP_MEMORY, "memory.max", bytes, err)) == 0)
+            (void)write_in(h, g, CGROUP_MEMORY, "memory.swap.max", "0", NULL);
+        return r;
+    }
+    if ((r = write_number(h, g, CGROUP_MEMORY, "memory.limit_in_bytes", bytes, err)) == 0)
+        /* memory and swap together; the file is there only where swap is accounted */
+        (void)write_number(h, g, CGROUP_MEMORY, "memory.memsw.limit_in_bytes", bytes, NULL);
+    return r;
+}
+
+static int limit_cpu(struct cgroup_host *h, const struct cgroup_group *g, uint64_t milli,
+                     struct err *err)
+{
+    const uint64_t period_us = 100000;
+    char text[64];
+    if (!h->v2[CGROUP_CPU])
+        return write_number(h, g, CGROUP_CPU, "cpu.cfs_quota_us", milli * period_us / 1000, err);
+    snprintf(text, sizeof(text), "%llu %llu", (unsigned long long)(milli * period_us / 1000),
+             (unsigned long long)period_us);
+    return write_in(h, g, CGROUP_CPU, "cpu.max", text, err);
+}
+
+int cgroup_set_limits(struct cgroup_host *h, const struct cgroup_group *g,
+                      const struct cgroup_limits *limits, struct err *err)
+{
+    int r = 0;
+    if (limits->memory_bytes && cgroup_host_has(h, CGROUP_MEMORY))
+        r = limit_memory(h, g, limits->memory_bytes, err);
+    if (r == 0 && limits->pids && cgroup_host_has(h, CGROUP_PIDS))
+        r = write_number(h, g, CGROUP_PIDS, "pids.max", limits->pids, err);
+    if (r == 0 && limits->cpu_milli && cgroup_host_has(h, CGROUP_CPU))
+        r = limit_cpu(h, g, limits->cpu_milli, err);
+    return r;
+}
+
+/* The hierarchy whose folders carry the marks: the unified one, else the first that there is. */
+static int marked_kind(const struct cgroup_host *h)
+{
+    if (h->fd[CGROUP_UNIFIED] >= 0)
+        return CGROUP_UNIFIED;
+    for (int i = 0; i < CGROUP_UNIFIED; i++)
+        if (h->fd[i] >= 0)
+            return i;
+    return -1;
+}
+
+void cgroup_mark(struct cgroup_host *h, const struct cgroup_group *g, uint64_t worker_id)
+{
+    int kind = marked_kind(h);
+    _cleanup_close_ int fd = kind < 0 ? -1 : openat(h->fd[kind], g->name, O_RDONLY | O_CLOEXEC);
+    char id[24];
+    int n = snprintf(id, sizeof(id), "%llu", (unsigned long long)worker_id);
+    if (fd >= 0)
+        (void)fsetxattr(fd, MARK, id, (size_t)n, 0); /* a kernel without them: see cgroup_find */
+}
+
+bool cgroup_find(const struct cgroup_host *h, uint64_t worker_id, struct cgroup_group *ret)
+{
+    int kind = marked_kind(h);
+    int copy = kind < 0 ? -1 : openat(h->fd[kind], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    _cleanup_closedir_ DIR *d = copy < 0 ? NULL : fdopendir(copy);
+    struct dirent *e;
+    while (d && (e = readdir(d))) {
+        if (e->d_type != DT_DIR || e->d_name[0] != 'g' || strlen(e->d_name) >= sizeof(ret->name))
+            continue;
+        _cleanup_close_ int fd = openat(h->fd[kind], e->d_name, O_RDONLY | O_CLOEXEC);
+        char id[24] = "";
+        if (fd < 0 || fgetxattr(fd, MARK, id, sizeof(id) - 1) <= 0 ||
+            strtoull(id, NULL, 10) != worker_id)
+            continue;
+        memcpy(ret->name, e->d_name, strlen(e->d_name) + 1);
+        return true;
+    }
+    return false;
+}
+
+/* Kills each pid in the group as the hierarchy of `kind` lists them; how many there were. */
+static int kill_listed(const struct cgroup_host *h, const struct cgroup_group *g, int kind)
+{
+    char text[16384];
+    int n = 0;
+    if (read_in(h, g, kind, "cgroup.procs", text, sizeof(text)) <= 0)
+        return 0;
+    for (char *p = text; *p;) {
+        char *end;
+        long pid = strtol(p, &end, 10);
+        if (end == p)
+            break;
+        if (pid > 1) {
+            kill((pid_t)pid, SIGKILL);
+            n++;
+        }
+        p = end + (*end == '\n');
+    }
+    return n;
+}
+
+void cgroup_kill(struct cgroup_host *h, const struct cgroup_group *g)
+{
+    if (!exists(g))
+        return;
+    if (h->fd[CGROUP_UNIFIED] >= 0 &&
+        write_in(h, g, CGROUP_UNIFIED, "cgroup.kill", "1", NULL) == 0) /* Linux 5.14 */
+        return;
+    for (int i = 0; i < CGROUP_HIERARCHIES; i++)
+        if (h->fd[i] >= 0 && kill_listed(h, g, i) > 0)
+            return;
+}
+
+bool cgroup_stat(struct cgroup_host *h, const struct cgroup_group *g, struct cgroup_stat *ret)
+{
+    if (!exists(g) || !cgroup_host_has(h, CGROUP_MEMORY))
+        return false;
+    struct cgroup_stat s = {0};
+    if (h->v2[CGROUP_MEMORY]) {
+        s.memory_bytes = read_number(h, g, CGROUP_MEMORY, "memory.current");
+        s.memory_peak_bytes = read_number(h, g, CGROUP_MEMORY, "memory.peak"); /* Linux 5.19 */
+        s.oom_kills = read_key(h, g, CGROUP_MEMORY, "memory.events", "oom_kill");
+    } else {
+        s.memory_bytes = read_number(h, g, CGROUP_MEMORY, "memory.usage_in_bytes");
+        s.memory_peak_bytes = read_number(h, g, CGROUP_MEMORY, "memory.max_usage_in_bytes");
+        s.oom_kills = read_key(h, g, CGROUP_MEMORY, "memory.oom_control", "oom_kill");
+    }
+    if (h->fd[CGROUP_CPUACCT] >= 0)
+        s.cpu_us = read_number(h, g, CGROUP_CPUACCT, "cpuacct.usage") / 1000;
+    else
+        s.cpu_us = read_key(h, g, CGROUP_UNIFIED, "cpu.stat", "usage_usec");
+    s.pids = (uint32_t)read_number(h, g, CGROUP_PIDS, "pids.current");
+    s.pids_refused = read_key(h, g, CGROUP_PIDS, "pids.events", "max");
+    *ret = s;
+    return true;
+}
+
+int cgroup_remove(struct cgroup_host *h, const struct cgroup_group *g)
+{
+    if (!exists(g))
+        return 0;
+    int left = 0;
+    for (int try = 0; try < REMOVE_TRIES; try++) {
+        left = 0;
+        for (int i = 0; i < CGROUP_HIERARCHIES; i++)
+            if (h->fd[i] >= 0 && unlinkat(h->fd[i], g->name, AT_REMOVEDIR) < 0 && errno == EBUSY)
+                left++;
+        if (left == 0)
+            return 0;
+        /* what was killed takes a moment to leave */
+        cgroup_kill(h, g);
+        poll(NULL, 0, 10);
+    }
+    return -EBUSY;
+}

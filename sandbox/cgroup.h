@@ -1,0 +1,75 @@
+/* The control groups of sandboxes: limits, numbers, and the end of everything in one.
+ *
+ * Where the unified hierarchy (v2) offers memory, pids and cpu to us, they are used there. A hybrid
+ * host has them as v1 hierarchies: those are used then, beside a v2 group that has no controller
+ * and still freezes and kills. Without any (an ordinary user without delegation) there are no
+ * groups, and the caller is told what is missing.
+ *
+ * Below our own group lies one folder "vitrine-INSTANCE" in each hierarchy in use, and in it one
+ * group a sandbox: "g...", with the worker's id as an extended attribute, so that a starter that
+ * was restarted finds it again. */
+#pragma once
+
+#include "common/err.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum cgroup_kind { CGROUP_MEMORY, CGROUP_PIDS, CGROUP_CPU, CGROUP_CPUACCT, CGROUP_UNIFIED };
+#define CGROUP_HIERARCHIES 5 /* four of v1, and the unified one */
+
+struct cgroup_host {
+    char name[80];                   /* "vitrine-INSTANCE" */
+    int base_fd[CGROUP_HIERARCHIES]; /* the group that `name` lies in, or -1 */
+    int fd[CGROUP_HIERARCHIES];      /* `name` itself, or -1 */
+    bool v2[CGROUP_HIERARCHIES];     /* this kind is a controller of the unified hierarchy */
+    unsigned serial;
+};
+
+struct cgroup_limits {
+    uint64_t memory_bytes, cpu_milli; /* 0: none */
+    uint32_t pids;
+};
+
+struct cgroup_stat {
+    uint64_t memory_bytes, memory_peak_bytes, cpu_us, oom_kills, pids_refused;
+    uint32_t pids;
+};
+
+/* One sandbox's group; an empty name where there is none. */
+struct cgroup_group {
+    char name[32];
+};
+
+/* Finds and makes what there is; hierarchies that cannot be had stay -1. -ENOTSUP if none can. */
+int cgroup_host_open(struct cgroup_host *h, const char *instance, struct err *err);
+/* Removes the folder where it is empty, and closes. */
+void cgroup_host_close(struct cgroup_host *h);
+/* True where this limit can be set. */
+bool cgroup_host_has(const struct cgroup_host *h, enum cgroup_kind kind);
+/* "memory, cpu" or "" if memory, pids and cpu all can be limited. */
+void cgroup_host_missing(const struct cgroup_host *h, char *out, size_t len);
+/* Removes groups in which nothing runs any more. */
+void cgroup_host_sweep(struct cgroup_host *h);
+
+/* Makes an empty group under a fresh name. */
+int cgroup_create(struct cgroup_host *h, struct cgroup_group *ret, struct err *err);
+/* The group's folder in the unified hierarchy for CLONE_INTO_CGROUP, or -1. The caller closes. */
+int cgroup_unified_fd(const struct cgroup_host *h, const struct cgroup_group *g);
+/* The cgroup.procs of the v1 groups, opened here for a child that writes itself into them: how
+ * many, which the caller closes. */
+int cgroup_open_joins(const struct cgroup_host *h, const struct cgroup_group *g,
+                      int out[CGROUP_HIERARCHIES], struct err *err);
+int cgroup_set_limits(struct cgroup_host *h, const struct cgroup_group *g,
+                      const struct cgroup_limits *limits, struct err *err);
+/* Remembers whose group it is, on the group itself; and finds it again: true if there is one. */
+void cgroup_mark(struct cgroup_host *h, const struct cgroup_group *g, uint64_t worker_id);
+bool cgroup_find(const struct cgroup_host *h, uint64_t worker_id, struct cgroup_group *ret);
+
+/* Ends everything in it at once (cgroup.kill, or each pid until none is left). */
+void cgroup_kill(struct cgroup_host *h, const struct cgroup_group *g);
+/* False where there is no group of which numbers could be had. */
+bool cgroup_stat(struct cgroup_host *h, const struct cgroup_group *g, struct cgroup_stat *ret);
+/* Kills what is left and removes it. 0, or -EBUSY if something would not go within 1 s. */
+int cgroup_remove(struct cgroup_host *h, const struct cgroup_group *g);

@@ -1,0 +1,332 @@
+/* The process that becomes PID 1 of a sandbox: from its birth in new namespaces to the loop that it
+ * stays in (init.c). The sandbox is the list of steps below, in that order. */
+#include "sandbox/launch.h"
+
+#include "common/cleanup.h"
+#include "common/util.h"
+#include "sandbox/creds.h"
+#include "sandbox/init.h"
+#include "sandbox/limits.h"
+#include "sandbox/mounts.h"
+#include "sandbox/network.h"
+#include "sandbox/program.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define OOM_SCORE_PROGRAM 500 /* the program goes before PID 1, which tells of it */
+
+struct child {
+    const struct launch_env *env;
+    struct order *order;
+    int sock; /* to the starter */
+    const int *join;
+    int n_join;
+    int proc_fd, root_fd, report_fd;
+    int stdio[3]; /* the program's */
+    int log_rd;   /* what it writes, where there is a log */
+    pid_t program;
+    struct init *init;
+};
+
+static int step_no_new_privs(struct child *c, struct err *err)
+{
+    (void)c;
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        return err_errno(err, "set no_new_privs");
+    return 0;
+}
+
+/* A session of our own, so that no terminal's signals reach a worker; signals as they are born. */
+static int step_session(struct child *c, struct err *err)
+{
+    (void)c;
+    signal(SIGCHLD, SIG_DFL);
+    signal(SIGPIPE, SIG_IGN);
+    return setsid() < 0 ? err_errno(err, "setsid") : 0;
+}
+
+/* "0" is the writer itself; the files were opened by the starter, whose right it is. */
+static int step_cgroup(struct child *c, struct err *err)
+{
+    for (int i = 0; i < c->n_join; i++)
+        if (write(c->join[i], "0", 1) < 0)
+            return err_errno(err, "join a control group");
+    if (unshare(CLONE_NEWCGROUP) < 0)
+        return err_errno(err, "make a cgroup namespace");
+    return 0;
+}
+
+/* Nothing of the starter's stays open: stdio becomes /dev/null, and of the rest only the socket. */
+static int step_descriptors(struct child *c, struct err *err)
+{
+    _cleanup_close_ int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null < 0)
+        return err_errno(err, "open /dev/null");
+    for (int i = 0; i < 3; i++)
+        if (dup2(null, i) < 0)
+            return err_errno(err, "set descriptor %d", i);
+    unsigned sock = (unsigned)c->sock;
+    if ((sock > 3 && syscall(SYS_close_range, 3, sock - 1, 0) < 0) ||
+        syscall(SYS_close_range, sock + 1, ~0U, 0) < 0)
+        return err_errno(err, "close_range");
+    null = -1;
+    return 0;
+}
+
+static void restore(int *fd, const int *received, int n)
+{
+    if (*fd >= 0)
+        *fd = *fd < n ? received[*fd] : -1;
+}
+
+/* Waits for the order, and with it for the maps: the starter writes them before it sends. */
+static int step_order(struct child *c, struct err *err)
+{
+    union {
+        char bytes[CMSG_SPACE(sizeof(int) * (SPEC_FD_COUNT + PLAN_MAX + 1))];
+        struct cmsghdr align;
+    } control;
+    char go;
+    struct iovec iov = {.iov_base = &go, .iov_len = 1};
+    struct msghdr msg = {.msg_iov = &iov,
+                         .msg_iovlen = 1,
+                         .msg_control = control.bytes,
+                         .msg_controllen = sizeof(control.bytes)};
+    ssize_t n;
+    do
+        n = recvmsg(c->sock, &msg, MSG_CMSG_CLOEXEC);
+    while (n < 0 && errno == EINTR);
+    if (n == 0)
+        _exit(0); /* the starter ended, or found something wrong with the order */
+    if (n < 0 || (msg.msg_flags & MSG_CTRUNC))
+        return err_errno(err, "receive the order");
+    struct cmsghdr *h = CMSG_FIRSTHDR(&msg);
+    int received[SPEC_FD_COUNT + PLAN_MAX + 1], count = 0;
+    if (h && h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS) {
+        count = (int)((h->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+        memcpy(received, CMSG_DATA(h), (size_t)count * sizeof(int));
+    }
+    struct order *o = c->order;
+    for (int i = 0; i < SPEC_FD_COUNT; i++)
+        restore(&o->fds[i], received, count);
+    for (int i = 0; i < o->plan.n; i++)
+        restore(&o->plan.entries[i].fd, received, count);
+    restore(&o->plan.app_fd, received, count);
+    return 0;
+}
+
+static int step_identity(struct child *c, struct err *err)
+{
+    (void)c;
+    return creds_become_root(err);
+}
+
+static int step_private_mounts(struct child *c, struct err *err)
+{
+    (void)c;
+    return mounts_private(err);
+}
+
+static int step_private_proc(struct child *c, struct err *err)
+{
+    c->proc_fd = mounts_private_proc(err);
+    return c->proc_fd < 0 ? c->proc_fd : 0;
+}
+
+static int step_root(struct child *c, struct err *err)
+{
+    c->root_fd = mounts_build(&c->order->plan, &c->order->spec, err);
+    return c->root_fd < 0 ? c->root_fd : 0;
+}
+
+static int step_enter(struct child *c, struct err *err)
+{
+    int r = mounts_enter(c->root_fd, err);
+    close_fd(&c->root_fd);
+    return r;
+}
+
+static int step_network(struct child *c, struct err *err)
+{
+    return network_loopback(c->proc_fd, c->order->spec.start.port, err);
+}
+
+static int step_hostname(struct child *c, struct err *err)
+{
+    const char *name = c->order->spec.start.hostname;
+    name = *name ? name : "sandbox";
+    if (sethostname(name, strlen(name)) < 0 || setdomainname("", 0) < 0)
+        return err_errno(err, "set the host name %s", name);
+    return 0;
+}
+
+static int step_no_userns(struct child *c, struct err *err)
+{
+    return limits_forbid_userns(c->proc_fd, err);
+}
+
+/* A worker reads from nowhere and writes to the log; a job has the three that it was given. */
+static int step_stdio(struct child *c, struct err *err)
+{
+    const int *fds = c->order->fds;
+    for (int i = 0; i < 3; i++)
+        c->stdio[i] = fds[SPEC_FD_STDIN + i] >= 0 ? fds[SPEC_FD_STDIN + i] : STDIN_FILENO;
+    if (fds[SPEC_FD_LOG0] < 0)
+        return 0;
+    int p[2];
+    if (pipe2(p, O_CLOEXEC) < 0)
+        return err_errno(err, "make the log's pipe");
+    c->log_rd = p[0];
+    bool used = false;
+    for (int i = 1; i < 3; i++)
+        if (fds[SPEC_FD_STDIN + i] < 0) {
+            c->stdio[i] = p[1];
+            used = true;
+        }
+    if (!used)
+        close(p[1]);
+    return fd_set_nonblock(c->log_rd, true);
+}
+
+/* The score is inherited: raised for the fork, and taken back for ourselves. */
+static int step_fork(struct child *c, struct err *err)
+{
+    int p[2], r = limits_oom_score(c->proc_fd, OOM_SCORE_PROGRAM, err);
+    if (r < 0)
+        return r;
+    if (pipe2(p, O_CLOEXEC) < 0)
+        return err_errno(err, "make a pipe");
+    c->program = fork();
+    if (c->program < 0)
+        return err_errno(err, "fork the program's process");
+    if (c->program == 0) {
+        close(p[0]);
+        program_main(c->env, c->order, c->stdio, p[1]);
+    }
+    close(p[1]);
+    c->report_fd = p[0];
+    for (int i = 0; i < 3; i++)
+        if (c->stdio[i] > 2) {
+            int fd = c->stdio[i];
+            for (int k = i; k < 3; k++)
+                if (c->stdio[k] == fd)
+                    c->stdio[k] = -1;
+            close(fd);
+        }
+    return limits_oom_score(c->proc_fd, 0, err);
+}
+
+static int step_settle(struct child *c, struct err *err)
+{
+    (void)c;
+    return creds_settle_init(err);
+}
+
+static int step_init(struct child *c, struct err *err)
+{
+    const struct proto_start *st = &c->order->spec.start;
+    struct init_config conf = {
+        .worker_id = st->worker_id,
+        .lease_ms = st->lease_ms,
+        .log_bytes = st->log_bytes,
+        .log_rate = st->log_rate,
+        .program = c->program,
+        .proc_fd = c->proc_fd,
+        .report_fd = c->report_fd,
+        .log_rd = c->log_rd,
+        .listener = c->order->fds[SPEC_FD_LISTENER],
+        .control = c->order->fds[SPEC_FD_CONTROL],
+        .log = {c->order->fds[SPEC_FD_LOG0], c->order->fds[SPEC_FD_LOG1]},
+        .exit_fd = c->order->fds[SPEC_FD_EXIT],
+    };
+    return init_new(&conf, &c->init, err);
+}
+
+static int step_filter(struct child *c, struct err *err)
+{
+    return filter_load(&c->env->init_filter, err);
+}
+
+/* The program's own steps count for the start: it reports before it calls exec. */
+static int step_program_ready(struct child *c, struct err *err)
+{
+    struct program_report report;
+    ssize_t n = read_all(c->report_fd, &report, sizeof(report));
+    if (n != sizeof(report))
+        return err_set(err, EIO, "its process died before it could start");
+    if (report.stage == PROGRAM_READY)
+        return 0;
+    report.msg[sizeof(report.msg) - 1] = '\0';
+    return err_set(err, report.code, "%s", report.msg);
+}
+
+static const struct {
+    const char *name;
+    int (*run)(struct child *c, struct err *err);
+} steps[] = {
+    {"no_new_privs", step_no_new_privs},
+    {"session", step_session},
+    {"cgroup", step_cgroup},
+    {"descriptors", step_descriptors},
+    {"order", step_order}, /* everything above is done before anybody asks for a sandbox */
+    {"identity", step_identity},
+    {"private mounts", step_private_mounts},
+    {"private proc", step_private_proc},
+    {"root", step_root},
+    {"enter root", step_enter},
+    {"network", step_network},
+    {"host name", step_hostname},
+    {"no nested user namespaces", step_no_userns},
+    {"stdio", step_stdio},
+    {"fork", step_fork},
+    {"settle", step_settle},
+    {"init", step_init},
+    {"init filter", step_filter},
+    {"program", step_program_ready},
+};
+
+static void answer(int sock, int code, const char *msg)
+{
+    struct launch_answer a = {.code = code};
+    snprintf(a.msg, sizeof(a.msg), "%s", msg);
+    struct iovec iov = {.iov_base = &a, .iov_len = sizeof(a)};
+    struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
+    (void)sendmsg(sock, &m, MSG_NOSIGNAL);
+}
+
+_Noreturn void child_main(const struct launch_env *env, struct order *order, int sock,
+                          const int *join, int n_join)
+{
+    struct child c = {.env = env,
+                      .order = order,
+                      .sock = sock,
+                      .join = join,
+                      .n_join = n_join,
+                      .proc_fd = -1,
+                      .root_fd = -1,
+                      .report_fd = -1,
+                      .log_rd = -1};
+    for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
+        struct err err = {0};
+        int r = steps[i].run(&c, &err);
+        if (r < 0) {
+            (void)err_prefix(&err, -r, "%s", steps[i].name);
+            answer(sock, err.code, err.msg);
+            _exit(125);
+        }
+    }
+    answer(sock, 0, "");
+    close(sock);
+    munmap(order, sizeof(*order));
+    init_run(c.init);
+}

@@ -1,0 +1,15 @@
+/* Who the two processes of a sandbox are, and what they may no longer become. */
+#pragma once
+
+#include "common/err.h"
+
+/* PID 1, as soon as the maps are there: root of the sandbox's user namespace (the vacant root
+ * outside), with all capabilities in it and no groups. */
+int creds_become_root(struct err *err);
+
+/* The program: capability bounding set emptied, no groups, uid and gid 1000, no capability. */
+int creds_become_user(struct err *err);
+
+/* PID 1, once the program has been forked: keeps CAP_KILL alone (over its own namespace: it stops
+ * the program, whose uid is another), is not dumpable. */
+int creds_settle_init(struct err *err);

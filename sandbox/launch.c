@@ -1,0 +1,246 @@
+/* See launch.h. */
+#include "launch.h"
+
+#include "common/cleanup.h"
+#include "sandbox/sys.h"
+#include "sandbox/userns.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+/* The cgroup namespace is made by the child once it is in its group, or its root would be ours. */
+#define NAMESPACES                                                                                 \
+    (CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)
+
+/* Sources are copied from a mount namespace of our own: it follows the host's mounts, and nothing
+ * goes back. */
+static int own_mounts(struct err *err)
+{
+    if (unshare(CLONE_NEWNS) < 0)
+        return err_errno(err, "make a mount namespace");
+    if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+        return err_errno(err, "let no mount propagate to the host");
+    return 0;
+}
+
+int launch_env_open(struct launch_env *env, const char *instance, uid_t uid_first, struct err *err)
+{
+    *env = (struct launch_env){0};
+    int r;
+    if ((r = userns_range(uid_first, &env->range, err)) < 0 || (r = own_mounts(err)) < 0 ||
+        (r = filter_compile_user(&env->user_filter, err)) < 0 ||
+        (r = filter_compile_init(&env->init_filter, err)) < 0)
+        return r;
+    env->has_groups = cgroup_host_open(&env->groups, instance, NULL) == 0;
+    if (env->has_groups)
+        cgroup_host_missing(&env->groups, env->missing, sizeof(env->missing));
+    else
+        snprintf(env->missing, sizeof(env->missing), "memory, pids, cpu");
+    return 0;
+}
+
+void launch_env_close(struct launch_env *env)
+{
+    if (env->has_groups)
+        cgroup_host_close(&env->groups);
+    filter_free(&env->user_filter);
+    filter_free(&env->init_filter);
+}
+
+static void launch_none(struct launch *l)
+{
+    *l = (struct launch){.pidfd = -1, .sock = -1};
+}
+
+static int clone_child(struct launch_env *env, struct launch *l, int group_fd, int child_sock,
+                       const int *join, int n_join, struct err *err)
+{
+    struct clone_args args = {
+        .flags = NAMESPACES | CLONE_PIDFD,
+        .pidfd = (uint64_t)(uintptr_t)&l->pidfd,
+        .exit_signal = SIGCHLD,
+    };
+    if (group_fd >= 0) {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = (uint64_t)group_fd;
+    }
+    pid_t pid = sys_clone3(&args);
+    if (pid == 0)
+        child_main(env, l->order, child_sock, join, n_join);
+    if (pid < 0 && errno == EPERM)
+        return err_errno(err, "clone: the machine forbids namespaces (vitrine check says why)");
+    if (pid < 0)
+        return err_errno(err, "clone into new namespaces");
+    l->pid = pid;
+    return 0;
+}
+
+int launch_open(struct launch_env *env, struct launch *ret, struct err *err)
+{
+    struct launch l;
+    launch_none(&l);
+    l.order =
+        mmap(NULL, sizeof(*l.order), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (l.order == MAP_FAILED)
+        return err_errno(err, "memory for the order");
+    int r = 0, join[CGROUP_HIERARCHIES], n_join = 0;
+    _cleanup_close_ int group_fd = -1, child_sock = -1;
+    int p[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, p) < 0) {
+        r = err_errno(err, "make a socket pair");
+        goto fail;
+    }
+    l.sock = p[0];
+    child_sock = p[1];
+    if (env->has_groups) {
+        if ((r = cgroup_create(&env->groups, &l.group, err)) < 0)
+            goto fail;
+        group_fd = cgroup_unified_fd(&env->groups, &l.group);
+        n_join = cgroup_open_joins(&env->groups, &l.group, join, err);
+        if (n_join < 0) {
+            r = n_join;
+            goto fail;
+        }
+    }
+    r = clone_child(env, &l, group_fd, child_sock, join, n_join, err);
+    for (int i = 0; i < n_join; i++)
+        close(join[i]);
+    if (r < 0)
+        goto fail;
+    *ret = l;
+    return 0;
+fail:
+    launch_abandon(env, &l);
+    return r;
+}
+
+/* Everything the order holds by descriptor goes over in one message; in the order each descriptor
+ * is replaced by its place in it. */
+#define MAX_PASSED (SPEC_FD_COUNT + PLAN_MAX + 1)
+
+static void pass(int *fd, int passed[MAX_PASSED], int *n)
+{
+    if (*fd < 0)
+        return;
+    passed[*n] = *fd;
+    *fd = (*n)++;
+}
+
+/* The spec's descriptors stay the caller's, the plan's end here. */
+static int send_order(struct launch *l, struct err *err)
+{
+    int passed[MAX_PASSED], n = 0;
+    struct order *o = l->order;
+    for (int i = 0; i < SPEC_FD_COUNT; i++)
+        pass(&o->fds[i], passed, &n);
+    int n_spec = n;
+    for (int i = 0; i < o->plan.n; i++)
+        pass(&o->plan.entries[i].fd, passed, &n);
+    pass(&o->plan.app_fd, passed, &n);
+
+    union {
+        char bytes[CMSG_SPACE(sizeof(passed))];
+        struct cmsghdr align;
+    } control = {0};
+    char go = 'g';
+    struct iovec iov = {.iov_base = &go, .iov_len = 1};
+    struct msghdr msg = {.msg_iov = &iov,
+                         .msg_iovlen = 1,
+                         .msg_control = control.bytes,
+                         .msg_controllen = CMSG_SPACE((size_t)n * sizeof(int))};
+    struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN((size_t)n * sizeof(int));
+    memcpy(CMSG_DATA(c), passed, (size_t)n * sizeof(int));
+    int r = 0;
+    if (sendmsg(l->sock, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+        r = err_errno(err, "hand %d descriptors to the sandbox", n);
+    for (int i = n_spec; i < n; i++)
+        close(passed[i]);
+    return r;
+}
+
+/* What needs the starter's rights: sources, limits, ids. */
+static int prepare(struct launch_env *env, struct launch *l, struct err *err)
+{
+    struct order *o = l->order;
+    const struct proto_start *st = &o->spec.start;
+    int r;
+    if ((r = plan_make(&o->plan, &o->spec, err)) < 0)
+        return err_prefix(err, -r, "mounts");
+    if (env->has_groups) {
+        struct cgroup_limits limits = {
+            .memory_bytes = st->memory_bytes, .cpu_milli = st->cpu_milli, .pids = st->pids};
+        if ((r = cgroup_set_limits(&env->groups, &l->group, &limits, err)) < 0)
+            return err_prefix(err, -r, "cgroup");
+        cgroup_mark(&env->groups, &l->group, st->worker_id);
+    }
+    if ((r = userns_write_maps(l->pid, &env->range, st->uid_index, err)) < 0)
+        return err_prefix(err, -r, "id maps");
+    return 0;
+}
+
+int launch_go(struct launch_env *env, struct launch *l, const struct proto_start *start,
+              const int fds[SPEC_FD_COUNT], struct err *err)
+{
+    struct order *o = l->order;
+    o->spec.start = *start;
+    int r = spec_parse(&o->spec, err);
+    if (r < 0)
+        return err_prefix(err, -r, "spec");
+    memcpy(o->fds, fds, sizeof(o->fds));
+    o->memory_limited = env->has_groups && cgroup_host_has(&env->groups, CGROUP_MEMORY);
+    plan_init(&o->plan);
+    if ((r = prepare(env, l, err)) < 0) {
+        plan_close(&o->plan);
+        return r;
+    }
+    return send_order(l, err);
+}
+
+int launch_result(struct launch *l, struct err *err)
+{
+    struct launch_answer a;
+    ssize_t n = recv(l->sock, &a, sizeof(a), MSG_DONTWAIT);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return -EAGAIN;
+    if (n < 0)
+        return err_errno(err, "hear from the sandbox");
+    if (n != sizeof(a))
+        return err_set(err, EIO,
+                       "the sandbox died while it was made (its memory or pids limit may "
+                       "be too small for it)");
+    a.msg[sizeof(a.msg) - 1] = '\0';
+    return a.code ? err_set(err, a.code, "%s", a.msg) : 1;
+}
+
+void launch_finish(struct launch *l)
+{
+    if (l->order)
+        munmap(l->order, sizeof(*l->order));
+    l->order = NULL;
+    close_fd(&l->sock);
+}
+
+void launch_abandon(struct launch_env *env, struct launch *l)
+{
+    if (l->pid > 0) {
+        siginfo_t info;
+        (void)syscall(SYS_pidfd_send_signal, l->pidfd, SIGKILL, NULL, 0);
+        (void)waitid(P_PIDFD, (id_t)l->pidfd, &info, WEXITED);
+    }
+    if (env->has_groups)
+        (void)cgroup_remove(&env->groups, &l->group);
+    launch_finish(l);
+    close_fd(&l->pidfd);
+    launch_none(l);
+}

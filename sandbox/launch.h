@@ -1,0 +1,76 @@
+/* Making one sandbox, seen from outside: the process that will be its PID 1 is cloned into its
+ * namespaces and its control group and held there; then it gets its order, works it off (child.c),
+ * and says how that went.
+ *
+ * Between the two halves may lie any time: the starter keeps one such process ready, since cloning
+ * namespaces and joining v1 control groups (which waits for the kernel's grace period) are the slow
+ * part and depend on nothing that an order says. */
+#pragma once
+
+#include "common/err.h"
+#include "common/userns.h"
+#include "sandbox/cgroup.h"
+#include "sandbox/plan.h"
+#include "sandbox/seccomp.h"
+#include "sandbox/spec.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* What all sandboxes of one process share. */
+struct launch_env {
+    struct userns_range range;
+    struct filter_program user_filter, init_filter;
+    struct cgroup_host groups;
+    bool has_groups;
+    char missing[128]; /* limits that no control group can set: "memory, cpu"; "" if none */
+};
+
+/* What the child is to do. Lies in memory that both share until the child is done. */
+struct order {
+    struct sandbox_spec spec;
+    struct plan plan;
+    int fds[SPEC_FD_COUNT];
+    bool memory_limited; /* by a control group */
+};
+
+struct launch {
+    pid_t pid; /* 0: nothing is open */
+    int pidfd;
+    int sock; /* to the child, SEQPACKET */
+    struct order *order;
+    struct cgroup_group group;
+};
+
+/* A private copy of the mount namespace, filters, range, groups. Once a process; the process should
+ * own its namespaces (be root or have entered the outer namespace). */
+int launch_env_open(struct launch_env *env, const char *instance, uid_t uid_first, struct err *err);
+void launch_env_close(struct launch_env *env);
+
+/* Clones the child, which then waits. */
+int launch_open(struct launch_env *env, struct launch *ret, struct err *err);
+
+/* Gives the order: `start` with `fds` (by enum spec_fd; -1 where there is none; they stay the
+ * caller's). After an error the launch is of no use any more: launch_abandon. */
+int launch_go(struct launch_env *env, struct launch *l, const struct proto_start *start,
+              const int fds[SPEC_FD_COUNT], struct err *err);
+
+/* How it went, without waiting: 1 the sandbox runs, -EAGAIN not known yet, else "step: reason". */
+int launch_result(struct launch *l, struct err *err);
+
+/* Lets go of what is only needed until the result is known; pidfd and group are the caller's from
+ * here. */
+void launch_finish(struct launch *l);
+
+/* Kills the child and removes its group. */
+void launch_abandon(struct launch_env *env, struct launch *l);
+
+/* What the child says. */
+struct launch_answer {
+    int code; /* 0 or a positive errno */
+    char msg[512];
+};
+
+/* The child's half (child.c): never returns. `join` are cgroup.procs files to write itself into. */
+_Noreturn void child_main(const struct launch_env *env, struct order *order, int sock,
+                          const int *join, int n_join);

@@ -1,0 +1,17 @@
+/* What bounds the program beside the cgroup: resource limits, and the score by which the kernel
+ * chooses whom an out-of-memory ends. */
+#pragma once
+
+#include "common/err.h"
+#include "sandbox/spec.h"
+
+#include <stdbool.h>
+
+/* For PID 1, before it forks the program: user namespaces inside are forbidden (`proc_fd`: the
+ * private procfs), the program will be the one that memory runs out for. */
+int limits_forbid_userns(int proc_fd, struct err *err);
+int limits_oom_score(int proc_fd, int score, struct err *err);
+
+/* For the program. has_group: memory and pids are limited by a cgroup; without one RLIMIT_DATA
+ * stands in for memory (each process for itself). */
+int limits_apply(const struct sandbox_spec *s, bool has_group, struct err *err);

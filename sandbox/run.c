@@ -1,0 +1,305 @@
+/* See run.h. Options become a START message, exactly as the runner would send it. */
+#include "run.h"
+
+#include "common/cleanup.h"
+#include "common/proto.h"
+#include "common/util.h"
+#include "sandbox/launch.h"
+#include "sandbox/run_wait.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define EXIT_USAGE 2
+#define EXIT_NO_SANDBOX 125
+
+static const char usage_text[] =
+    "usage: vitrine-sandbox run [options] -- PROGRAM [ARGUMENT...]\n"
+    "  --root host|DIR   the system that the program sees, read-only (host: this one's /usr)\n"
+    "  --ro SRC:DST      also SRC, read-only, at DST; may be given several times\n"
+    "  --rw SRC:DST      the same, writable where SRC's permissions let the sandbox's user write\n"
+    "  --app DIR         DIR at /home/user/app under a writable layer that is thrown away\n"
+    "  --cwd DIR         where it starts (/home/user, or /home/user/app with --app)\n"
+    "  --env NAME=VALUE  one more variable of its environment; may be given several times\n"
+    "  --memory N        at most N bytes of memory (512M, 2G; default 1G; 0: no limit)\n"
+    "  --pids N          at most N processes and threads (256)\n"
+    "  --cpu N           at most N CPU cores (0.5, 2; default: no limit)\n"
+    "  --tmp-size N      size of /tmp (256M)\n"
+    "  --home-size N     what it may write below /home/user (512M)\n"
+    "  --open-files N    open files of a process (4096)\n"
+    "  --file-size N     largest file that it writes (2G)\n"
+    "  --net none        its own loopback and nothing else\n"
+    "  --port N          a port that it listens on: opened to it if it is below 1024\n"
+    "  --hostname NAME   (sandbox)\n"
+    "  --uid-index N     which uid of the range it is outside (the last)\n";
+
+enum option_id {
+    O_ROOT = 256,
+    O_RO,
+    O_RW,
+    O_APP,
+    O_CWD,
+    O_ENV,
+    O_MEMORY,
+    O_PIDS,
+    O_CPU,
+    O_TMP,
+    O_HOME,
+    O_OPEN_FILES,
+    O_FILE_SIZE,
+    O_NET,
+    O_PORT,
+    O_HOSTNAME,
+    O_UID_INDEX,
+    O_HELP
+};
+
+static const struct option options[] = {
+    {"root", required_argument, NULL, O_ROOT},
+    {"ro", required_argument, NULL, O_RO},
+    {"rw", required_argument, NULL, O_RW},
+    {"app", required_argument, NULL, O_APP},
+    {"cwd", required_argument, NULL, O_CWD},
+    {"env", required_argument, NULL, O_ENV},
+    {"memory", required_argument, NULL, O_MEMORY},
+    {"pids", required_argument, NULL, O_PIDS},
+    {"cpu", required_argument, NULL, O_CPU},
+    {"tmp-size", required_argument, NULL, O_TMP},
+    {"home-size", required_argument, NULL, O_HOME},
+    {"open-files", required_argument, NULL, O_OPEN_FILES},
+    {"file-size", required_argument, NULL, O_FILE_SIZE},
+    {"net", required_argument, NULL, O_NET},
+    {"port", required_argument, NULL, O_PORT},
+    {"hostname", required_argument, NULL, O_HOSTNAME},
+    {"uid-index", required_argument, NULL, O_UID_INDEX},
+    {"help", no_argument, NULL, O_HELP},
+    {NULL, 0, NULL, 0},
+};
+
+static int set_text(char *out, size_t size, const char *value, const char *name, struct err *err)
+{
+    if ((size_t)snprintf(out, size, "%s", value) >= size)
+        return err_set(err, EINVAL, "--%s: \"%.60s...\" is too long", name, value);
+    return 0;
+}
+
+static int set_path(char *out, size_t size, const char *value, const char *name, struct err *err)
+{
+    char path[PATH_MAX];
+    if (!realpath(value, path))
+        return err_errno(err, "--%s %s", name, value);
+    return set_text(out, size, path, name, err);
+}
+
+static int set_count(uint32_t *out, const char *value, const char *name, struct err *err)
+{
+    char *end;
+    errno = 0;
+    unsigned long v = strtoul(value, &end, 10);
+    if (errno || end == value || *end || v > UINT32_MAX || value[0] == '-')
+        return err_set(err, EINVAL, "--%s: \"%s\" is no whole number", name, value);
+    *out = (uint32_t)v;
+    return 0;
+}
+
+static int set_bytes(uint64_t *out, const char *value, const char *name, struct err *err)
+{
+    if (parse_bytes(value, out) < 0)
+        return err_set(err, EINVAL, "--%s: \"%s\" is no size (512M, 2G)", name, value);
+    return 0;
+}
+
+static int set_cpu(uint64_t *out_milli, const char *value, struct err *err)
+{
+    char *end;
+    double v = strtod(value, &end);
+    if (end == value || *end || !(v >= 0) || v > 1024)
+        return err_set(err, EINVAL, "--cpu: \"%s\" is no number of cores (0.5, 2)", value);
+    *out_milli = (uint64_t)(v * 1000 + 0.5);
+    return 0;
+}
+
+/* "SRC:DST" becomes "ro:/absolute/src:DST". */
+static int add_mount(struct proto_start *st, const char *mode, const char *value, struct err *err)
+{
+    char src[PATH_MAX], path[PATH_MAX], text[PATH_MAX + 300];
+    const char *colon = strrchr(value, ':');
+    if (!colon || colon == value || (size_t)(colon - value) >= sizeof(src))
+        return err_set(err, EINVAL, "--%s: \"%s\" is not SRC:DST", mode, value);
+    snprintf(src, sizeof(src), "%.*s", (int)(colon - value), value);
+    if (!realpath(src, path))
+        return err_errno(err, "--%s %s", mode, src);
+    snprintf(text, sizeof(text), "%s:%s%.256s", mode, path, colon);
+    if (proto_list_add(st->mounts, &st->mounts_len, sizeof(st->mounts), text) < 0)
+        return err_set(err, E2BIG, "--%s: too many mounts", mode);
+    return 0;
+}
+
+static int add_env(struct proto_start *st, const char *value, struct err *err)
+{
+    if (proto_list_add(st->env, &st->env_len, sizeof(st->env), value) < 0)
+        return err_set(err, E2BIG, "--env: the environment is too large");
+    return 0;
+}
+
+static int apply_option(struct proto_start *st, int id, const char *v, struct err *err)
+{
+    switch (id) {
+    case O_ROOT:
+        return strcmp(v, "host") == 0 ? set_text(st->root, sizeof(st->root), v, "root", err)
+                                      : set_path(st->root, sizeof(st->root), v, "root", err);
+    case O_RO:
+        return add_mount(st, "ro", v, err);
+    case O_RW:
+        return add_mount(st, "rw", v, err);
+    case O_APP:
+        return set_path(st->app, sizeof(st->app), v, "app", err);
+    case O_CWD:
+        return set_text(st->cwd, sizeof(st->cwd), v, "cwd", err);
+    case O_ENV:
+        return add_env(st, v, err);
+    case O_MEMORY:
+        return set_bytes(&st->memory_bytes, v, "memory", err);
+    case O_PIDS:
+        return set_count(&st->pids, v, "pids", err);
+    case O_CPU:
+        return set_cpu(&st->cpu_milli, v, err);
+    case O_TMP:
+        return set_bytes(&st->tmp_bytes, v, "tmp-size", err);
+    case O_HOME:
+        return set_bytes(&st->home_bytes, v, "home-size", err);
+    case O_OPEN_FILES:
+        return set_count(&st->open_files, v, "open-files", err);
+    case O_FILE_SIZE:
+        return set_bytes(&st->file_size_bytes, v, "file-size", err);
+    case O_NET:
+        if (strcmp(v, "none") != 0)
+            return err_set(err, ENOTSUP, "--net %s: this version has none only", v);
+        return 0;
+    case O_PORT:
+        return set_count(&st->port, v, "port", err);
+    case O_HOSTNAME:
+        return set_text(st->hostname, sizeof(st->hostname), v, "hostname", err);
+    case O_UID_INDEX:
+        return set_count(&st->uid_index, v, "uid-index", err);
+    default:
+        return err_set(err, EINVAL, "unknown option (vitrine-sandbox run --help lists them)");
+    }
+}
+
+static const char *const default_env[] = {"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=" SPEC_HOME,
+                                          "USER=user", "LANG=C.UTF-8", "TMPDIR=/tmp"};
+
+/* Fills the message: 0, a negative errno, or 1 where help was asked for. */
+static int parse(int argc, char **argv, struct proto_start *st, struct err *err)
+{
+    st->flags = START_JOB;
+    st->uid_index = UINT32_MAX;
+    st->memory_bytes = 1ull << 30;
+    st->pids = 256;
+    st->open_files = 4096;
+    st->file_size_bytes = 2ull << 30;
+    st->tmp_bytes = 256ull << 20;
+    st->home_bytes = 512ull << 20;
+    strcpy(st->root, "host");
+    int r = 0, id;
+    for (size_t i = 0; r == 0 && i < sizeof(default_env) / sizeof(*default_env); i++)
+        r = add_env(st, default_env[i], err);
+    opterr = 0;
+    while (r == 0 && (id = getopt_long(argc, argv, "+", options, NULL)) != -1) {
+        if (id == O_HELP)
+            return 1;
+        if (id == '?')
+            return err_set(err, EINVAL, "%s: unknown option, or its value is missing",
+                           argv[optind - 1]);
+        r = apply_option(st, id, optarg, err);
+    }
+    for (int i = optind; r == 0 && i < argc; i++)
+        if (proto_list_add(st->argv, &st->argv_len, sizeof(st->argv), argv[i]) < 0)
+            r = err_set(err, E2BIG, "the arguments are too long");
+    if (r == 0 && optind >= argc)
+        r = err_set(err, EINVAL, "which program? (vitrine-sandbox run [options] -- PROGRAM ...)");
+    if (r == 0 && !st->cwd[0])
+        strcpy(st->cwd, st->app[0] ? SPEC_APP : SPEC_HOME);
+    return r;
+}
+
+static int complain(const struct err *err, int status)
+{
+    fprintf(stderr, "vitrine-sandbox: %s\n", err->msg);
+    return status;
+}
+
+/* A program that met a limit should not have to guess which. */
+static void say_limits_met(struct launch_env *env, const struct launch *l,
+                           const struct proto_start *st)
+{
+    struct cgroup_stat stat;
+    char size[32];
+    if (!env->has_groups || !cgroup_stat(&env->groups, &l->group, &stat))
+        return;
+    if (stat.oom_kills) {
+        format_bytes(st->memory_bytes, size);
+        fprintf(stderr, "vitrine-sandbox: out of memory: %s\n", size);
+    }
+    if (stat.pids_refused)
+        fprintf(stderr, "vitrine-sandbox: out of processes: %u\n", st->pids);
+}
+
+static int run_sandbox(struct launch_env *env, const struct proto_start *st)
+{
+    struct err err = {0};
+    struct launch l;
+    struct run_wait w;
+    int control[2];
+    if (proto_pair(control, &err) < 0 || run_wait_open(&w, control[0], &err) < 0)
+        return complain(&err, EXIT_NO_SANDBOX);
+    int fds[SPEC_FD_COUNT] = {-1, -1, -1, -1, w.stdio[0], w.stdio[1], w.stdio[2], control[1]};
+    int r = launch_open(env, &l, &err);
+    if (r == 0 && (r = launch_go(env, &l, st, fds, &err)) < 0)
+        launch_abandon(env, &l);
+    close(control[1]);
+    run_wait_handed_over(&w);
+    if (r < 0)
+        return complain(&err, EXIT_NO_SANDBOX);
+    int status = run_wait(&w, &l, &err);
+    if (status < 0) {
+        launch_abandon(env, &l);
+        return complain(&err, EXIT_NO_SANDBOX);
+    }
+    say_limits_met(env, &l, st);
+    launch_abandon(env, &l); /* it has ended: this removes its group */
+    return status;
+}
+
+int run_main(int argc, char **argv)
+{
+    static struct proto_start st; /* large */
+    struct err err = {0};
+    int r = parse(argc, argv, &st, &err);
+    if (r == 1) {
+        fputs(usage_text, stdout);
+        return 0;
+    }
+    if (r < 0)
+        return complain(&err, EXIT_USAGE);
+    signal(SIGPIPE, SIG_IGN);
+    if (userns_enter_outer(&err) < 0)
+        return complain(&err, EXIT_NO_SANDBOX);
+    struct launch_env env;
+    char instance[32];
+    snprintf(instance, sizeof(instance), "run-%d", getpid());
+    if (launch_env_open(&env, instance, 0, &err) < 0)
+        return complain(&err, EXIT_NO_SANDBOX);
+    if (st.uid_index == UINT32_MAX)
+        st.uid_index = env.range.count - 2;
+    int status = run_sandbox(&env, &st);
+    launch_env_close(&env);
+    return status;
+}

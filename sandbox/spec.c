@@ -1,0 +1,130 @@
+/* See spec.h. */
+#include "spec.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* The least size of a file system in the sandbox: a page of it must hold something. */
+#define MIN_TMPFS_BYTES 65536
+
+bool spec_path_ok(const char *path)
+{
+    if (path[0] != '/')
+        return false;
+    for (const char *p = path; *p;) {
+        size_t part = strcspn(p + 1, "/");
+        bool last = p[1 + part] == '\0';
+        if (part == 0 && !(last && p == path))
+            return false;
+        if ((part == 1 && p[1] == '.') || (part == 2 && p[1] == '.' && p[2] == '.'))
+            return false;
+        p += 1 + part;
+    }
+    return true;
+}
+
+/* These are made anew in each sandbox; a mount over them would open what they close. */
+static bool is_reserved(const char *dst)
+{
+    static const char *const reserved[] = {"/proc", "/dev", "/sys", "/tmp", SPEC_HOME, SPEC_APP};
+    for (size_t i = 0; i < sizeof(reserved) / sizeof(*reserved); i++)
+        if (strcmp(dst, reserved[i]) == 0)
+            return true;
+    return strncmp(dst, "/proc/", 6) == 0 || strncmp(dst, "/dev/", 5) == 0 ||
+           strncmp(dst, "/sys/", 5) == 0 || strcmp(dst, "/") == 0;
+}
+
+static int parse_mount(char *text, struct spec_mount *m, struct err *err)
+{
+    char *colon = strrchr(text, ':'); /* a source may hold colons */
+    bool ro = strncmp(text, "ro:", 3) == 0, rw = strncmp(text, "rw:", 3) == 0;
+    if ((!ro && !rw) || !colon || colon < text + 3)
+        return err_set(err, EINVAL, "mount \"%s\" is not ro:SRC:DST or rw:SRC:DST", text);
+    *colon = '\0';
+    *m = (struct spec_mount){.writable = rw, .src = text + 3, .dst = colon + 1};
+    if (m->src[0] != '/')
+        return err_set(err, EINVAL, "mount source \"%s\" is not an absolute path", m->src);
+    if (!spec_path_ok(m->dst) || strlen(m->dst) >= 256)
+        return err_set(err, EINVAL, "mount target \"%s\" is not a plain absolute path", m->dst);
+    if (is_reserved(m->dst))
+        return err_set(err, EINVAL, "mount target %s is made by the sandbox itself", m->dst);
+    return 0;
+}
+
+static int check_hostname(const char *name, struct err *err)
+{
+    size_t n = strlen(name);
+    for (size_t i = 0; i < n; i++) {
+        char c = name[i];
+        bool inner = i > 0 && i + 1 < n;
+        if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+            (inner && (c == '-' || c == '.')))
+            continue;
+        return err_set(err, EINVAL, "host name \"%s\" may have letters, digits, - and . only",
+                       name);
+    }
+    return 0;
+}
+
+static int check_limits(const struct proto_start *st, struct err *err)
+{
+    if (st->port > 65535)
+        return err_set(err, EINVAL, "port %u is above 65535", st->port);
+    if (st->tmp_bytes < MIN_TMPFS_BYTES || st->home_bytes < MIN_TMPFS_BYTES)
+        return err_set(err, EINVAL, "/tmp and home need at least %d bytes each", MIN_TMPFS_BYTES);
+    if (st->memory_bytes && st->memory_bytes < (4u << 20))
+        return err_set(err, EINVAL, "memory limit of %llu bytes is below 4 MiB",
+                       (unsigned long long)st->memory_bytes);
+    if (st->pids && st->pids < 4)
+        return err_set(err, EINVAL, "pids limit of %u is below 4", st->pids);
+    if (st->cpu_milli && st->cpu_milli < 10)
+        return err_set(err, EINVAL, "CPU limit of %llu thousandths is below 10",
+                       (unsigned long long)st->cpu_milli);
+    if (st->open_files && st->open_files < 16)
+        return err_set(err, EINVAL, "open files limit of %u is below 16", st->open_files);
+    return 0;
+}
+
+static int split(char *blob, uint32_t len, char **out, size_t max, const char *what,
+                 struct err *err)
+{
+    int n = proto_list_split(blob, len, out, max);
+    if (n < 0)
+        return err_set(err, EINVAL, "%s is no list of at most %zu strings", what, max - 1);
+    return n;
+}
+
+int spec_parse(struct sandbox_spec *s, struct err *err)
+{
+    struct proto_start *st = &s->start;
+    int n = split(st->argv, st->argv_len, s->argv, SPEC_MAX_ARGS, "argv", err);
+    if (n < 0)
+        return n;
+    if (n == 0 || !s->argv[0][0])
+        return err_set(err, EINVAL, "there is no program to run");
+    n = split(st->env, st->env_len, s->env, SPEC_MAX_ENV, "env", err);
+    if (n < 0)
+        return n;
+    for (int i = 0; i < n; i++)
+        if (s->env[i][0] == '=' || !strchr(s->env[i], '='))
+            return err_set(err, EINVAL, "environment entry \"%.60s\" is not NAME=VALUE", s->env[i]);
+
+    char *texts[SPEC_MAX_MOUNTS + 1];
+    n = split(st->mounts, st->mounts_len, texts, SPEC_MAX_MOUNTS + 1, "mounts", err);
+    if (n < 0)
+        return n;
+    int r;
+    for (s->n_mounts = 0; s->n_mounts < n; s->n_mounts++)
+        if ((r = parse_mount(texts[s->n_mounts], &s->mounts[s->n_mounts], err)) < 0)
+            return r;
+
+    if (strcmp(st->root, "host") != 0 && st->root[0] != '/')
+        return err_set(err, EINVAL, "root \"%s\" is neither host nor an absolute path", st->root);
+    if (st->app[0] && st->app[0] != '/')
+        return err_set(err, EINVAL, "app \"%s\" is not an absolute path", st->app);
+    if (!spec_path_ok(st->cwd))
+        return err_set(err, EINVAL, "working folder \"%s\" is not a plain absolute path", st->cwd);
+    if ((r = check_hostname(st->hostname, err)) < 0)
+        return r;
+    return check_limits(st, err);
+}

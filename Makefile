@@ -31,6 +31,8 @@ ALL_LDFLAGS := -pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed
 ifdef SANITIZER
 ALL_CFLAGS := -O1 -g -fno-omit-frame-pointer -fsanitize=$(SANITIZER) -fno-sanitize-recover=all
 ALL_LDFLAGS += -fsanitize=$(SANITIZER)
+# gcc guesses wrongly about both in instrumented code; the ordinary build has them on.
+WARN += $(if $(findstring clang,$(CC)),,-Wno-format-truncation -Wno-maybe-uninitialized)
 else
 ALL_CFLAGS := $(CFLAGS)
 ALL_CPPFLAGS += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
@@ -60,7 +62,7 @@ LIBS_vitrine-job := -larchive -lyaml -ljansson $(COMMON_LIBS)
 # Linked statically it answers 0.3 ms sooner after its start, and runs in a root without a libc.
 LIBS_vitrine-static := $(if $(SANITIZER),,-static-pie)
 
-all: $(addprefix $(BUILD)/,$(PROGRAMS)) examples
+all: $(addprefix $(BUILD)/,$(PROGRAMS)) examples ; @:
 
 objs = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)/*.c))
 assets = $(sort $(shell find $(1)/pages $(1)/static -type f 2>/dev/null))
@@ -101,7 +103,7 @@ $(foreach d,gateway webui cli job static runner,$(if $(call assets,$(d)),$(eval 
 # ---- examples ----------------------------------------------------------------------------------
 # Each folder of examples/ is copied; its Makefile, if it has one, then builds into the copy.
 EXAMPLES := $(patsubst examples/%/README.md,%,$(wildcard examples/*/README.md))
-examples: $(EXAMPLES:%=$(BUILD)/examples/.%.built)
+examples: $(EXAMPLES:%=$(BUILD)/examples/.%.built) ; @:
 define EXAMPLE
 $(BUILD)/examples/.$(1).built: $(shell find examples/$(1) -type f -not -path '*/__pycache__/*')
 	$$(call say,DEMO,$(1))rm -rf $(BUILD)/examples/$(1) && mkdir -p $(BUILD)/examples && \
@@ -127,7 +129,7 @@ test_objs = $(addprefix $(BUILD)/obj/,$(filter %.o,$(call header,$(1),objects)))
 test_libs = $(filter -l%,$(call header,$(1),libs))
 
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
-unit-tests: $(UNIT_TESTS)
+unit-tests: $(UNIT_TESTS) ; @:
 define UNIT_TEST
 $(BUILD)/tests/$(1): $(BUILD)/obj/tests/unit/$(1).o $(call test_objs,tests/unit/$(1).c) $(BUILD)/libcommon.a
 	@mkdir -p $$(@D)
@@ -166,7 +168,7 @@ $(BUILD)/venv/.done: tests/browser/requirements.txt
 FUZZ_CC := clang
 FUZZ_FLAGS := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
-fuzz-targets: $(FUZZ_TARGETS)
+fuzz-targets: $(FUZZ_TARGETS) ; @:
 fuzz: fuzz-targets
 	@FUZZ_SECONDS=$(or $(FUZZ_SECONDS),10) $(RUN_TESTS) fuzz
 $(BUILD)/fuzz/obj/%.o: %.c

@@ -141,7 +141,7 @@ static void refused(const void *data, size_t len, const char *why)
 static void malformed_ones_are_refused(void **state)
 {
     (void)state;
-    struct proto_resolve r = {"abc"};
+    struct proto_resolve r = {.label = "abc"};
     int n = proto_encode(PROTO_RESOLVE, &r, wire, sizeof wire);
     assert_int_equal(n, 15);
     unsigned char *m = test_malloc(256);
@@ -179,7 +179,7 @@ static void malformed_ones_are_refused(void **state)
     m[8] = 2;
     refused(m, 15, "after its last field");
     /* A message whose numbers are cut. */
-    struct proto_dialed d = {1, 2};
+    struct proto_dialed d = {.count = 1, .error = 2};
     n = proto_encode(PROTO_DIALED, &d, wire, sizeof wire);
     wire[4] = 6;
     refused(wire, 14, "error is cut off");
@@ -210,7 +210,7 @@ static void descriptors_travel(void **state)
     assert_true(fcntl(s[0], F_GETFL) & O_NONBLOCK);
     assert_int_equal(fcntl(s[0], F_GETFD), FD_CLOEXEC);
     assert_int_equal(pipe(p), 0);
-    struct proto_sup_peer peer = {ROLE_RUNNER};
+    struct proto_sup_peer peer = {.role = ROLE_RUNNER};
     assert_int_equal(proto_send(s[0], PROTO_SUP_PEER, &peer, p, 2, &err), 0);
     close(p[0]);
     close(p[1]);
@@ -266,7 +266,7 @@ static void descriptors_of_malformed_messages_are_closed(void **state)
     assert_int_equal(msg.n_fds, 0);
     assert_int_equal(open_fds(), before);
     /* A well-formed one with more descriptors than there may be. */
-    struct proto_dial d = {1};
+    struct proto_dial d = {.count = 1};
     int n = proto_encode(PROTO_DIAL, &d, wire, sizeof wire);
     send_raw(s[0], wire, (size_t)n, PROTO_MAX_FDS + 1);
     assert_int_equal(proto_recv(s[1], &msg, 0, &err), -EPROTO);
@@ -322,8 +322,8 @@ static void last_words_come_before_a_reset(void **state)
     (void)state;
     int s[2];
     struct err err = {0};
-    struct proto_init_exit e = {EXIT_EXITED, 3, 0};
-    struct proto_init_stop stop = {100};
+    struct proto_init_exit e = {.reason = EXIT_EXITED, .status = 3};
+    struct proto_init_stop stop = {.grace_ms = 100};
     assert_int_equal(proto_pair(s, &err), 0);
     assert_int_equal(proto_send(s[1], PROTO_INIT_STOP, &stop, NULL, 0, &err), 0);
     assert_int_equal(proto_send(s[0], PROTO_INIT_EXIT, &e, NULL, 0, &err), 0);
@@ -360,7 +360,7 @@ static void paths_of_any_length(void **state)
         assert_true(c >= 0);
         int a = accept4(l, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         assert_true(a >= 0);
-        struct proto_hello h = {HELLO_DIAL};
+        struct proto_hello h = {.role = HELLO_DIAL};
         assert_int_equal(proto_send(c, PROTO_HELLO, &h, NULL, 0, &err), 0);
         assert_int_equal(proto_recv(a, &msg, 1000, &err), 1);
         assert_int_equal(msg.u.hello.role, HELLO_DIAL);

@@ -11,13 +11,13 @@ const exhibits = [
     }
   }],
   ["Pendulums", "Lissajous, 3 : 4", (g, t, a, b) => {
-    for (const [color, shift, width] of [[b, 0.5, 1], [a, 0, 2]]) {
+    for (const [color, shift, width] of [[b, 0.9, 1.2], [a, 0, 2]]) {
       g.strokeStyle = color;
       g.lineWidth = width;
       g.beginPath();
       for (let i = 0; i <= 600; i++) {
         const f = i / 600 * TAU;
-        g.lineTo(200 + 160 * Math.sin(3 * f + t * 0.5 + shift), 150 + 115 * Math.sin(4 * f));
+        g.lineTo(200 + 160 * Math.sin(3 * f + t * 0.5 + 0.4 + shift), 150 + 115 * Math.sin(4 * f));
       }
       g.stroke();
     }
@@ -35,7 +35,7 @@ const exhibits = [
     }
   }],
   ["Moiré", "two sets of rings", (g, t, a, b) => {
-    for (const [color, x] of [[a, 200 - 34 * Math.cos(t * 0.5)], [b, 200 + 34 * Math.cos(t * 0.5)]]) {
+    for (const [color, x] of [[a, 200 - 34 * Math.cos(t * 0.5 - 1)], [b, 200 + 34 * Math.cos(t * 0.5 - 1)]]) {
       g.strokeStyle = color;
       g.lineWidth = 1.6;
       for (let r = 4; r < 150; r += 6) ring(g, x, 150, r);

@@ -158,6 +158,8 @@ void idle_gateway_changed(struct runner *r)
         w->requests_before += w->requests;
         w->requests = 0;
         w->refs = 0;
+        if (w->space && w == w->space->cur && w->state == WORKER_READY)
+            watch_from(w, 0); /* the new one's clock begins now */
     }
 }
 

@@ -38,6 +38,7 @@ struct runner {
     struct loop_io *starter_exit;
     int starter_pidfd;
     uint64_t starter_since_ms;
+    unsigned starter_short_lives; /* in a row */
     struct loop_timer starter_timer;
 
     struct space *spaces[RUNNER_SPACE_BUCKETS]; /* those that are in memory, by id (space.c) */

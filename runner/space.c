@@ -187,7 +187,8 @@ static void do_step(struct space *s, const struct lc_step *step, const struct sp
                     struct worker **old)
 {
     unsigned todo = step->todo;
-    loop_timer_cancel(s->r->loop, &s->retry_timer);
+    if (step->next != s->state)
+        loop_timer_cancel(s->r->loop, &s->retry_timer);
     if (todo & LC_FORGIVE)
         backoff_forgive(&s->backoff);
     if (todo & LC_END)
@@ -376,10 +377,22 @@ void space_probe(struct space *s, struct worker *w)
     }
 }
 
-void space_adopt(struct space *s, struct worker *w)
+/* A new runner can watch it better if it knows its pid. */
+static void on_started(struct worker *w)
 {
+    life_worker_save(w->r, w, NULL, NULL);
+}
+
+static void call_back(struct worker *w)
+{
+    w->on_started = on_started;
     w->on_end = on_worker_end;
     w->on_stats = control_worker_stats;
+}
+
+void space_adopt(struct space *s, struct worker *w)
+{
+    call_back(w);
     s->workers++;
     budget_occupy(&s->r->budget);
 }
@@ -407,8 +420,7 @@ static int start_worker(struct space *s, struct err *err)
         worker_free(w);
         return n;
     }
-    w->on_end = on_worker_end;
-    w->on_stats = control_worker_stats;
+    call_back(w);
     s->workers++;
     s->nxt = w;
     s->tail = (struct log_tail){0};

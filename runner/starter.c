@@ -18,8 +18,8 @@
 #include <sys/wait.h>
 
 #define STARTER_FD 3
-#define TOO_SOON_MS 1000 /* a starter that lived shorter than this ... */
-#define PAUSE_MS 300     /* ... is started again after this */
+#define TOO_SOON_MS 1000 /* where two in a row lived shorter than this ... */
+#define PAUSE_MS 300     /* ... the next one comes after this */
 #define EXIT_WAIT_MS 1000
 
 extern char **environ;
@@ -92,31 +92,35 @@ static void on_msg(void *arg, struct proto_msg *m)
     }
 }
 
-static void on_exit_of(void *arg, uint32_t events)
+/* Its connection or its process ended; either is the end of both. */
+static void ended(struct runner *r)
 {
-    (void)events;
-    struct runner *r = arg;
     siginfo_t info = {0};
-    waitid(P_PIDFD, (id_t)r->starter_pidfd, &info, WEXITED | WNOHANG);
+    pidfd_send_signal(r->starter_pidfd, SIGKILL, NULL, 0);
+    waitid(P_PIDFD, (id_t)r->starter_pidfd, &info, WEXITED);
     loop_del(r->loop, &r->starter_exit);
     close_fd(&r->starter_pidfd);
     link_close(&r->starter);
     log_error(NULL, "starter.exit", "vitrine-sandbox ended (%s %d)",
               info.si_code == CLD_EXITED ? "status" : "signal", info.si_status);
-    if (mono_ms() - r->starter_since_ms < TOO_SOON_MS)
+    uint64_t lived_ms = mono_ms() - r->starter_since_ms;
+    r->starter_short_lives = lived_ms < TOO_SOON_MS ? r->starter_short_lives + 1 : 0;
+    if (r->starter_short_lives > 1)
         loop_timer_set(r->loop, &r->starter_timer, PAUSE_MS);
     else
         restart(r);
 }
 
-/* The connection ends before the process does; on_exit_of restarts it. One that closed its
- * connection and lingers is of no use. */
+static void on_exit_of(void *arg, uint32_t events)
+{
+    (void)events;
+    ended(arg);
+}
+
 static void on_gone(void *arg, const char *why)
 {
-    struct runner *r = arg;
-    log_debug(NULL, "starter.link", "%s", why);
-    if (r->starter_pidfd >= 0)
-        pidfd_send_signal(r->starter_pidfd, SIGKILL, NULL, 0);
+    (void)why;
+    ended(arg);
 }
 
 int starter_begin(struct runner *r, struct err *err)

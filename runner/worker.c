@@ -385,6 +385,8 @@ void worker_started(struct worker *w, struct proto_msg *m)
     }
     if (!link_is_open(&w->control) && !w->pid_io)
         reap(w);
+    else if (w->on_started)
+        w->on_started(w);
 }
 
 /* Whether `pid` still is a PID 1 of ours: the number alone may have been given to somebody else. */

@@ -55,8 +55,9 @@ struct worker {
     uint64_t created_ms, ready_ms; /* since 1970 */
     pid_t pid;
 
-    /* set by the owner before worker_start or worker_adopt: the worker is over, and freed after the
-     * call */
+    /* Set by the owner before worker_start or worker_adopt. on_started (may be NULL): the sandbox
+     * was made, w->pid is known. on_end: it is over, and freed after the call. */
+    void (*on_started)(struct worker *w);
     void (*on_end)(struct worker *w, const struct worker_end *end);
     void *owner;
     /* numbers were asked for and came */

@@ -1,4 +1,5 @@
 """Submitting: what comes in, what is refused, what is said."""
+import http.server
 import io
 import json
 import os
@@ -6,6 +7,7 @@ import pty
 import pwd
 import subprocess
 import tarfile
+import threading
 import zipfile
 
 import pytest
@@ -26,7 +28,7 @@ def test_a_folder_becomes_an_address(up):
     r = up.cli("deploy", folder, "demo/hello")
     assert r.returncode == 0 and r.stderr == ""
     url = r.stdout.strip()
-    assert url == f"http://demo-hello.localhost:{up.port}/"
+    assert url == f"http://demo-hello.localhost:{up.port}"
     assert subprocess.run(["curl", "-sf", url], capture_output=True, text=True).stdout == "<p>hello</p>"
     found = [s for s in json.loads(up.cli("list", "--json").stdout) if s["id"] == "demo/hello"]
     assert found and found[0]["stage"] == "RUNNING" and found[0]["title"] == "Hello"
@@ -35,7 +37,7 @@ def test_a_folder_becomes_an_address(up):
 def test_the_json_of_a_deployment(up):
     got = up.deploy(up.bundle("j", card="title: J\nsdk: static", **{"index.html": "j"}), "demo/json")
     assert got["id"] == "demo/json" and got["stage"] == "RUNNING" and len(got["version"]) == 64
-    assert got["url"] == f"http://demo-json.localhost:{up.port}/"
+    assert got["url"] == f"http://demo-json.localhost:{up.port}"
 
 
 def test_the_name_comes_from_user_and_folder(up):
@@ -174,7 +176,6 @@ def test_a_pipe_in_the_folder(up):
     ({"card": "title: T\nsdk: cobol", "app.py": ""}, "cobol"),
     ({"card": "title: T\nsdk: python\napp_port: 99999", "app.py": ""}, "app_port"),
     ({"card": "title: T\nsdk: docker", "Dockerfile": ""}, "docker"),
-    ({"README.md": "no front matter\n", "app.py": ""}, "README.md"),
 ])
 def test_wrong_cards(up, files, word):
     assert word in refuse(up, up.bundle("wrong", **files))
@@ -213,11 +214,37 @@ def test_limits_of_an_upload(vitrine):
     assert not [n for _, _, names in os.walk(os.path.join(v.data, "uploads")) for n in names]
 
 
-def test_without_a_token(up):
+def test_with_a_wrong_token(up):
     folder = up.bundle("anon", card="title: A\nsdk: static", **{"index.html": "n"})
-    r = up.cli("deploy", folder, "demo/anon", token=False)
+    r = up.cli("deploy", folder, "demo/anon", token="0" * 64)
     assert "VITRINE_TOKEN" in one_line(r)
-    assert up.cli("list", token=False).returncode == 0
+    assert up.cli("list", token="0" * 64).returncode == 0
+
+
+def test_the_local_token_is_found_and_stays_here(up):
+    """Without VITRINE_TOKEN it comes from ./data/admin.token, for a server on this machine only."""
+    env = {k: v for k, v in os.environ.items() if k != "VITRINE_TOKEN"}
+    heard = []
+
+    class Listener(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            heard.append(self.headers.get("Authorization"))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"[]")
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Listener) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        port = server.server_address[1]
+        for host in ("localhost", "ip6-localhost.example"):
+            subprocess.run([PROGRAM, "list"], cwd=up.folder, capture_output=True, timeout=30,
+                           env={**env, "VITRINE_URL": f"http://{host}:{port}",
+                                "http_proxy": f"http://127.0.0.1:{port}"})
+        server.shutdown()
+    assert heard == [f"Bearer {up.token}", None]
 
 
 def test_a_failed_start_is_explained(up):

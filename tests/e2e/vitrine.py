@@ -1,5 +1,6 @@
 """A whole Vitrine for a test: `vitrine up` on a data folder of its own, and what one does with it."""
 import contextlib
+import hashlib
 import http.client
 import json
 import os
@@ -63,13 +64,10 @@ def in_other_pid_namespace(pid):
         return False
 
 
-def cgroups():
-    return {d for d, _, _ in os.walk("/sys/fs/cgroup") if "vitrine" in d}
-
-
-def temporary_files():
-    return {os.path.join(d, n) for d in ("/tmp", "/var/tmp", "/dev/shm") for n in os.listdir(d)
-            if n.startswith("vitrine")}
+def cgroups(data):
+    """Those of the system whose data folder that is (named after it, see runner/starter.c)."""
+    name = hashlib.sha256(data.encode()).hexdigest()[:16]
+    return sorted(d for d, _, _ in os.walk("/sys/fs/cgroup") if name in d)
 
 
 class Answer:
@@ -88,6 +86,8 @@ class Vitrine:
         self.folder = tempfile.mkdtemp(prefix="e2e-", dir="/var/tmp")
         os.chmod(self.folder, 0o755)
         self.data = data or os.path.join(self.folder, "data")
+        self.tmp = os.path.join(self.folder, "tmp")  # TMPDIR of all its programs
+        os.mkdir(self.tmp)
         self.port = free_port()
         self.site = f"localhost:{self.port}"
         self.config = os.path.join(self.folder, "vitrine.ini")
@@ -98,8 +98,6 @@ class Vitrine:
         self.lines = queue.Queue()
         self.said = []
         self.before = processes()
-        self.cgroups_before = cgroups()
-        self.files_before = temporary_files()
 
     # -- the system --
     @property
@@ -107,8 +105,14 @@ class Vitrine:
         with open(os.path.join(self.folder, "up.log"), errors="replace") as f:
             return f.read()
 
+    def _env(self, token=None):
+        env = {**os.environ, "TMPDIR": self.tmp, "VITRINE_URL": f"http://{self.site}"}
+        if token or os.path.exists(os.path.join(self.data, "admin.token")):
+            env["VITRINE_TOKEN"] = token or self.token
+        return env
+
     def popen(self, *args, **kw):
-        return subprocess.Popen([PROGRAM, *args], cwd=self.folder, text=True, **kw)
+        return subprocess.Popen([PROGRAM, *args], cwd=self.folder, env=self._env(), text=True, **kw)
 
     def start(self, wait=True):
         with open(os.path.join(self.folder, "up.log"), "a") as log:
@@ -166,7 +170,7 @@ class Vitrine:
         left = {}
         ours = self.new(lambda pid, n: n.startswith("vitrine") or in_other_pid_namespace(pid))
         if ours:
-            left["processes"] = [(p, processes()) for p in ours][0]
+            left["processes"] = [(p, name) for (p, _), name in processes().items() if p in ours]
         mounts = []
         for pid in filter(str.isdigit, os.listdir("/proc")):
             with contextlib.suppress(OSError):
@@ -175,15 +179,15 @@ class Vitrine:
                         mounts.append(pid)
         if mounts:
             left["mounts"] = mounts
-        if cgroups() - self.cgroups_before:
-            left["cgroups"] = sorted(cgroups() - self.cgroups_before)[:5]
+        if cgroups(self.data):
+            left["cgroups"] = cgroups(self.data)[:5]
         run = os.path.join(self.data, "run")
         sockets = [os.path.join(d, n) for d, _, names in os.walk(run) for n in names
                    if n.endswith(".sock") or n.endswith(".exit")]
         if sockets:
             left["sockets"] = sockets
-        if temporary_files() - self.files_before:
-            left["files"] = sorted(temporary_files() - self.files_before)
+        if os.listdir(self.tmp):
+            left["files"] = os.listdir(self.tmp)
         return left
 
     def end(self):
@@ -206,12 +210,9 @@ class Vitrine:
         with open(os.path.join(self.data, "admin.token")) as f:
             return f.read().strip()
 
-    def cli(self, *args, timeout=120, token=True, **kw):
-        env = {**os.environ, "VITRINE_URL": f"http://{self.site}"}
-        if token:
-            env["VITRINE_TOKEN"] = self.token
+    def cli(self, *args, timeout=120, token=None, **kw):
         return subprocess.run([PROGRAM, *args], capture_output=True, text=True, timeout=timeout,
-                              env=env, cwd=self.folder, **kw)
+                              env=self._env(token), cwd=self.folder, **kw)
 
     def deploy(self, path, name, *args, ok=True):
         r = self.cli("deploy", path, name, "--json", *args)

@@ -156,7 +156,7 @@ enum MHD_Result api_space_delete(struct req *r)
         return found < 0 ? req_fail(r, &err) : not_found(r);
     if (submit_delete(r->app, &v.space, &err) < 0)
         return req_fail(r, &err);
-    strcpy(v.page, "/");
+    snprintf(v.page, sizeof v.page, "/");
     return done(r, &v, "DELETING");
 }
 

@@ -28,10 +28,11 @@ static void unlock(struct life **l)
 
 int life_open(struct life **ret, const char *path, struct err *err)
 {
-    struct life *l = calloc(1, sizeof *l + strlen(path) + 1);
+    size_t size = strlen(path) + 1;
+    struct life *l = calloc(1, sizeof *l + size);
     if (!l)
         return err_set(err, ENOMEM, "out of memory");
-    strcpy(l->path, path);
+    memcpy(l->path, path, size);
     pthread_mutex_init(&l->lock, NULL);
     *ret = l;
     return 0;

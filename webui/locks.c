@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -61,7 +62,7 @@ int locks_take(struct locks *l, const char *name, unsigned timeout_ms, struct lo
     if (!h || strlen(name) >= sizeof h->name)
         return err_set(err, ENOMEM, "out of memory");
     h->locks = l;
-    strcpy(h->name, name);
+    snprintf(h->name, sizeof h->name, "%s", name);
 
     struct timespec end;
     clock_gettime(CLOCK_MONOTONIC, &end);

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -83,9 +84,7 @@ int multipart_new(struct multipart **ret, const char *content_type,
         return err_set(err, ENOMEM, "out of memory");
     m->events = events;
     m->arg = arg;
-    strcpy(m->delimiter, "\r\n--");
-    strcat(m->delimiter, boundary);
-    m->delimiter_len = strlen(m->delimiter);
+    m->delimiter_len = (size_t)snprintf(m->delimiter, sizeof m->delimiter, "\r\n--%s", boundary);
     m->in = BUF_INIT(HEADER_MAX + FEED_MAX + sizeof m->delimiter);
     /* The first boundary may open the body: with this it looks like every other. */
     if (buf_puts(&m->in, "\r\n") < 0) {

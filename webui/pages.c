@@ -69,12 +69,11 @@ enum MHD_Result page_error(struct req *r, unsigned status, const char *message)
             title = titles[i].title;
     /* "there is no Space a/b" is half a sentence, as the command line shows it. */
     char sentence[1024], number[16];
-    snprintf(sentence, sizeof sentence, "%s", message);
+    size_t len = strlen(message);
+    bool ended = len > 0 && strchr(".!?", message[len - 1]);
+    snprintf(sentence, sizeof sentence, "%s%s", message, ended ? "" : ".");
     if (sentence[0] >= 'a' && sentence[0] <= 'z')
         sentence[0] = (char)(sentence[0] - 'a' + 'A');
-    size_t len = strlen(sentence);
-    if (len && len + 1 < sizeof sentence && !strchr(".!?", sentence[len - 1]))
-        strcat(sentence, ".");
     snprintf(number, sizeof number, "%u", status);
     const struct tpl_var vars[] = {
         {"title", title}, {"message", sentence}, {"status", number}, {0}};
@@ -139,7 +138,7 @@ enum MHD_Result page_login_post(struct req *r)
 {
     char token[256], next[256];
     if (!req_field(r, "next", next, sizeof next))
-        strcpy(next, "/admin");
+        next[0] = 0;
     if (!req_field(r, "token", token, sizeof token))
         token[0] = 0;
     char *text = token + strspn(token, " \t\r\n");

@@ -7,7 +7,7 @@ function bytes(n) {
   const units = ["B", "KiB", "MiB", "GiB", "TiB"];
   let u = 0;
   for (; n >= 1024 && u + 1 < units.length; u++) n /= 1024;
-  return `${n < 10 && u ? n.toFixed(1) : Math.round(n)} ${units[u]}`;
+  return `${n < 10 && u ? n.toFixed(1).replace(".0", "") : Math.round(n)} ${units[u]}`;
 }
 
 function duration(ms) {

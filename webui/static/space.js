@@ -16,7 +16,7 @@ function showTab(tab) {
     document.getElementById(t.getAttribute("aria-controls")).hidden = !on;
   }
   const name = tab.getAttribute("aria-controls");
-  history.replaceState(null, "", name === "app" ? location.pathname : `#${name}`);
+  history.replaceState(null, "", name === "app" ? location.pathname : `#view-${name}`);
   if (name === "logs") openLog();
   else closeLog();
 }
@@ -105,5 +105,5 @@ for (const button of document.querySelectorAll("[data-log]")) {
   });
 }
 
-const wanted = tabs.find((t) => `#${t.getAttribute("aria-controls")}` === location.hash);
+const wanted = tabs.find((t) => `#view-${t.getAttribute("aria-controls")}` === location.hash);
 if (wanted) showTab(wanted);

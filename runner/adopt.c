@@ -31,7 +31,8 @@ static void gone(struct runner *r, struct space *s, const struct life_worker *ro
     bool starts = strcmp(row->state, "starting") == 0;
     if (same_boot && s) {
         s->lost_cur |= serves;
-        s->lost_nxt |= starts && !serves;
+        /* One that was not even made was cut short with the runner, and is started again. */
+        s->lost_nxt |= starts && !serves && (row->pid || end.reason);
         snprintf(s->reason, sizeof(s->reason), "%s", text);
     }
     life_worker_end(r, row->id, same_boot && (serves || starts), text, NULL);

@@ -217,11 +217,12 @@ void logs_build(struct runner *r, uint64_t space_id, bool fresh, const char *fmt
     va_start(ap, fmt);
     vsnprintf(line + STAMP_LEN, sizeof(line) - STAMP_LEN - 1, fmt, ap);
     va_end(ap);
-    for (char *p = line; *p; p++) {
-        if ((unsigned char)*p < ' ')
-            *p = ' ';
+    char *end = line;
+    for (; *end; end++) {
+        if ((unsigned char)*end < ' ')
+            *end = ' ';
     }
-    strcat(line, "\n"); /* vsnprintf left room for it */
+    *end++ = '\n'; /* vsnprintf left room for it */
 
     struct err err = {0};
     _cleanup_close_ int folder = open_folder(r, space_id, true, &err);
@@ -231,7 +232,7 @@ void logs_build(struct runner *r, uint64_t space_id, bool fresh, const char *fmt
             : openat(folder, "build.log",
                      O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW | (fresh ? O_TRUNC : 0),
                      0600);
-    int n = fd < 0 ? -errno : write_all(fd, line, strlen(line));
+    int n = fd < 0 ? -errno : write_all(fd, line, (size_t)(end - line));
     if (n < 0)
         log_warn(NULL, "log.build", "Space %" PRIu64 ": cannot write its build log: %s", space_id,
                  err.code ? err.msg : strerror(-n));

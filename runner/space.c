@@ -481,6 +481,16 @@ void space_watch(struct space *s)
 
 /* ---- an end ---- */
 
+/* Its start was cut short by the end of an earlier runner and starter: no fault of the version. */
+static void start_again(struct space *s)
+{
+    struct version v = s->beside;
+    bool beside = s->state == LC_SWITCHING;
+    space_event(s, EV_FAIL, &(struct space_what){0}, NULL);
+    if (beside)
+        space_event(s, EV_DEPLOY, &(struct space_what){.version = &v}, NULL);
+}
+
 static void on_worker_end(struct worker *w, const struct worker_end *end)
 {
     struct space *s = w->space;
@@ -503,7 +513,9 @@ static void on_worker_end(struct worker *w, const struct worker_end *end)
               "%s%s%s", text, lines[0] ? "\n" : "", lines);
     s->workers--;
     budget_release(&r->budget);
-    if (served || started)
+    if (started && !w->confirmed && !end->reason && !end->message[0])
+        start_again(s);
+    else if (served || started)
         space_failed(s, served, text);
     if (!s->workers) {
         commands_progress(s);

@@ -8,6 +8,7 @@
 #include "runner/worker.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -28,7 +29,13 @@ static int spawn(struct runner *r, int sock, struct err *err)
 {
     char path[PATH_MAX];
     snprintf(path, sizeof(path), "%s/vitrine-sandbox", r->programs);
-    char *argv[] = {"vitrine-sandbox", "starter", NULL};
+    /* Control groups are named after the data folder, so that the next starter finds them. */
+    char instance[65], uid_first[24];
+    sha256_hex(r->data, strlen(r->data), instance);
+    instance[16] = 0;
+    snprintf(uid_first, sizeof(uid_first), "%" PRIu64, conf_of(r)->sandbox_uid_first);
+    char *argv[] = {"vitrine-sandbox", "starter", "--instance", instance,
+                    "--uid-first",     uid_first, NULL};
 
     posix_spawn_file_actions_t files;
     posix_spawnattr_t attr;

@@ -201,6 +201,7 @@ static void on_pid(void *arg, uint32_t events)
 static void on_control(void *arg, struct proto_msg *m)
 {
     struct worker *w = arg;
+    w->confirmed = true;
     switch (m->type) {
     case PROTO_INIT_EXIT:
         w->end.reason = m->u.init_exit.reason;
@@ -369,7 +370,7 @@ void worker_started(struct worker *w, struct proto_msg *m)
 {
     if (w->reaping)
         return;
-    w->started = true;
+    w->started = w->confirmed = true;
     if (m->u.started.code) {
         snprintf(w->end.message, sizeof(w->end.message), "%s", m->u.started.message);
         reap(w);
@@ -378,10 +379,17 @@ void worker_started(struct worker *w, struct proto_msg *m)
     w->pid = (pid_t)m->u.started.pid;
     if (m->n_fds > 0)
         w->pidfd = steal_fd(&m->fds[0]);
+    struct log_ctx ctx = ctx_of(w);
     struct err err = {0};
-    if (w->pidfd >= 0 && watch_pid(w, &err) < 0) {
-        struct log_ctx ctx = ctx_of(w);
+    if (w->pidfd >= 0 && watch_pid(w, &err) < 0)
         log_warn(&ctx, "worker.pidfd", "%s", err.msg);
+    if (m->u.started.message[0]) /* it runs, with less protection than was asked for */
+        log_warn(&ctx, "worker.protection", "%s", m->u.started.message);
+    if (m->u.started.message[0] && conf_of(w->r)->sandbox_require_cgroup) {
+        snprintf(w->end.message, sizeof(w->end.message),
+                 "%.400s, and the configuration requires it (sandbox.require_cgroup)",
+                 m->u.started.message);
+        worker_kill(w);
     }
     if (!link_is_open(&w->control) && !w->pid_io)
         reap(w);

@@ -83,6 +83,7 @@ struct worker {
     struct loop_io *pid_io;
     struct loop_timer timer;
     bool started, reaping, killed, heard_exit;
+    bool confirmed; /* PID 1 was made, and this runner knows it */
     unsigned group_pending;
     struct worker_end end;
 };

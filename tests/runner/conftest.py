@@ -8,12 +8,24 @@ sys.path.insert(0, os.path.dirname(__file__))
 from rig import Rig  # noqa: E402
 
 
+def pytest_generate_tests(metafunc):
+    """Each test runs with the stand-in for vitrine-sandbox and with the real one, but for those that need the
+    stand-in's failures (marked `stand_in`)."""
+    if "rig" in metafunc.fixturenames:
+        kinds = ["stand-in"] if list(metafunc.definition.iter_markers("stand_in")) else ["stand-in", "real"]
+        metafunc.parametrize("rig", kinds, indirect=True)
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "stand_in: needs a failure that a real sandbox does not have")
+
+
 @pytest.fixture
-def rig():
+def rig(request):
     made = []
 
     def make(start=True, **kw):
-        r = Rig(**kw)
+        r = Rig(real=request.param == "real", **kw)
         made.append(r)
         return r.start() if start else r
 

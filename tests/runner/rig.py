@@ -340,6 +340,11 @@ class Rig:
                 pass
         return out
 
+    def starter(self):
+        """The resident starter: the runner's one lasting child."""
+        with open(f"/proc/{self.runner.pid}/task/{self.runner.pid}/children") as f:
+            return int(f.read().split()[0])
+
     def end(self):
         errors = []
         if self.runner and self.runner.poll() is None:

@@ -1,6 +1,7 @@
 """The runner is killed at any moment, or told to stop: what the next one finds."""
 import os
 import signal
+import sqlite3
 import time
 
 import pytest
@@ -128,7 +129,7 @@ def test_after_a_reboot_everything_sleeps(rig):
     r.kill()
     for p, _ in r.mine():
         os.kill(p, signal.SIGKILL)
-    import sqlite3
+    assert until(lambda: not r.mine())
     db = sqlite3.connect(r.data + "/life.db")
     db.execute("UPDATE workers SET boot_id = 'another'")
     db.commit()

@@ -50,9 +50,9 @@ static void check_kernel(struct result *r)
     struct utsname u;
     uname(&u);
     struct mount_attr attr = {0};
-    bool mounts = mount_setattr(-1, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0 && errno != ENOSYS;
+    bool mounts = mount_setattr(-1, "", AT_EMPTY_PATH, &attr, sizeof(attr)) == 0 || errno != ENOSYS;
     struct clone_args args = {.flags = ~0ull};
-    bool clone3 = sys_clone3(&args) < 0 && errno != ENOSYS;
+    bool clone3 = sys_clone3(&args) < 0 && errno != ENOSYS; /* such flags do not exist */
     if (mounts && clone3)
         set(r, STATE_OK, u.release, "");
     else
@@ -237,9 +237,9 @@ static int try_sandbox(struct err *err)
                               .pids = 16,
                               .tmp_bytes = 1u << 20,
                               .home_bytes = 1u << 20};
-    strcpy(st.root, "host");
-    strcpy(st.cwd, SPEC_HOME);
-    strcpy(st.app, "/usr/lib");
+    snprintf(st.root, sizeof(st.root), "host");
+    snprintf(st.cwd, sizeof(st.cwd), "%s", SPEC_HOME);
+    snprintf(st.app, sizeof(st.app), "/usr/lib");
     (void)proto_list_add(st.argv, &st.argv_len, sizeof(st.argv), "/bin/true");
     struct launch_env env;
     struct launch l;

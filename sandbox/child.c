@@ -96,7 +96,7 @@ static void restore(int *fd, const int *received, int n)
 static int step_order(struct child *c, struct err *err)
 {
     union {
-        char bytes[CMSG_SPACE(sizeof(int) * (SPEC_FD_COUNT + PLAN_MAX + 1))];
+        char bytes[CMSG_SPACE(sizeof(int) * (LAUNCH_MAX_PASSED))];
         struct cmsghdr align;
     } control;
     char go;
@@ -114,7 +114,7 @@ static int step_order(struct child *c, struct err *err)
     if (n < 0 || (msg.msg_flags & MSG_CTRUNC))
         return err_errno(err, "receive the order");
     struct cmsghdr *h = CMSG_FIRSTHDR(&msg);
-    int received[SPEC_FD_COUNT + PLAN_MAX + 1], count = 0;
+    int received[LAUNCH_MAX_PASSED], count = 0;
     if (h && h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS) {
         count = (int)((h->cmsg_len - CMSG_LEN(0)) / sizeof(int));
         memcpy(received, CMSG_DATA(h), (size_t)count * sizeof(int));
@@ -122,9 +122,10 @@ static int step_order(struct child *c, struct err *err)
     struct order *o = c->order;
     for (int i = 0; i < SPEC_FD_COUNT; i++)
         restore(&o->fds[i], received, count);
-    for (int i = 0; i < o->plan.n; i++)
-        restore(&o->plan.entries[i].fd, received, count);
+    restore(&o->plan.root_fd, received, count);
     restore(&o->plan.app_fd, received, count);
+    for (int i = 0; i < o->plan.n; i++)
+        restore(&o->plan.mounts[i].fd, received, count);
     return 0;
 }
 
@@ -140,15 +141,9 @@ static int step_private_mounts(struct child *c, struct err *err)
     return mounts_private(err);
 }
 
-static int step_private_proc(struct child *c, struct err *err)
-{
-    c->proc_fd = mounts_private_proc(err);
-    return c->proc_fd < 0 ? c->proc_fd : 0;
-}
-
 static int step_root(struct child *c, struct err *err)
 {
-    c->root_fd = mounts_build(&c->order->plan, &c->order->spec, err);
+    c->root_fd = mounts_build(&c->order->plan, &c->order->spec, &c->proc_fd, err);
     return c->root_fd < 0 ? c->root_fd : 0;
 }
 
@@ -176,6 +171,13 @@ static int step_hostname(struct child *c, struct err *err)
 static int step_no_userns(struct child *c, struct err *err)
 {
     return limits_forbid_userns(c->proc_fd, err);
+}
+
+/* For both sides of the fork: what is not in the bounding set cannot come back. */
+static int step_bounds(struct child *c, struct err *err)
+{
+    (void)c;
+    return creds_drop_bounds(err);
 }
 
 /* A worker reads from nowhere and writes to the log; a job has the three that it was given. */
@@ -284,12 +286,12 @@ static const struct {
     {"order", step_order}, /* everything above is done before anybody asks for a sandbox */
     {"identity", step_identity},
     {"private mounts", step_private_mounts},
-    {"private proc", step_private_proc},
     {"root", step_root},
     {"enter root", step_enter},
     {"network", step_network},
     {"host name", step_hostname},
     {"no nested user namespaces", step_no_userns},
+    {"capability bounds", step_bounds},
     {"stdio", step_stdio},
     {"fork", step_fork},
     {"settle", step_settle},

@@ -29,9 +29,11 @@ int creds_become_root(struct err *err)
 
 static int drop_bounding_set(struct err *err)
 {
-    for (unsigned long cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
-        if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
-            return err_errno(err, "drop capability %lu from the bounding set", cap);
+    unsigned long cap = 0;
+    while (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0)
+        cap++;
+    if (errno != EINVAL || cap <= CAP_AUDIT_READ) /* EINVAL: the kernel knows no more of them */
+        return err_errno(err, "drop capability %lu from the bounding set", cap);
     return 0;
 }
 
@@ -54,11 +56,14 @@ static int lock_securebits(struct err *err)
     return 0;
 }
 
+int creds_drop_bounds(struct err *err)
+{
+    int r = lock_securebits(err);
+    return r < 0 ? r : drop_bounding_set(err);
+}
+
 int creds_become_user(struct err *err)
 {
-    int r;
-    if ((r = lock_securebits(err)) < 0 || (r = drop_bounding_set(err)) < 0)
-        return r;
     if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
         return err_errno(err, "clear the ambient capabilities");
     if (setgroups(0, NULL) < 0)
@@ -72,9 +77,8 @@ int creds_become_user(struct err *err)
 
 int creds_settle_init(struct err *err)
 {
-    int r;
-    if ((r = lock_securebits(err)) < 0 || (r = drop_bounding_set(err)) < 0 ||
-        (r = set_capabilities(1u << CAP_KILL, err)) < 0)
+    int r = set_capabilities(1u << CAP_KILL, err);
+    if (r < 0)
         return r;
     if (prctl(PR_SET_DUMPABLE, 0) < 0)
         return err_errno(err, "become undumpable");

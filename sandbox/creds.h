@@ -7,7 +7,11 @@
  * outside), with all capabilities in it and no groups. */
 int creds_become_root(struct err *err);
 
-/* The program: capability bounding set emptied, no groups, uid and gid 1000, no capability. */
+/* Empties the capability bounding set and locks the secure bits, for this process and all that it
+ * forks; what it has it keeps. */
+int creds_drop_bounds(struct err *err);
+
+/* The program: no groups, uid and gid 1000, no capability. */
 int creds_become_user(struct err *err);
 
 /* PID 1, once the program has been forked: keeps CAP_KILL alone (over its own namespace: it stops

@@ -1,26 +1,29 @@
-/* /dev of a sandbox: five devices of the host that keep nothing, and links. No tty, no ptmx. They
+/* /dev of sandboxes: five devices of the host that keep nothing, and links. No tty, no ptmx. They
  * are the only mounts without nodev; each is checked to be the device that its name says, since
  * what is bound from a path could be anything (CVE-2025-31133). */
-#include "plan.h"
+#include "root.h"
+
+#include "common/cleanup.h"
+#include "sandbox/plan.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <sys/mount.h>
-#include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
 static const struct {
-    const char *path;
-    unsigned major, minor;
+    const char *source, *path;
+    unsigned minor; /* of major 1 */
+    uint64_t attributes;
 } devices[] = {
-    {"/dev/null", 1, 3},   {"/dev/zero", 1, 5},    {"/dev/full", 1, 7},
-    {"/dev/random", 1, 8}, {"/dev/urandom", 1, 9},
+    {"/dev/null", "/dev/null", 3, 0},       {"/dev/zero", "/dev/zero", 5, 0},
+    {"/dev/full", "/dev/full", 7, 0},       {"/dev/random", "/dev/random", 8, 0},
+    {"/dev/urandom", "/dev/urandom", 9, 0}, {"/dev/null", ROOT_NULL, 3, MOUNT_ATTR_RDONLY},
 };
 
 static const struct {
-    const char *dst, *target;
+    const char *path, *target;
 } links[] = {
     {"/dev/fd", "/proc/self/fd"},
     {"/dev/stdin", "/proc/self/fd/0"},
@@ -28,27 +31,27 @@ static const struct {
     {"/dev/stderr", "/proc/self/fd/2"},
 };
 
-static int check_device(int fd, size_t i, struct err *err)
+static int add_device(int root_fd, size_t i, struct err *err)
 {
+    _cleanup_close_ int fd = plan_open_source(AT_FDCWD, devices[i].source,
+                                              MOUNT_ATTR_NOEXEC | devices[i].attributes, err);
+    if (fd < 0)
+        return fd;
     struct stat st;
     if (fstat(fd, &st) < 0)
-        return err_errno(err, "stat %s", devices[i].path);
-    if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(devices[i].major, devices[i].minor))
-        return err_set(err, ENODEV, "%s of this machine is not the character device %u:%u",
-                       devices[i].path, devices[i].major, devices[i].minor);
-    return 0;
+        return err_errno(err, "stat %s", devices[i].source);
+    if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, devices[i].minor))
+        return err_set(err, ENODEV, "%s of this machine is not the character device 1:%u",
+                       devices[i].source, devices[i].minor);
+    return root_mount(root_fd, steal_fd(&fd), devices[i].path, err);
 }
 
-int plan_devices(struct plan *p, struct err *err)
+int root_devices(int root_fd, struct err *err)
 {
-    const uint64_t attributes = MOUNT_ATTR_NOEXEC;
-    int r;
-    for (size_t i = 0; i < sizeof(devices) / sizeof(*devices); i++)
-        if ((r = plan_mount(p, AT_FDCWD, devices[i].path, devices[i].path, attributes, err)) < 0 ||
-            (r = check_device(p->entries[p->n - 1].fd, i, err)) < 0)
-            return r;
-    for (size_t i = 0; i < sizeof(links) / sizeof(*links); i++)
-        if ((r = plan_link(p, links[i].target, links[i].dst, err)) < 0)
-            return r;
-    return 0;
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < sizeof(devices) / sizeof(*devices); i++)
+        r = add_device(root_fd, i, err);
+    for (size_t i = 0; r == 0 && i < sizeof(links) / sizeof(*links); i++)
+        r = root_link(root_fd, links[i].target, links[i].path, err);
+    return r;
 }

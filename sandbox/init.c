@@ -272,6 +272,9 @@ _Noreturn void init_run(struct init *in)
 {
     enum { SIGNALS, REPORT, LOG, LISTENER, FIRST_PEER };
     in->lease_end_ms = NEVER;
+    reap(in); /* whoever ended before SIGCHLD was blocked */
+    if (in->program_gone)
+        finish(in);
     for (;;) {
         update_lease(in);
         if (in->kill_ms <= mono_ms()) {

@@ -34,6 +34,7 @@ static int own_mounts(struct err *err)
 int launch_env_open(struct launch_env *env, const char *instance, uid_t uid_first, struct err *err)
 {
     *env = (struct launch_env){0};
+    root_cache_init(&env->roots);
     int r;
     if ((r = userns_range(uid_first, &env->range, err)) < 0 || (r = own_mounts(err)) < 0 ||
         (r = filter_compile_user(&env->user_filter, err)) < 0 ||
@@ -51,6 +52,7 @@ void launch_env_close(struct launch_env *env)
 {
     if (env->has_groups)
         cgroup_host_close(&env->groups);
+    root_cache_close(&env->roots);
     filter_free(&env->user_filter);
     filter_free(&env->init_filter);
 }
@@ -124,9 +126,8 @@ fail:
 
 /* Everything the order holds by descriptor goes over in one message; in the order each descriptor
  * is replaced by its place in it. */
-#define MAX_PASSED (SPEC_FD_COUNT + PLAN_MAX + 1)
 
-static void pass(int *fd, int passed[MAX_PASSED], int *n)
+static void pass(int *fd, int passed[LAUNCH_MAX_PASSED], int *n)
 {
     if (*fd < 0)
         return;
@@ -137,14 +138,15 @@ static void pass(int *fd, int passed[MAX_PASSED], int *n)
 /* The spec's descriptors stay the caller's, the plan's end here. */
 static int send_order(struct launch *l, struct err *err)
 {
-    int passed[MAX_PASSED], n = 0;
+    int passed[LAUNCH_MAX_PASSED], n = 0;
     struct order *o = l->order;
     for (int i = 0; i < SPEC_FD_COUNT; i++)
         pass(&o->fds[i], passed, &n);
     int n_spec = n;
-    for (int i = 0; i < o->plan.n; i++)
-        pass(&o->plan.entries[i].fd, passed, &n);
+    pass(&o->plan.root_fd, passed, &n);
     pass(&o->plan.app_fd, passed, &n);
+    for (int i = 0; i < o->plan.n; i++)
+        pass(&o->plan.mounts[i].fd, passed, &n);
 
     union {
         char bytes[CMSG_SPACE(sizeof(passed))];
@@ -175,7 +177,7 @@ static int prepare(struct launch_env *env, struct launch *l, struct err *err)
     struct order *o = l->order;
     const struct proto_start *st = &o->spec.start;
     int r;
-    if ((r = plan_make(&o->plan, &o->spec, err)) < 0)
+    if ((r = plan_make(&o->plan, &env->roots, &o->spec, err)) < 0)
         return err_prefix(err, -r, "mounts");
     if (env->has_groups) {
         struct cgroup_limits limits = {

@@ -11,6 +11,7 @@
 #include "common/userns.h"
 #include "sandbox/cgroup.h"
 #include "sandbox/plan.h"
+#include "sandbox/root.h"
 #include "sandbox/seccomp.h"
 #include "sandbox/spec.h"
 
@@ -21,6 +22,7 @@
 struct launch_env {
     struct userns_range range;
     struct filter_program user_filter, init_filter;
+    struct root_cache roots;
     struct cgroup_host groups;
     bool has_groups;
     char missing[128]; /* limits that no control group can set: "memory, cpu"; "" if none */
@@ -64,6 +66,9 @@ void launch_finish(struct launch *l);
 
 /* Kills the child and removes its group. */
 void launch_abandon(struct launch_env *env, struct launch *l);
+
+/* Descriptors that go with an order, at most: the kernel takes 253 in one message. */
+#define LAUNCH_MAX_PASSED (SPEC_FD_COUNT + SPEC_MAX_MOUNTS + 2)
 
 /* What the child says. */
 struct launch_answer {

@@ -16,8 +16,7 @@ int network_loopback(int proc_fd, uint32_t port, struct err *err)
     _cleanup_close_ int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (sock < 0)
         return err_errno(err, "make a socket");
-    struct ifreq req = {.ifr_flags = IFF_UP | IFF_RUNNING};
-    strcpy(req.ifr_name, "lo");
+    struct ifreq req = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
     if (ioctl(sock, SIOCSIFFLAGS, &req) < 0)
         return err_errno(err, "bring the loopback interface up");
     if (port == 0 || port >= 1024)

@@ -1,6 +1,6 @@
-/* The plan of a sandbox's root: what lies where in it. Made by the starter while it may still open
- * everything (sources can lie under folders that are closed to the sandbox's uids); carried out by
- * mounts.c in the sandbox, which sees descriptors only.
+/* Sources of mounts: what lies outside and is to be seen inside. Opened by the starter while it may
+ * still open everything (sources can lie under folders that are closed to the sandbox's uids); the
+ * sandbox gets descriptors.
  *
  * Every source is a detached copy of a mount (open_tree), private, nosuid and nodev with all of its
  * submounts, and read-only unless said otherwise, before the sandbox ever has it. */
@@ -9,55 +9,34 @@
 #include "common/err.h"
 #include "sandbox/spec.h"
 
+#include <stdint.h>
 #include <sys/types.h>
 
-#define PLAN_MAX 160
-#define PLAN_TEXT_BYTES 8192
-
-enum plan_kind {
-    PLAN_DIR,   /* a folder of mode `mode` */
-    PLAN_LINK,  /* a symbolic link to `text` */
-    PLAN_FILE,  /* a file that holds `text` */
-    PLAN_MOUNT, /* a source over a folder or file that is made for it */
-};
-
-struct plan_entry {
-    enum plan_kind kind;
+struct plan_mount {
     char dst[256]; /* absolute, in the sandbox */
-    const char *text;
-    mode_t mode;
-    int fd; /* PLAN_MOUNT: owned by the plan */
+    int fd;        /* owned by the plan */
     bool is_dir;
     dev_t dev; /* what the source is: compared once it is in place */
     ino_t ino;
 };
 
 struct plan {
-    struct plan_entry entries[PLAN_MAX];
+    int root_fd; /* a copy of the shared root (root.h), or -1 */
+    int app_fd;  /* the version's tree, or -1 */
+    struct plan_mount mounts[SPEC_MAX_MOUNTS];
     int n;
-    int app_fd;                 /* the version's tree, or -1 */
-    char text[PLAN_TEXT_BYTES]; /* the strings that entries point to */
-    size_t text_len;
 };
 
-/* All descriptors -1, no entries. */
+/* All descriptors -1, no mounts. */
 void plan_init(struct plan *p);
 void plan_close(struct plan *p);
 
-/* The whole plan for a spec: system folders, /etc, devices, the version's tree and the mounts that
- * were asked for. The message says which source could not be had. */
-int plan_make(struct plan *p, const struct sandbox_spec *s, struct err *err);
+struct root_cache;
 
-/* ---- for the files that fill it (plan_etc.c, devices.c) ---- */
-int plan_dir(struct plan *p, mode_t mode, const char *dst, struct err *err);
-int plan_link(struct plan *p, const char *target, const char *dst, struct err *err);
-int plan_file(struct plan *p, const char *dst, struct err *err, const char *fmt, ...)
-    __attribute__((format(printf, 4, 5)));
-/* Takes `path` below `dirfd` as source for `dst`; attributes beside nosuid are MOUNT_ATTR_*. */
-int plan_mount(struct plan *p, int dirfd, const char *path, const char *dst, uint64_t attributes,
-               struct err *err);
+/* Everything that a spec asks for. The message says which source could not be had. */
+int plan_make(struct plan *p, struct root_cache *roots, const struct sandbox_spec *s,
+              struct err *err);
 
-/* /etc (plan_etc.c): what programs expect, made here or taken from the root at `root_fd`. */
-int plan_etc(struct plan *p, int root_fd, const char *hostname, struct err *err);
-/* /dev (devices.c). */
-int plan_devices(struct plan *p, struct err *err);
+/* A detached, private copy of the mount at `path`, with what is mounted below it. `attributes` are
+ * MOUNT_ATTR_* beside nosuid. The descriptor. */
+int plan_open_source(int dirfd, const char *path, uint64_t attributes, struct err *err);

@@ -207,7 +207,7 @@ static int parse(int argc, char **argv, struct proto_start *st, struct err *err)
     st->file_size_bytes = 2ull << 30;
     st->tmp_bytes = 256ull << 20;
     st->home_bytes = 512ull << 20;
-    strcpy(st->root, "host");
+    snprintf(st->root, sizeof(st->root), "host");
     int r = 0, id;
     for (size_t i = 0; r == 0 && i < sizeof(default_env) / sizeof(*default_env); i++)
         r = add_env(st, default_env[i], err);
@@ -226,7 +226,7 @@ static int parse(int argc, char **argv, struct proto_start *st, struct err *err)
     if (r == 0 && optind >= argc)
         r = err_set(err, EINVAL, "which program? (vitrine-sandbox run [options] -- PROGRAM ...)");
     if (r == 0 && !st->cwd[0])
-        strcpy(st->cwd, st->app[0] ? SPEC_APP : SPEC_HOME);
+        snprintf(st->cwd, sizeof(st->cwd), "%s", st->app[0] ? SPEC_APP : SPEC_HOME);
     return r;
 }
 

@@ -1,0 +1,18 @@
+/* New file systems, as mounts that are attached nowhere yet. */
+#pragma once
+
+#include "common/err.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* A tmpfs, nosuid and nodev, limited in bytes and in inodes (those cost kernel memory that the size
+ * does not count). `mode` is of its root, in octal. */
+int fs_tmpfs(uint64_t bytes, uint64_t inodes, const char *mode, struct err *err);
+/* The inodes that go with a size. */
+uint64_t fs_inodes_for(uint64_t bytes);
+/* A procfs of our pid namespace; other uids' processes are hidden from all but gid 0, where the
+ * kernel can do that (5.8). */
+int fs_proc(struct err *err);
+/* An overlay of the folders "lower", "upper" and "work" of the current working folder. */
+int fs_overlay(struct err *err);

@@ -1,0 +1,255 @@
+/* See root.h. */
+#include "root.h"
+
+#include "common/cleanup.h"
+#include "common/util.h"
+#include "sandbox/filesystems.h"
+#include "sandbox/paths.h"
+#include "sandbox/plan.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+
+#define ROOT_BYTES (1u << 20) /* folders, links and a few texts */
+#define ROOT_INODES 4096
+#define READ_ONLY (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV)
+
+void root_cache_init(struct root_cache *c)
+{
+    *c = (struct root_cache){0};
+    for (int i = 0; i < ROOT_CACHE_MAX; i++)
+        c->roots[i].fd = -1;
+}
+
+/* Sandboxes that have copies keep them. */
+static void discard(struct shared_root *s)
+{
+    if (s->fd >= 0) {
+        char self[32];
+        snprintf(self, sizeof(self), "/proc/self/fd/%d", s->fd);
+        (void)umount2(self, MNT_DETACH);
+    }
+    close_fd(&s->fd);
+    s->name[0] = '\0';
+}
+
+void root_cache_close(struct root_cache *c)
+{
+    for (int i = 0; i < ROOT_CACHE_MAX; i++)
+        discard(&c->roots[i]);
+}
+
+int root_dir(int root_fd, const char *path, struct err *err)
+{
+    return path_make(root_fd, path, true, err);
+}
+
+int root_link(int root_fd, const char *target, const char *path, struct err *err)
+{
+    char parent[256];
+    snprintf(parent, sizeof(parent), "%s", path);
+    char *slash = strrchr(parent, '/');
+    int r = 0;
+    if (slash > parent) {
+        *slash = '\0';
+        r = path_make(root_fd, parent, true, err);
+    }
+    if (r == 0 && symlinkat(target, root_fd, path + 1) < 0)
+        r = err_errno(err, "link %s", path);
+    return r;
+}
+
+int root_file(int root_fd, const char *path, const char *text, struct err *err)
+{
+    int r = path_make(root_fd, path, false, err);
+    if (r < 0)
+        return r;
+    _cleanup_close_ int fd = openat(root_fd, path + 1, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return err_errno(err, "open %s", path);
+    if ((r = write_all(fd, text, strlen(text))) < 0)
+        return err_set(err, -r, "write %s: %s", path, strerror(-r));
+    return 0;
+}
+
+int root_mount(int root_fd, int source, const char *path, struct err *err)
+{
+    _cleanup_close_ int fd = source;
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return err_errno(err, "stat the source of %s", path);
+    int r = path_make(root_fd, path, S_ISDIR(st.st_mode), err);
+    return r < 0 ? r : path_attach(fd, root_fd, path, err);
+}
+
+/* One entry of the source: a link is made again, a folder is mounted read-only. */
+static int system_entry(int root_fd, int source_fd, const char *name, struct err *err)
+{
+    struct stat st;
+    if (fstatat(source_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == ENOENT ? 0 : err_errno(err, "stat /%s", name);
+    char path[256];
+    if (snprintf(path, sizeof(path), "/%s", name) >= (int)sizeof(path))
+        return err_set(err, ENAMETOOLONG, "/%.60s... is too long", name);
+    if (S_ISLNK(st.st_mode)) {
+        char target[PATH_MAX];
+        ssize_t n = readlinkat(source_fd, name, target, sizeof(target) - 1);
+        if (n < 0)
+            return err_errno(err, "read the link /%s", name);
+        target[n] = '\0';
+        return root_link(root_fd, target, path, err);
+    }
+    if (!S_ISDIR(st.st_mode))
+        return 0;
+    int fd = plan_open_source(source_fd, name, READ_ONLY, err);
+    return fd < 0 ? fd : root_mount(root_fd, fd, path, err);
+}
+
+/* Of the host only what a distribution owns, and nothing of its people. */
+static int host_entries(int root_fd, int source_fd, struct err *err)
+{
+    static const char *const names[] = {"usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32"};
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < sizeof(names) / sizeof(*names); i++)
+        r = system_entry(root_fd, source_fd, names[i], err);
+    return r;
+}
+
+/* Of a root that was made for this (debootstrap, an image): every folder, but those that each
+ * sandbox has of its own. */
+static int dir_entries(int root_fd, int source_fd, struct err *err)
+{
+    static const char *const own[] = {"proc", "sys", "dev",  "tmp",   "run", "home", "data",
+                                      "etc",  "job", "boot", "media", "mnt", "var"};
+    int fd = openat(source_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return err_errno(err, "open the root");
+    _cleanup_closedir_ DIR *d = fdopendir(fd);
+    if (!d) {
+        close(fd);
+        return err_errno(err, "list the root");
+    }
+    struct dirent *e;
+    while ((e = readdir(d))) {
+        bool skip = e->d_name[0] == '.';
+        for (size_t i = 0; !skip && i < sizeof(own) / sizeof(*own); i++)
+            skip = strcmp(e->d_name, own[i]) == 0;
+        int r = skip ? 0 : system_entry(root_fd, source_fd, e->d_name, err);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* What each sandbox mounts in it. */
+static int places(int root_fd, struct err *err)
+{
+    static const char *const dirs[] = {"/proc",   "/tmp",       "/dev/shm",
+                                       SPEC_HOME, ROOT_OWN_DIR, ROOT_EMPTY_DIR};
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < sizeof(dirs) / sizeof(*dirs); i++)
+        r = root_dir(root_fd, dirs[i], err);
+    return r < 0 ? r : root_link(root_fd, "/tmp", "/var/tmp", err);
+}
+
+static int fill(int root_fd, int source_fd, bool host, struct err *err)
+{
+    int r = host ? host_entries(root_fd, source_fd, err) : dir_entries(root_fd, source_fd, err);
+    if (r == 0)
+        r = root_etc(root_fd, source_fd, err);
+    if (r == 0)
+        r = root_devices(root_fd, err);
+    return r < 0 ? r : places(root_fd, err);
+}
+
+/* When the source's /etc, and the source itself, last got or lost an entry. */
+static int read_changes(int source_fd, struct shared_root *s, struct err *err)
+{
+    struct stat top, etc = {0};
+    if (fstat(source_fd, &top) < 0)
+        return err_errno(err, "stat the root");
+    (void)fstatat(source_fd, "etc", &etc, 0); /* a root need not have one */
+    s->top_changed = top.st_mtim;
+    s->etc_changed = etc.st_mtim;
+    return 0;
+}
+
+static bool same_time(struct timespec a, struct timespec b)
+{
+    return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+static struct shared_root *find(struct root_cache *c, const char *name)
+{
+    for (int i = 0; i < ROOT_CACHE_MAX; i++)
+        if (strcmp(c->roots[i].name, name) == 0)
+            return &c->roots[i];
+    return NULL;
+}
+
+int root_open(struct root_cache *c, const char *name, struct err *err)
+{
+    bool host = strcmp(name, "host") == 0;
+    _cleanup_close_ int source_fd = open(host ? "/" : name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (source_fd < 0)
+        return err_errno(err, "open the root %s", name);
+    struct shared_root now = {.fd = -1}, *old = find(c, name);
+    int r = read_changes(source_fd, &now, err);
+    if (r < 0)
+        return r;
+    if (old && same_time(old->etc_changed, now.etc_changed) &&
+        same_time(old->top_changed, now.top_changed))
+        return 0;
+
+    now.fd = fs_tmpfs(ROOT_BYTES, ROOT_INODES, "0755", err);
+    if (now.fd < 0)
+        return now.fd;
+    if (move_mount(now.fd, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0) {
+        close(now.fd);
+        return err_errno(err, "attach the new root");
+    }
+    if ((r = fill(now.fd, source_fd, host, err)) < 0) {
+        discard(&now);
+        return r;
+    }
+    if (!old) {
+        old = &c->roots[c->next];
+        c->next = (c->next + 1) % ROOT_CACHE_MAX;
+    }
+    discard(old);
+    snprintf(now.name, sizeof(now.name), "%s", name);
+    *old = now;
+    return 0;
+}
+
+int root_make_place(struct root_cache *c, const char *name, const char *path, bool is_dir,
+                    struct err *err)
+{
+    struct shared_root *s = find(c, name);
+    if (!s)
+        return err_set(err, EINVAL, "root %s is not open", name);
+    /* those are made in each sandbox's own file systems (mounts.c) */
+    if (strncmp(path, SPEC_HOME "/", sizeof(SPEC_HOME)) == 0 || strncmp(path, "/tmp/", 5) == 0)
+        return 0;
+    return path_make(s->fd, path, is_dir, err);
+}
+
+int root_copy(struct root_cache *c, const char *name, struct err *err)
+{
+    struct shared_root *s = find(c, name);
+    if (!s)
+        return err_set(err, EINVAL, "root %s is not open", name);
+    _cleanup_close_ int fd =
+        open_tree(s->fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE | AT_EMPTY_PATH);
+    if (fd < 0)
+        return err_errno(err, "copy the root");
+    struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
+    if (mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
+        return err_errno(err, "close the root for writing");
+    return steal_fd(&fd);
+}

@@ -1,0 +1,52 @@
+/* The root that sandboxes share: a small tmpfs with the system's folders (read-only), /etc, the
+ * devices, and places for what each sandbox has of its own. Made once for each root that is asked
+ * for; a sandbox gets a read-only copy of its mounts, which is one system call.
+ *
+ * It is attached on top of the starter's own "/" (a mount that is attached nowhere could not be
+ * copied before Linux 6.15): no path leads there, since lookups of "/" begin below it. */
+#pragma once
+
+#include "common/err.h"
+
+#include <stdbool.h>
+#include <sys/stat.h>
+
+#define ROOT_CACHE_MAX 4
+#define ROOT_OWN_DIR "/run/sandbox" /* hosts and hostname of each sandbox: /etc has links to them  \
+                                     */
+#define ROOT_EMPTY_DIR "/var/empty"
+#define ROOT_NULL "/var/null" /* a read-only /dev/null, to mask files with */
+
+struct shared_root {
+    char name[1024];             /* "host" or a path; "" for a free entry */
+    int fd;                      /* the tmpfs' mount, writable */
+    struct timespec etc_changed; /* a change in the source's /etc means: make it anew */
+    struct timespec top_changed;
+};
+
+struct root_cache {
+    struct shared_root roots[ROOT_CACHE_MAX];
+    int next; /* the entry that is given up next */
+};
+
+void root_cache_init(struct root_cache *c);
+void root_cache_close(struct root_cache *c);
+
+/* Makes the root of that name, unless it is there and its source has not changed. */
+int root_open(struct root_cache *c, const char *name, struct err *err);
+/* Makes a folder or an empty file as place for a mount, in the root that root_open made. */
+int root_make_place(struct root_cache *c, const char *name, const char *path, bool is_dir,
+                    struct err *err);
+/* A detached, read-only copy of it with everything mounted in it. */
+int root_copy(struct root_cache *c, const char *name, struct err *err);
+
+/* ---- for the files that fill it (root_etc.c, devices.c); root_fd is the tmpfs' mount */
+int root_dir(int root_fd, const char *path, struct err *err);
+int root_link(int root_fd, const char *target, const char *path, struct err *err);
+int root_file(int root_fd, const char *path, const char *text, struct err *err);
+/* Mounts `source` (a detached mount, which is used up) at `path`. */
+int root_mount(int root_fd, int source, const char *path, struct err *err);
+/* /etc: what programs expect, made here or taken from the root at `source_fd`. */
+int root_etc(int root_fd, int source_fd, struct err *err);
+/* /dev. */
+int root_devices(int root_fd, struct err *err);

@@ -1,0 +1,98 @@
+/* /etc of sandboxes: who there is (root, the program's user, nobody), how names are resolved, and
+ * what libraries look for; nothing that tells about the host. */
+#include "root.h"
+
+#include "sandbox/plan.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#define TEXT(x) #x
+#define NUMBER(x) TEXT(x)
+#define UID NUMBER(SPEC_UID)
+
+static const struct {
+    const char *path, *text;
+} files[] = {
+    {"/etc/passwd", "root:x:0:0:root:/root:/usr/sbin/nologin\n"
+                    "user:x:" UID ":" UID ":user:" SPEC_HOME ":/bin/sh\n"
+                    "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"},
+    {"/etc/group", "root:x:0:\nuser:x:" UID ":\nnogroup:x:65534:\n"},
+    {"/etc/nsswitch.conf", "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n"
+                           "services: files\nprotocols: files\nnetworks: files\n"},
+    {"/etc/host.conf", "multi on\n"},
+    {"/etc/resolv.conf", "# no network\n"},
+};
+
+static const struct {
+    const char *path, *target;
+} links[] = {
+    {"/etc/hosts", ROOT_OWN_DIR "/hosts"},
+    {"/etc/hostname", ROOT_OWN_DIR "/hostname"},
+    {"/etc/mtab", "/proc/self/mounts"},
+};
+
+/* Taken from the source where they are there. */
+static const char *const taken[] = {
+    /* the dynamic linker */
+    "ld.so.cache",
+    "ld.so.conf",
+    "ld.so.conf.d",
+    /* /usr/bin/X -> /etc/alternatives/X */
+    "alternatives",
+    /* whom TLS trusts */
+    "ssl/certs",
+    "ssl/openssl.cnf",
+    "ca-certificates",
+    "pki/tls/certs",
+    /* the time zone */
+    "localtime",
+    "timezone",
+    /* well-known names */
+    "mime.types",
+    "services",
+    "protocols",
+    /* data of libraries, start files of interpreters */
+    "fonts",
+    "terminfo",
+    "ImageMagick-6",
+    "java-17-openjdk",
+    "python3",
+    "python3.11",
+    "perl",
+    "R",
+};
+
+static int take(int root_fd, int source_fd, const char *name, struct err *err)
+{
+    char src[64], dst[64], target[PATH_MAX];
+    snprintf(src, sizeof(src), "etc/%s", name);
+    snprintf(dst, sizeof(dst), "/etc/%s", name);
+    struct stat st;
+    if (fstatat(source_fd, src, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return 0;
+    if (S_ISLNK(st.st_mode)) {
+        ssize_t n = readlinkat(source_fd, src, target, sizeof(target) - 1);
+        target[n > 0 ? n : 0] = '\0';
+        /* a link to what is there anyway; others would dangle */
+        return strncmp(target, "/usr/", 5) == 0 ? root_link(root_fd, target, dst, err) : 0;
+    }
+    int fd = plan_open_source(source_fd, src, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV, err);
+    return fd < 0 ? fd : root_mount(root_fd, fd, dst, err);
+}
+
+int root_etc(int root_fd, int source_fd, struct err *err)
+{
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < sizeof(files) / sizeof(*files); i++)
+        r = root_file(root_fd, files[i].path, files[i].text, err);
+    for (size_t i = 0; r == 0 && i < sizeof(links) / sizeof(*links); i++)
+        r = root_link(root_fd, links[i].target, links[i].path, err);
+    for (size_t i = 0; r == 0 && i < sizeof(taken) / sizeof(*taken); i++)
+        r = take(root_fd, source_fd, taken[i], err);
+    return r;
+}

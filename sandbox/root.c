@@ -21,7 +21,7 @@
 
 void root_cache_init(struct root_cache *c)
 {
-    *c = (struct root_cache){0};
+    *c = (struct root_cache){.holder_fd = -1};
     for (int i = 0; i < ROOT_CACHE_MAX; i++)
         c->roots[i].fd = -1;
 }
@@ -42,6 +42,37 @@ void root_cache_close(struct root_cache *c)
 {
     for (int i = 0; i < ROOT_CACHE_MAX; i++)
         discard(&c->roots[i]);
+    close_fd(&c->holder_fd); /* the mount ends with our namespace */
+}
+
+/* The kernel makes these folders for others' mounts and keeps them empty; covering one does not
+ * make a procfs or sysfs less than fully visible, which mounting /proc in a user namespace asks
+ * for. "/" itself will not do: who has something on top of it counts as being in a chroot. */
+static int open_holder(struct root_cache *c, struct err *err)
+{
+    static const char *const places[] = {"/proc/fs/nfsd", "/sys/kernel/debug", "/mnt"};
+    if (c->holder_fd >= 0)
+        return 0;
+    _cleanup_close_ int fd = fs_tmpfs(65536, 2 * ROOT_CACHE_MAX, "0700", err);
+    if (fd < 0)
+        return fd;
+    size_t i = 0;
+    while (i < sizeof(places) / sizeof(*places) &&
+           move_mount(fd, "", AT_FDCWD, places[i], MOVE_MOUNT_F_EMPTY_PATH) < 0)
+        i++;
+    if (i == sizeof(places) / sizeof(*places))
+        return err_errno(err, "attach a file system to %s", places[i - 1]);
+    c->holder_fd = steal_fd(&fd);
+    return 0;
+}
+
+/* Attaches a new root in the holder's folder `i`. */
+static int hold(struct root_cache *c, int i, int root_fd, struct err *err)
+{
+    char path[16];
+    snprintf(path, sizeof(path), "/%d", i);
+    int r = path_make(c->holder_fd, path, true, err);
+    return r < 0 ? r : path_attach(root_fd, c->holder_fd, path, err);
 }
 
 int root_dir(int root_fd, const char *path, struct err *err)
@@ -206,22 +237,19 @@ int root_open(struct root_cache *c, const char *name, struct err *err)
         same_time(old->top_changed, now.top_changed))
         return 0;
 
-    now.fd = fs_tmpfs(ROOT_BYTES, ROOT_INODES, "0755", err);
-    if (now.fd < 0)
-        return now.fd;
-    if (move_mount(now.fd, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0) {
-        close(now.fd);
-        return err_errno(err, "attach the new root");
-    }
-    if ((r = fill(now.fd, source_fd, host, err)) < 0) {
-        discard(&now);
-        return r;
-    }
     if (!old) {
         old = &c->roots[c->next];
         c->next = (c->next + 1) % ROOT_CACHE_MAX;
     }
     discard(old);
+    if ((r = open_holder(c, err)) < 0 ||
+        (r = now.fd = fs_tmpfs(ROOT_BYTES, ROOT_INODES, "0755", err)) < 0)
+        return r;
+    if ((r = hold(c, (int)(old - c->roots), now.fd, err)) < 0 ||
+        (r = fill(now.fd, source_fd, host, err)) < 0) {
+        discard(&now);
+        return r;
+    }
     snprintf(now.name, sizeof(now.name), "%s", name);
     *old = now;
     return 0;

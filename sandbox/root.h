@@ -2,8 +2,8 @@
  * devices, and places for what each sandbox has of its own. Made once for each root that is asked
  * for; a sandbox gets a read-only copy of its mounts, which is one system call.
  *
- * It is attached on top of the starter's own "/" (a mount that is attached nowhere could not be
- * copied before Linux 6.15): no path leads there, since lookups of "/" begin below it. */
+ * They are attached in the starter's own mount namespace (a mount that is attached nowhere could
+ * not be copied before Linux 6.15), over a folder that nobody wants to see in a sandbox. */
 #pragma once
 
 #include "common/err.h"
@@ -12,8 +12,9 @@
 #include <sys/stat.h>
 
 #define ROOT_CACHE_MAX 4
-#define ROOT_OWN_DIR "/run/sandbox" /* hosts and hostname of each sandbox: /etc has links to them  \
-                                     */
+#define ROOT_OWN_DIR                                                                               \
+    "/run/sandbox" /* hosts and hostname of each sandbox: /etc has links to them                   \
+                    */
 #define ROOT_EMPTY_DIR "/var/empty"
 #define ROOT_NULL "/var/null" /* a read-only /dev/null, to mask files with */
 
@@ -25,6 +26,7 @@ struct shared_root {
 };
 
 struct root_cache {
+    int holder_fd; /* a tmpfs, in whose folders "0", "1", ... they are attached; -1: none yet */
     struct shared_root roots[ROOT_CACHE_MAX];
     int next; /* the entry that is given up next */
 };

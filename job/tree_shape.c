@@ -51,8 +51,10 @@ size_t tree_files(const struct tree *tree)
 /* Whether every entry is below one folder (or is that folder); its name's length, else 0. */
 static size_t single_top(const struct tree *tree)
 {
-    const struct tree_entry *first = tree->count ? tree->entries[0] : NULL;
-    size_t len = first ? strcspn(first->path, "/") : 0;
+    if (tree->count == 0)
+        return 0;
+    const struct tree_entry *first = tree->entries[0];
+    size_t len = strcspn(first->path, "/");
 
     for (size_t i = 0; i < tree->count; i++) {
         const struct tree_entry *e = tree->entries[i];

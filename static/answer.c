@@ -198,7 +198,7 @@ static void answer_file(const struct request *req, int status, int fd, const cha
 
 static void answer_missing(const struct site *site, const struct request *req, struct answer *a)
 {
-    struct stat st;
+    struct stat st = {0};
     _cleanup_close_ int fd = open_path(site, "404.html", &st);
 
     if (fd >= 0 && S_ISREG(st.st_mode)) {
@@ -213,7 +213,7 @@ void answer_request(const struct site *site, const struct request *req, struct a
 {
     char path[REQUEST_PATH_MAX + 256];
     size_t len = strlen(req->path);
-    struct stat st;
+    struct stat st = {0};
 
     a->close = !req->keep_alive || req->has_body;
     if (!req->get && !req->head) {

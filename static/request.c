@@ -143,11 +143,12 @@ static bool parse_number(const char *s, const char **ret_end, uint64_t *ret)
 
 int request_range(const char *range, uint64_t size, uint64_t *ret_start, uint64_t *ret_len)
 {
-    const char *p = range + 6;
+    const char *p;
     uint64_t first, last = UINT64_MAX;
 
     if (strncasecmp(range, "bytes=", 6) != 0 || strchr(range, ','))
         return 0;
+    p = range + 6;
     if (*p == '-') { /* the last so many bytes */
         uint64_t count;
 

@@ -140,7 +140,7 @@ static void put_character(struct conn *c)
     unsigned symbol = model_draw(&model, p, c->temperature, next_uniform(c));
     unsigned char ch = model.alphabet[symbol];
 
-    c->bits -= log2f(p[symbol]);
+    c->bits -= (double)log2f(p[symbol]);
     context_push(&model, &c->context, ch);
     c->left--;
     c->written++;
@@ -415,7 +415,7 @@ static int score(const char *path)
         if (symbol < 0)
             continue;
         model_predict(&model, &context, p);
-        bits -= log2(p[symbol]);
+        bits -= (double)log2f(p[symbol]);
         context_push(&model, &context, (unsigned char)text[i]);
         n++;
     }

@@ -132,7 +132,8 @@ struct route *route_get(struct loop *l, const char *label, size_t len)
     struct route *r = len < sizeof(r->label) ? find(rs, label, len) : NULL;
 
     if (r) {
-        if (rs->lru.next != &r->lru) {
+        /* names that nobody has must not push out those that somebody has: they never move up */
+        if (rs->lru.next != &r->lru && r->space_id) {
             list_remove(&r->lru);
             list_push_front(&rs->lru, &r->lru);
         }
@@ -148,8 +149,6 @@ struct route *route_get(struct loop *l, const char *label, size_t len)
     list_init(&r->held);
     list_init(&r->watchers);
     r->retry.on_fire = on_retry;
-    /* Names that nobody has must not push out those in use: a new route starts last in the line and
-     * moves to the front when it is used again. */
     list_push_back(&rs->lru, &r->lru);
     struct route **bucket = bucket_of(rs, label, len);
     r->next_hash = *bucket;
@@ -214,7 +213,8 @@ void route_forget(struct route *r)
 {
     r->known = false;
     r->resolving = false;
-    route_want(r);
+    if (r->n_held || r->n_watchers) /* else the next request asks */
+        route_want(r);
 }
 
 void routes_ask_again(struct loop *l)

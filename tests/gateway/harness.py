@@ -129,7 +129,8 @@ class Worker:
     def _dial(self, peer, count):
         socks = [self.make() for _ in range(count)]
         self.dialed += count
-        peer.send("DIALED", [s.fileno() for s in socks], count=len(socks))
+        with contextlib.suppress(OSError):  # it let go of the worker meanwhile
+            peer.send("DIALED", [s.fileno() for s in socks], count=len(socks))
         for s in socks:
             s.close()
 

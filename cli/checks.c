@@ -78,11 +78,9 @@ static void existing_parent(char *path)
     while (stat(path, &st) < 0 && errno == ENOENT) {
         char *slash = strrchr(path, '/');
         if (!slash)
-            strcpy(path, ".");
-        else if (slash == path)
-            strcpy(path, "/");
+            snprintf(path, 2, ".");
         else
-            *slash = 0;
+            slash[slash == path] = 0;
     }
 }
 

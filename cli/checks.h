@@ -27,7 +27,7 @@ bool checks_can_run(const struct checks *k);
 /* The programs beside this one. */
 void checks_programs(struct checks *k);
 /* The data folder: writable, space left. It is not made. */
-void checks_data(struct checks *k, const char *path);
+void checks_data(struct checks *k, const char *data);
 /* Whether the address can be listened on, or who seems to have it. */
 void checks_listen(struct checks *k, const char *listen_on);
 /* Whether names below `domain` lead here, as for a client that asks the system's resolver. */

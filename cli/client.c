@@ -48,10 +48,10 @@ static int take_url(struct client *c, const char *url, struct err *err)
         strlen(host) >= sizeof(c->host)) {
         r = err_set(err, EINVAL, "\"%s\" is no URL of a server, as in http://localhost:8080", url);
     } else {
-        strcpy(c->url, url);
+        snprintf(c->url, sizeof(c->url), "%s", url);
         while (len > 0 && c->url[len - 1] == '/')
             c->url[--len] = 0;
-        strcpy(c->host, host);
+        snprintf(c->host, sizeof(c->host), "%s", host);
     }
     curl_free(host);
     curl_free(scheme);

@@ -98,7 +98,7 @@ int datadir_open(struct datadir *d, const char *path, struct err *err)
         return err_errno(err, "cannot find the data folder %s", path);
     if (strlen(full) >= sizeof(d->path) - 256)
         return err_set(err, ENAMETOOLONG, "the path of the data folder is too long: %s", full);
-    strcpy(d->path, full);
+    snprintf(d->path, sizeof(d->path), "%s", full);
 
     /* The lock first: whoever is there already must not see its folders touched. */
     char part[sizeof(d->path) + 64];

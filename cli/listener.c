@@ -30,7 +30,7 @@ int listener_split(const char *listen_on, char *addr, size_t addr_len, char *por
         return err_set(err, EINVAL, "\"%s\" is no ADDRESS:PORT, as in 127.0.0.1:8080", listen_on);
     memcpy(addr, from, to - from);
     addr[to - from] = 0;
-    strcpy(port, colon + 1);
+    snprintf(port, port_len, "%s", colon + 1);
     return 0;
 }
 
@@ -59,7 +59,7 @@ static int explain_bind(struct err *err, const char *listen_on, const char *port
 
 static int print_address(int fd, char *out, size_t len, struct err *err)
 {
-    struct sockaddr_storage ss;
+    struct sockaddr_storage ss = {0};
     socklen_t ss_len = sizeof(ss);
     char addr[64], port[8];
     if (getsockname(fd, (struct sockaddr *)&ss, &ss_len) < 0 ||

@@ -7,6 +7,7 @@ import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+VERSION = "0"  # Vitrine.probe puts the one of the bundle here
 START = time.time()
 BLOCK = bytes(range(256)) * 256
 

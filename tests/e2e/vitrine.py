@@ -271,7 +271,8 @@ class Vitrine:
     def probe(self, name="bundle", version="1", card=None, more=""):
         with open(os.path.join(os.path.dirname(__file__), "probe_app.py")) as f:
             app = f.read()
-        files = {"app.py": f"VERSION = {version!r}\n{more}\n" + app}
+        app = app.replace('VERSION = "0"', f"VERSION = {version!r}")
+        files = {"app.py": f"{more}\n{app}"}
         if card:
             files["card"] = card
         return self.bundle(name, **files)

@@ -20,7 +20,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -47,12 +46,10 @@ static int step_no_new_privs(struct child *c, struct err *err)
     return 0;
 }
 
-/* A session of our own, so that no terminal's signals reach a worker; signals and the mask of new
- * files as they are born, whatever the caller's: the root's folders are for the tenant to enter. */
+/* A session of our own, so that no terminal's signals reach a worker; signals as they are born. */
 static int step_session(struct child *c, struct err *err)
 {
     (void)c;
-    umask(0022);
     signal(SIGCHLD, SIG_DFL);
     signal(SIGPIPE, SIG_IGN);
     return setsid() < 0 ? err_errno(err, "setsid") : 0;

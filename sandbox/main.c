@@ -36,6 +36,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static int usage(FILE *out, int status)
@@ -78,6 +79,7 @@ static int starter_command(int argc, char **argv)
 int main(int argc, char **argv)
 {
     open_missing_stdio();
+    umask(0022); /* whatever the caller's: the folders of a root are for its tenant to enter */
     if (argc < 2)
         return usage(stderr, 2);
     if (strcmp(argv[1], "run") == 0)

@@ -103,7 +103,9 @@ static int check_magic(struct unpack *u, struct err *err)
     for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
         if (memcmp(head, others[i].magic, others[i].len) == 0)
             return not_taken(u->options->name, others[i].what, err);
-    if (memcmp(head, "PK\3\4", 4) == 0 || memcmp(head, "PK\5\6", 4) == 0)
+    if (memcmp(head, "PK\5\6", 4) == 0) /* its end is its beginning */
+        return not_taken(u->options->name, "an archive without files", err);
+    if (memcmp(head, "PK\3\4", 4) == 0)
         return zipdir_check(u->fd, u->total, u->tree->max_entries, err);
     return 0;
 }
@@ -123,6 +125,18 @@ static int check_tar_end(const struct unpack *u, struct err *err)
     return 0;
 }
 
+/* libarchive does not know the format. */
+static int unknown(const struct unpack *u, struct err *err)
+{
+    unsigned char head[4] = {0};
+
+    if (pread(u->fd, head, sizeof(head), 0) == sizeof(head) &&
+        (memcmp(head, "\x1f\x8b", 2) == 0 || memcmp(head, "\x28\xb5\x2f\xfd", 4) == 0))
+        return not_taken(u->options->name, "compressed, but no tar archive or a truncated one",
+                         err);
+    return not_taken(u->options->name, "no archive", err);
+}
+
 static int open_archive(struct unpack *u, struct err *err)
 {
     struct archive *a = u->archive;
@@ -133,9 +147,8 @@ static int open_archive(struct unpack *u, struct err *err)
         archive_read_support_filter_zstd(a) != ARCHIVE_OK)
         return err_set(err, ENOSYS, "libarchive reads no zip, tar, gzip or zstd here: %s",
                        archive_error_string(a));
-    /* A zip's "extra fields" of the Mac would be read as files of their own otherwise. */
     if (archive_read_open_fd(a, u->fd, READ_BLOCK) != ARCHIVE_OK)
-        return not_taken(u->options->name, "no archive", err);
+        return unknown(u, err);
     return 0;
 }
 
@@ -311,7 +324,7 @@ int unpack_archive(int fd, const struct unpack_options *options, struct tree *tr
          * converted): unpack_entry says what. */
         if (next != ARCHIVE_OK && next != ARCHIVE_WARN) {
             if (u.entries == 0 && archive_format(a) == 0)
-                return not_taken(options->name, "no archive", err);
+                return unknown(&u, err);
             return archive_failed(&u, NULL, err);
         }
         if (++u.entries > tree->max_entries)

@@ -75,7 +75,7 @@ static int add_sandbox_checks(struct checks *k, struct err *err)
 
 static void print_table(const struct checks *k)
 {
-    static const char *const words[] = {"ok", "weak", "MISSING"};
+    static const char *const words[] = {"there", "partly", "MISSING"};
     int width = 8;
     for (size_t i = 0; i < k->count; i++)
         width = (int)strlen(k->list[i].name) > width ? (int)strlen(k->list[i].name) : width;
@@ -83,7 +83,7 @@ static void print_table(const struct checks *k)
         const struct check *c = &k->list[i];
         printf("%-*s  %-7s  %s\n", width, c->name, words[c->state], c->detail);
         if (c->state != CHECK_OK && *c->remedy)
-            printf("%-*s  %-7s  -> %s\n", width, "", "", c->remedy);
+            printf("%-*s  %-7s  remedy: %s\n", width, "", "", c->remedy);
     }
     printf("%s\n", checks_can_run(k) ? "Workers can run here."
                                      : "Workers cannot run here until the needed ones above are "

@@ -56,13 +56,13 @@ def kill(v, program):
 def test_a_killed_program_comes_back(vitrine, program):
     v = vitrine()
     v.deploy(v.probe(), "demo/probe")
-    born = v.demo("demo/probe", "/start").json
+    born = v.ask("demo/probe", "/start")
     events = v.api("GET", "/api/admin/events?limit=1000").json
     with Visitors(v, "demo/probe") as visitors:
         for _ in range(3):
             good = visitors.good
             kill(v, program)
-            assert until(lambda: v.demo("demo/probe", "/start").json == born, 5)
+            assert until(lambda: v.ask("demo/probe", "/start") == born, 5)
             assert until(lambda g=good: visitors.good > g + 20, 10)
     assert not visitors.refused
     assert not visitors.wrong, visitors.wrong[:3]
@@ -74,7 +74,7 @@ def test_a_killed_program_comes_back(vitrine, program):
     assert {e["id"] for e in rows(events)} <= ids
     # and it is still in charge
     v.deploy(v.probe(version="2"), "demo/probe")
-    assert v.demo("demo/probe", "/version").json == "2"
+    assert v.ask("demo/probe", "/version") == "2"
 
 
 def rows(events):
@@ -84,15 +84,15 @@ def rows(events):
 def test_the_starter_comes_back(vitrine):
     v = vitrine()
     v.deploy(v.probe(), "demo/probe")
-    born = v.demo("demo/probe", "/start").json
+    born = v.ask("demo/probe", "/start")
     runner = v.named("vitrine-runner")[0]
     starters = [p for p in v.named("vitrine-sandbox") if parent(p) == runner]
     assert starters
     for pid in starters:
         os.kill(pid, signal.SIGKILL)
-    assert v.demo("demo/probe", "/start").json == born
+    assert v.ask("demo/probe", "/start") == born
     assert v.cli("restart", "demo/probe").returncode == 0
-    assert until(lambda: v.demo("demo/probe", "/start").json > born, 20)
+    assert until(lambda: v.ask("demo/probe", "/start") > born, 20)
 
 
 def parent(pid):
@@ -103,17 +103,17 @@ def parent(pid):
 def test_a_killed_demo_comes_back(vitrine):
     v = vitrine("[lifecycle]\nbackoff_first = 50ms\n")
     v.deploy(v.probe(), "demo/probe")
-    born = v.demo("demo/probe", "/start").json
+    born = v.ask("demo/probe", "/start")
     for pid in v.workers():
         os.kill(pid, signal.SIGKILL)
-    assert until(lambda: v.demo("demo/probe", "/start").json > born, 20)
+    assert until(lambda: v.ask("demo/probe", "/start") > born, 20)
 
 
 def test_up_killed_and_the_next_one_adopts(vitrine):
     v = vitrine()
     v.deploy(v.probe(), "demo/probe")
     v.deploy(v.bundle("s", card="title: S\nsdk: static", **{"index.html": "s"}), "demo/static")
-    born = v.demo("demo/probe", "/start").json
+    born = v.ask("demo/probe", "/start")
     workers = v.workers()
     events = rows(v.api("GET", "/api/admin/events?limit=1000").json)
     v.kill_up()
@@ -121,7 +121,7 @@ def test_up_killed_and_the_next_one_adopts(vitrine):
                  and not v.named("vitrine-webui"), 5)
     assert v.workers() == workers
     v.start()
-    assert v.demo("demo/probe", "/start").json == born
+    assert v.ask("demo/probe", "/start") == born
     assert v.workers() == workers
     assert v.demo("demo/static").body == b"s"
     assert {e["id"] for e in events} <= {e["id"] for e in rows(v.api("GET", "/api/admin/events?limit=1000").json)}
@@ -140,5 +140,5 @@ def test_what_was_submitted_is_there_after_a_restart(vitrine):
     v.demo("demo/probe", "/keep")
     assert v.stop() == 0
     v.start()
-    assert v.demo("demo/probe", "/keep").json == 2
+    assert v.ask("demo/probe", "/keep") == 2
     assert v.stage("demo/probe") == "RUNNING"

@@ -43,12 +43,12 @@ def asleep(v, name="demo/probe"):
 def test_sleeps_and_wakes(vitrine):
     v = vitrine("[lifecycle]\nsleep_after = 1s\n")
     v.deploy(v.probe(), "demo/probe")
-    born = v.demo("demo/probe", "/start").json
-    kept = v.demo("demo/probe", "/keep").json
+    born = v.ask("demo/probe", "/start")
+    kept = v.ask("demo/probe", "/keep")
     assert until(lambda: asleep(v), 20), v.status("demo/probe")
     woken = v.demo("demo/probe", "/start")
     assert woken.status == 200 and woken.json > born
-    assert v.demo("demo/probe", "/keep").json == kept + 1
+    assert v.ask("demo/probe", "/keep") == kept + 1
     assert until(lambda: asleep(v), 20)
 
 
@@ -57,7 +57,7 @@ def test_many_wake_it_once(vitrine):
     v.deploy(v.probe(), "demo/probe")
     assert until(lambda: asleep(v), 20)
     born = []
-    threads = [threading.Thread(target=lambda: born.append(v.demo("demo/probe", "/start").json))
+    threads = [threading.Thread(target=lambda: born.append(v.ask("demo/probe", "/start")))
                for _ in range(30)]
     for t in threads:
         t.start()
@@ -87,16 +87,16 @@ def test_a_browser_gets_the_waiting_page_and_a_program_the_answer(vitrine):
                                          "Sec-Fetch-Dest": "document"})
     assert page.status in (200, 202, 503) and b"hello from" not in page.body
     assert "no-store" in page.headers.get("cache-control", "")
-    assert v.demo("demo/probe", "/version").json == "1"
+    assert v.ask("demo/probe", "/version") == "1"
 
 
 def test_the_commands(vitrine):
     v = vitrine()
     v.deploy(v.probe(), "demo/probe")
-    born = v.demo("demo/probe", "/start").json
+    born = v.ask("demo/probe", "/start")
 
     assert v.cli("restart", "demo/probe").returncode == 0
-    assert until(lambda: v.demo("demo/probe", "/start").json > born, 20)
+    assert until(lambda: v.ask("demo/probe", "/start") > born, 20)
 
     assert v.cli("pause", "demo/probe").returncode == 0
     assert until(lambda: v.stage("demo/probe") == "PAUSED" and not v.workers(), 10)
@@ -164,7 +164,7 @@ def test_a_new_version_loses_no_request(vitrine):
     try:
         for version in ("2", "3"):
             v.deploy(v.probe(version=version), "demo/probe")
-            assert v.demo("demo/probe", "/version").json == version
+            assert v.ask("demo/probe", "/version") == version
         assert w.echo(b"drains"), "a stream of the old version goes on"
     finally:
         stop.set()
@@ -179,23 +179,23 @@ def test_a_new_version_loses_no_request(vitrine):
 def test_a_new_version_that_fails_changes_nothing(vitrine):
     v = vitrine()
     v.deploy(v.probe(version="1"), "demo/probe")
-    born = v.demo("demo/probe", "/start").json
+    born = v.ask("demo/probe", "/start")
     bad = v.bundle("bad", **{"app.py": "raise SystemExit('broken on purpose')\n"})
     r = v.cli("deploy", bad, "demo/probe")
     assert r.returncode == 1 and "broken on purpose" in r.stderr, r
-    assert v.demo("demo/probe", "/start").json == born
+    assert v.ask("demo/probe", "/start") == born
     assert v.stage("demo/probe") == "RUNNING"
 
 
 def test_a_crash_is_repaired(vitrine):
     v = vitrine("[lifecycle]\nbackoff_first = 50ms\n")
     v.deploy(v.probe(), "demo/probe")
-    born = v.demo("demo/probe", "/start").json
+    born = v.ask("demo/probe", "/start")
     try:
         v.demo("demo/probe", "/crash", timeout=5)
     except Exception:  # noqa: BLE001 - its connection ends
         pass
-    assert until(lambda: v.demo("demo/probe", "/start").json > born, 20)
+    assert until(lambda: v.ask("demo/probe", "/start") > born, 20)
 
 
 def test_crashing_again_and_again_is_given_up(vitrine):

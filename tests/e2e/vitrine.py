@@ -247,6 +247,13 @@ class Vitrine:
     def demo(self, name, path="/", method="GET", **kw):
         return self.http(method, path, self.host(name), **kw)
 
+    def ask(self, name, path):
+        """The JSON of a page of the probe; ValueError for any answer but a 200."""
+        a = self.demo(name, path)
+        if a.status != 200:
+            raise ValueError(f"{a.status} {a.body[:200]}")
+        return a.json
+
     def api(self, method, path, **kw):
         headers = {"Authorization": f"Bearer {self.token}", **kw.pop("headers", {})}
         return self.http(method, path, headers=headers, **kw)

@@ -3,7 +3,8 @@
 #   make [all]      build everything into build/        make V=1     show the commands
 #   make run        ... and run it with the examples    make test    ... and run every test
 #   make bench fuzz format lint install clean           make deps    what building and running needs
-#   make test-unit test-sandbox test-gateway test-e2e test-browser ...   one suite; T=... picks tests
+#   make test-unit test-sandbox test-runner test-gateway test-webui test-e2e test-browser   one suite;
+#                   T=... picks tests
 #   make SANITIZER=address,undefined ...                builds into build-asan/
 #   make CC=clang BUILD=build-clang ...                 another compiler, another folder
 #
@@ -138,7 +139,7 @@ endef
 $(foreach t,$(notdir $(UNIT_TESTS)),$(eval $(call UNIT_TEST,$(t))))
 
 # Suites: tests/run says what each is. T=NAME picks tests by name.
-SUITES := unit sandbox gateway webui e2e browser
+SUITES := unit sandbox runner gateway webui e2e browser
 RUN_TESTS = VITRINE_BUILD=$(abspath $(BUILD)) SANITIZER=$(SANITIZER) tests/run $(if $(T),-k '$(T)')
 test:
 	@.ci/deps test
@@ -148,6 +149,8 @@ test-unit: unit-tests
 	@$(RUN_TESTS) unit
 test-sandbox: all
 	@$(RUN_TESTS) sandbox sandbox-user
+test-runner: all
+	@$(RUN_TESTS) runner
 test-gateway: all
 	@$(RUN_TESTS) gateway
 test-webui: all

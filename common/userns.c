@@ -8,6 +8,7 @@
 #include <grp.h>
 #include <pwd.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -225,6 +226,7 @@ static void helper_main(int sock_rd, int sock_wr, pid_t target, const struct out
 {
     char go;
     ssize_t n;
+    (void)signal(SIGCHLD, SIG_DFL); /* ignored, it would take the programs' statuses away */
     do
         n = read(sock_rd, &go, 1);
     while (n < 0 && errno == EINTR);

@@ -29,12 +29,13 @@ static int open_folder(struct runner *r, uint64_t space_id, bool make, struct er
 {
     char path[PATH_MAX];
     folder_of(r, space_id, path, sizeof(path));
-    if (make) {
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0 && errno == ENOENT && make) {
         int n = mkdir_p(path, 0700, err);
         if (n < 0)
             return n;
+        fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     }
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     return fd < 0 ? err_errno(err, "cannot open %s", path) : fd;
 }
 

@@ -29,11 +29,17 @@ struct probe {
     int fd; /* the socket of this attempt, or one that was refused and can be used again */
     struct loop_io *io;
     bool asked; /* the request is on its way */
+    int last_status;
     char head[16];
     size_t head_len;
     int request_len;
     char request[1024];
 };
+
+int probe_last_status(const struct probe *p)
+{
+    return p ? p->last_status : 0;
+}
 
 static void drop_socket(struct probe *p)
 {
@@ -96,10 +102,13 @@ static void on_socket(void *arg, uint32_t events)
         p->head[p->head_len] = 0;
         int status = 0;
         bool whole = p->head_len >= strlen("HTTP/1.1 200");
-        if (whole && sscanf(p->head, "HTTP/1.%*1d %3d", &status) == 1 && status >= 100 &&
-            status < 500) {
+        if (whole && sscanf(p->head, "HTTP/1.%*1d %3d", &status) == 1 && status >= 100) {
             drop_socket(p);
-            p->on_ready(p->worker);
+            p->last_status = status;
+            if (status < 500)
+                p->on_ready(p->worker);
+            else
+                retry(p);
             return;
         }
         if (!whole)

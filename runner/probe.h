@@ -14,3 +14,5 @@ struct worker;
 int probe_new(struct probe **ret, struct worker *w, const char *host,
               void (*on_ready)(struct worker *w), struct err *err);
 void probe_free(struct probe *p); /* NULL is fine */
+/* The status of the last answer, which was not good enough; 0 without any. NULL is fine. */
+int probe_last_status(const struct probe *p);

@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define TAIL_FIRST_MS 300 /* a start that is over before that needs no lines */
@@ -309,16 +310,22 @@ void space_failed(struct space *s, bool served, const char *reason)
     space_event(s, event, &(struct space_what){.reason = text, .pause_ms = v.pause_ms}, NULL);
 }
 
+/* Nearly always it is there, and this lies in the way of a wake. */
+static int make_folder(const char *path, struct err *err)
+{
+    return mkdir(path, 0700) == 0 || errno == EEXIST ? 0 : mkdir_p(path, 0700, err);
+}
+
 int space_make_folders(struct space *s, struct err *err)
 {
     struct runner *r = s->r;
     char path[PATH_MAX];
     snprintf(path, sizeof(path), "%s/versions/%" PRIu64, r->data, s->id);
-    int n = mkdir_p(path, 0700, err);
+    int n = make_folder(path, err);
     if (n < 0)
         return n;
     snprintf(path, sizeof(path), "%s/volumes/%" PRIu64, r->data, s->id);
-    n = mkdir_p(path, 0700, err);
+    n = make_folder(path, err);
     if (n < 0)
         return n;
     uid_t uid = r->range.first + 1 + s->uid_index;
@@ -331,12 +338,22 @@ static void on_start_timeout(void *arg)
 {
     struct worker *w = arg;
     struct space *s = w->space;
-    char reason[128];
+    char reason[128], within[32];
     uint64_t ms = w->version.start_timeout_ms;
-    bool minutes = ms >= 60000 && ms % 60000 == 0;
-    snprintf(reason, sizeof(reason), "did not answer HTTP on port %u within %" PRIu64 " %s",
-             w->version.port, minutes ? ms / 60000 : (ms + 999) / 1000, minutes ? "min" : "s");
-    event_add(s->r, s, w->id, "worker.failed", "%s", reason);
+    int status = probe_last_status(w->probe);
+    if (ms >= 60000 && ms % 60000 == 0)
+        snprintf(within, sizeof(within), "%" PRIu64 " min", ms / 60000);
+    else
+        snprintf(within, sizeof(within), "%" PRIu64 " s", (ms + 999) / 1000);
+    if (status)
+        snprintf(reason, sizeof(reason), "answered HTTP with status %d only, on port %u, for %s",
+                 status, w->version.port, within);
+    else
+        snprintf(reason, sizeof(reason), "did not answer HTTP on port %u within %s",
+                 w->version.port, within);
+    char lines[2048];
+    logs_last_lines(s->r, s->id, w->id, LAST_LINES, lines, sizeof(lines));
+    event_add(s->r, s, w->id, "worker.failed", "%s%s%s", reason, lines[0] ? "\n" : "", lines);
     end_worker(s, &s->nxt);
     space_failed(s, false, reason);
 }

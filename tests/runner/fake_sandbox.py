@@ -113,12 +113,12 @@ class Init:
         if m is None:
             self.sel.unregister(c)
             self.controls.remove(c)
-        elif m.name == "INIT_STOP":
+        elif m.type == "INIT_STOP":
             self.stopping = True
             self.demo.terminate()
             signal.signal(signal.SIGALRM, lambda *_: self.demo.kill())
             signal.setitimer(signal.ITIMER_REAL, max(m.grace_ms, 1) / 1000)
-        elif m.name == "INIT_STATS_ASK":
+        elif m.type == "INIT_STATS_ASK":
             wire.send(c, "INIT_STATS", memory_bytes=4096, cpu_us=7, pids=1)
 
     def run(self):
@@ -139,7 +139,7 @@ def main():
         m = wire.receive(sock)
         if m is None:
             return
-        if m.name == "START":
+        if m.type == "START":
             if os.path.exists(path_here("stuck")):
                 m.close()
                 continue
@@ -162,12 +162,12 @@ def main():
             os.close(pidfd)
             m.close()
         else:
-            if m.name == "GROUP_KILL" and m.worker_id in groups:
+            if m.type == "GROUP_KILL" and m.worker_id in groups:
                 try:
                     os.killpg(groups[m.worker_id], signal.SIGKILL)
                 except ProcessLookupError:
                     pass
-            oom = m.name == "GROUP_ASK" and m.remove and os.path.exists(path_here("oom"))
+            oom = m.type == "GROUP_ASK" and m.remove and os.path.exists(path_here("oom"))
             wire.send(sock, "GROUP_STAT", worker_id=m.worker_id, valid=int(oom), oom_kills=int(oom))
 
 

@@ -67,23 +67,23 @@ class Peer:
                 self.lock.notify_all()
             if m is None:
                 return
-            if m.name in self.on:
-                self.on[m.name](m)
+            if m.type in self.on:
+                self.on[m.type](m)
 
-    def send(self, name, fds=(), **values):
+    def send(self, name, /, fds=(), **values):
         wire.send(self.sock, name, fds=fds, **values)
 
     def mark(self):
         with self.lock:
             return len(self.messages)
 
-    def wait(self, name, seconds=10, since=0, **values):
+    def wait(self, name, /, seconds=10, since=0, **values):
         """The first message of that name and with these values after the mark `since`."""
         end = time.monotonic() + seconds
         with self.lock:
             while True:
                 for m in self.messages[since:]:
-                    if m and m.name == name and all(getattr(m, k) == v for k, v in values.items()):
+                    if m and m.type == name and all(getattr(m, k) == v for k, v in values.items()):
                         return m
                 left = end - time.monotonic()
                 assert left > 0 and self.lock.wait(left), f"no {name} {values} in {self.messages[since:]}"
@@ -283,7 +283,7 @@ class Rig:
         while True:
             with self.gateway.lock:
                 for m in self.gateway.messages[since:]:
-                    if m and m.name == "ROUTE" and m.space_id == space and m.worker_id and \
+                    if m and m.type == "ROUTE" and m.space_id == space and m.worker_id and \
                             all(getattr(m, k) == v for k, v in values.items()):
                         return m
                 left = end - time.monotonic()

@@ -135,6 +135,15 @@ def test_a_start_that_never_answers(rig):
     assert until(lambda: not r.live())
 
 
+def test_a_start_that_answers_with_errors_only(rig):
+    r = rig(lifecycle__start_tries="1")
+    s = r.space()
+    v = r.version(s, HELLO.replace("send_response(200)", "send_response(503)"), timeout_ms=1000)
+    r.deploy(s, v)
+    r.stage_is(s, "RUNTIME_ERROR")
+    assert r.reason(s).startswith("answered HTTP with status 503 only, on port ") and r.reason(s).endswith(" for 1 s")
+
+
 @stand_in
 def test_a_sandbox_that_cannot_be_made(rig):
     r = rig(lifecycle__start_tries="2")

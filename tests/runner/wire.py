@@ -33,12 +33,12 @@ STAGES = {v: k[6:] for k, v in ENUM.items() if k.startswith("STAGE_")}
 
 
 class Message:
-    def __init__(self, name, values, fds=()):
-        self.name, self.fds = name, list(fds)
+    def __init__(self, type_, values, fds=()):
         self.__dict__.update(values)
+        self.type, self.fds = type_, list(fds)
 
     def __repr__(self):
-        return f"{self.name}{ {k: v for k, v in self.__dict__.items() if k not in ('name', 'fds')} } fds={self.fds}"
+        return f"{self.type}{ {k: v for k, v in self.__dict__.items() if k not in ('type', 'fds')} } fds={self.fds}"
 
     def close(self):
         for fd in self.fds:
@@ -46,7 +46,7 @@ class Message:
         self.fds = []
 
 
-def encode(name, **values):
+def encode(name, /, **values):
     out = b""
     for kind, field in FIELDS[name]:
         v = values.pop(field, b"" if kind in ("STR", "BLOB") else 0)
@@ -76,7 +76,7 @@ def decode(data, fds=()):
     return Message(name, values, fds)
 
 
-def send(sock, name, fds=(), **values):
+def send(sock, name, /, fds=(), **values):
     anc = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
     sock.sendmsg([encode(name, **values)], anc, socket.MSG_NOSIGNAL)
 

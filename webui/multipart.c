@@ -108,11 +108,13 @@ static int part_begin(struct multipart *m, char *headers, struct err *err)
 {
     _cleanup_free_ char *name = NULL;
     _cleanup_free_ char *filename = NULL;
+    bool said = false;
     for (char *line = headers; *line;) {
         char *end = strstr(line, "\r\n");
         if (end)
             *end = 0;
-        if (strncasecmp(line, "Content-Disposition:", 20) == 0 && !name) {
+        if (strncasecmp(line, "Content-Disposition:", 20) == 0 && !said) {
+            said = true;
             name = parameter(line, "name");
             filename = parameter(line, "filename");
         }

@@ -149,6 +149,9 @@ def test_failed_space_says_why(browse, up, shot):
     expect(page.locator("#badge")).to_have_text("Runtime error")
     expect(page.locator("#halt")).to_contain_text("3")
     shot(page, "failed")
+    page = browse("/spaces/alice/broken", admin=True)
+    expect(page.locator("#halt-log")).to_contain_text("a reason in the log")
+    shot(page, "failed-operator")
 
 
 def test_admin_is_live(browse, up):

@@ -45,9 +45,7 @@ class Runner(threading.Thread):
 
     def connect(self, sock):
         with self.lock:
-            if self.sock:
-                self.sock.close()
-            self.sock = sock
+            self.sock = sock  # the thread lets go of the earlier one when it has noticed
         os.write(self.wake_w, b"x")
 
     def site(self):

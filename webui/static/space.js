@@ -41,12 +41,27 @@ function showStage(now) {
   document.getElementById("halt-word").textContent = now.word;
   document.getElementById("halt-reason").textContent = now.reason;
   frame.hidden = !now.shows_demo;
+  showLastLines();
   if (!now.shows_demo) frame.removeAttribute("src");
   else if (!frame.hasAttribute("src")) frame.src = space.dataset.url;
   if (now.stage === "DELETING" && before !== "DELETING") {
     changes.close();
     setTimeout(() => location.assign("/"), 1200);
   }
+}
+
+/* To the operator a failure shows its last lines at once. */
+async function showLastLines() {
+  const box = document.getElementById("halt-log");
+  if (!box) return;
+  box.hidden = true;
+  if (!space.dataset.stage.endsWith("ERROR")) return;
+  try {
+    const answer = await fetch(`${api}/logs/run?tail=12`);
+    const text = answer.ok ? await answer.text() : "";
+    box.textContent = text.replace(/^\S+Z /gm, "");
+    box.hidden = !text;
+  } catch { /* the logs tab says it when the site does not answer */ }
 }
 
 const changes = new EventSource(`${api}/events`);

@@ -66,7 +66,7 @@ static void refuses_what_is_none(void **state)
     assert_non_null(head);
     memset(head, 'a', REQUEST_PATH_MAX + 100);
     memcpy(head, "GET /", 5);
-    memcpy(head + REQUEST_PATH_MAX + 50, " HTTP/1.1\r\n\r\n", 14);
+    snprintf(head + REQUEST_PATH_MAX + 50, 50, " HTTP/1.1\r\n\r\n");
     assert_int_equal(parse(head, &req), 414);
     free(head);
 }

@@ -64,8 +64,8 @@ static void refuses_what_is_none(void **state)
     char *head = malloc(REQUEST_PATH_MAX + 100);
 
     assert_non_null(head);
-    memset(head, 'a', REQUEST_PATH_MAX + 100);
-    memcpy(head, "GET /", 5);
+    snprintf(head, 6, "GET /");
+    memset(head + 5, 'a', REQUEST_PATH_MAX + 45);
     snprintf(head + REQUEST_PATH_MAX + 50, 50, " HTTP/1.1\r\n\r\n");
     assert_int_equal(parse(head, &req), 414);
     free(head);

@@ -452,7 +452,7 @@ static void take_address(struct client *c, const struct sockaddr_storage *peer)
         inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)peer)->sin_addr, c->ip,
                   sizeof(c->ip));
     } else {
-        strcpy(c->ip, "unknown");
+        memcpy(c->ip, "unknown", sizeof("unknown"));
     }
 }
 
@@ -511,7 +511,7 @@ void client_on_listener(struct loop *l, struct io *io, uint32_t events)
 {
     (void)events;
     for (int i = 0; i < ACCEPT_BATCH; i++) {
-        struct sockaddr_storage peer;
+        struct sockaddr_storage peer = {0};
         socklen_t len = sizeof(peer);
         int fd = accept4(io->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {

@@ -161,9 +161,9 @@ static enum http1_field_id known_field(const char *p, size_t len)
 #undef IS
 }
 
-enum http1_field_id http1_field_of(const char *p, size_t len)
+enum http1_field_id http1_field_of(const char *name, size_t len)
 {
-    return known_field(p, len);
+    return known_field(name, len);
 }
 
 /* As a server sees the name that turns every '-' into '_' (CGI, WSGI). */

@@ -45,7 +45,7 @@ struct route *route_find(struct loop *l, const char *label);
 /* A ROUTE message. Takes the dial socket out of the message if it wants it. */
 void route_update(struct loop *l, struct proto_msg *m);
 /* A WAIT_LINE message. */
-void route_line(struct loop *l, const struct proto_wait_line *line);
+void route_line(struct loop *l, const struct proto_wait_line *m);
 /* The runner was replaced: every label is asked for again. */
 void routes_ask_again(struct loop *l);
 /* What it says is not true any more: asked for again, at once if somebody waits. */

@@ -88,10 +88,10 @@ static _Noreturn void origin(int port, size_t bytes, const char *counter_path)
         die(counter_path);
     volatile uint64_t *count = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, counter_fd, 0);
     char *answer = malloc(bytes + 256);
-    int head = sprintf(answer,
-                       "HTTP/1.1 200 OK\r\nServer: origin\r\nContent-Type: text/plain\r\n"
-                       "Content-Length: %zu\r\n\r\n",
-                       bytes);
+    int head = snprintf(answer, 256,
+                        "HTTP/1.1 200 OK\r\nServer: origin\r\nContent-Type: text/plain\r\n"
+                        "Content-Length: %zu\r\n\r\n",
+                        bytes);
     memset(answer + head, 'x', bytes);
     size_t len = (size_t)head + bytes;
     static struct { /* of an answer that did not fit at once */

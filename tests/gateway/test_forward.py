@@ -52,7 +52,7 @@ def test_absolute_form_and_ports(gateway):
     line, fields = json.loads(c.response().body)
     assert line == "GET /p HTTP/1.1"
     assert [v for k, v in fields if k.lower() == "host"] == [host("demo-a") + ":8080"]
-    c.send(f"GET /q HTTP/1.1\r\nHost: DEMO-A.LocalHost.:99\r\n\r\n")
+    c.send("GET /q HTTP/1.1\r\nHost: DEMO-A.LocalHost.:99\r\n\r\n")
     line, fields = json.loads(c.response().body)
     assert ["Host", "DEMO-A.LocalHost.:99"] in fields
 

@@ -1,7 +1,7 @@
 """What is ambiguous is refused, and never reaches a demo."""
 import pytest
 
-from harness import hello, host
+from harness import host
 
 H = "Host: " + host("demo-a") + "\r\n"
 BAD = {

@@ -210,7 +210,7 @@ def test_sleep(gateway):
     go = threading.Semaphore(0)
 
     def demo(c):
-        while r := c.request():
+        while c.request():
             go.acquire()
             c.answer("one")
 

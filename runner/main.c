@@ -147,7 +147,8 @@ static int watch_signals(struct runner *r, struct err *err)
     r->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (r->signal_fd < 0)
         return err_errno(err, "cannot make a descriptor for signals");
-    return loop_add(r->loop, r->signal_fd, EPOLLIN, on_signal, r, err) ? 0 : -EIO;
+    r->signal_io = loop_add(r->loop, r->signal_fd, EPOLLIN, on_signal, r, err);
+    return r->signal_io ? 0 : -EIO;
 }
 
 static int find_places(struct runner *r, struct err *err)

@@ -56,6 +56,7 @@ struct runner {
     uint64_t first_job_id, last_job_id; /* worker ids of jobs; far above those of workers */
 
     int signal_fd;
+    struct loop_io *signal_io;
     bool stopping; /* SIGTERM came */
     struct loop_timer stop_timer;
     int exit_status;

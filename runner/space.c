@@ -224,6 +224,8 @@ static int record(struct space *s, enum proto_stage before, const struct space_w
     enum proto_stage stage = lifecycle_stage(s->state);
     life_begin(s->r);
     life_space_save(s->r, s, NULL);
+    if (s->cur)
+        life_worker_save(s->r, s->cur, NULL, NULL);
     if (what->command_id)
         life_command_done(s->r, what->command_id, 0, "", NULL);
     int n = life_commit(s->r, err);
@@ -372,7 +374,6 @@ static void on_ready(struct worker *w)
     space_event(s, EV_READY, &(struct space_what){0}, NULL);
     event_add(s->r, s, w->id, "worker.ready", "answered after %" PRIu64 " ms",
               w->ready_ms - w->created_ms);
-    life_worker_save(s->r, w, NULL, NULL);
     idle_watch(w);
     logs_prune(s->r, s->id, conf_of(s->r)->limits_logs_kept);
 }

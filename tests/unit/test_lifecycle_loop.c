@@ -44,16 +44,14 @@ static void on_stop(void *arg)
 static void timers_fire_in_order(void **state)
 {
     (void)state;
-    uint64_t due_us[TIMERS];
     for (int i = 0; i < TIMERS; i++) {
+        uint64_t in_us = (uint64_t)((i * 7919) % TIMERS) * 100 + 1000;
         timers[i] = (struct loop_timer){.fn = on_timer, .arg = &timers[i]};
-        due_us[i] = (uint64_t)((i * 7919) % TIMERS) * 100 + 1000;
-        assert_int_equal(loop_timer_set_us(loop, &timers[i], due_us[i]), 0);
+        assert_int_equal(loop_timer_set_us(loop, &timers[i], in_us), 0);
     }
     for (int i = 0; i < TIMERS; i += 3)
         loop_timer_cancel(loop, &timers[i]);
     assert_int_equal(loop_timer_set_us(loop, &timers[1], 0), 0); /* set anew: it is the first now */
-    due_us[1] = 0;
     assert_int_equal(loop_timer_set(loop, &timers[2], UINT64_MAX), 0); /* never */
     assert_false(loop_timer_is_set(&timers[2]));
     struct loop_timer stop = {.fn = on_stop};
@@ -62,7 +60,7 @@ static void timers_fire_in_order(void **state)
     assert_int_equal(fired, TIMERS - (TIMERS + 2) / 3 - 1);
     assert_int_equal(order[0], 1);
     for (int i = 1; i < fired; i++)
-        assert_true(due_us[order[i - 1]] <= due_us[order[i]]);
+        assert_true(timers[order[i - 1]].due_us <= timers[order[i]].due_us);
 }
 
 struct pair {

@@ -145,6 +145,7 @@ class Runner(Peer):
     def __init__(self, spaces, auto=True):
         self.spaces, self.auto = spaces, auto
         self.log = []
+        self.state = threading.RLock()  # what a ROUTE says is so when it is sent
         super().__init__(self._on_message)
 
     def _on_message(self, name, fields):
@@ -153,6 +154,10 @@ class Runner(Peer):
             self.route(fields["label"])
 
     def route(self, label, **changes):
+        with self.state:
+            self._route(label, changes)
+
+    def _route(self, label, changes):
         space = self.spaces.setdefault(label, {}) if changes else self.spaces.get(label, {})
         space.update(changes)
         w = space.get("worker")

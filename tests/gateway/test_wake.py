@@ -289,13 +289,13 @@ def test_sleep_races_lose_no_request(gateway):
                 number += 1
                 g.runner.route("demo-a", stage="RUNNING", worker=g.worker(number, hello))
                 continue
-            g.spaces["demo-a"]["worker"], old = None, w
-            g.spaces["demo-a"]["stage"] = "SLEEPING"
-            s = sleep_ask(g, old.id)
-            if not s["released"]:
-                g.spaces["demo-a"].update(worker=old, stage="RUNNING")
+            with g.runner.state:
+                g.spaces["demo-a"].update(worker=None, stage="SLEEPING")
+            s = sleep_ask(g, w.id)
+            if s["released"]:
+                w.demo.close()
             else:
-                old.demo.close()
+                g.spaces["demo-a"].update(worker=w, stage="RUNNING")
 
     threads = [threading.Thread(target=visitor, args=(n,), daemon=True) for n in range(3)] + [threading.Thread(target=runner, daemon=True)]
     for t in threads:

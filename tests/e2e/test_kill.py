@@ -81,6 +81,36 @@ def rows(events):
     return events["events"] if isinstance(events, dict) else events
 
 
+def test_the_site_waits_for_its_new_program(vitrine):
+    """Who comes to the site while it is being restarted waits; only what was under way may break."""
+    v = vitrine()
+    refused, answers, stop = [], [], threading.Event()
+
+    def ask():
+        while not stop.is_set():
+            try:
+                answers.append(v.get("/healthz", timeout=20).status)
+            except ConnectionRefusedError as e:
+                refused.append(e)
+            except (OSError, http.client.HTTPException) as e:
+                answers.append(repr(e))
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for t in threads:
+        t.start()
+    try:
+        for _ in range(3):
+            kill(v, "vitrine-webui")
+            n = len(answers)
+            assert until(lambda n=n: len(answers) > n + 50, 10)
+    finally:
+        stop.set()
+        for t in threads:
+            t.join()
+    assert not refused
+    assert len([a for a in answers if a != 200]) <= 9, [a for a in answers if a != 200][:20]
+
+
 def test_the_starter_comes_back(vitrine):
     v = vitrine()
     v.deploy(v.probe(), "demo/probe")

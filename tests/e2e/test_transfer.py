@@ -70,7 +70,9 @@ def test_a_slow_reader_holds_no_memory(up, probe, gateway):
 
 
 def refs(up):
-    workers = up.api("GET", "/api/admin/workers").json["workers"]
+    a = up.api("GET", "/api/admin/workers")
+    assert a.status == 200, (a.status, a.body, up.log[-1500:])
+    workers = a.json["workers"]
     return sum(w["refs"] for w in workers)
 
 

@@ -6,6 +6,7 @@ import signal
 import shutil
 import socket
 import subprocess
+import time
 
 import pytest
 
@@ -36,6 +37,33 @@ def test_ready_and_end(vitrine):
 def test_ctrl_c_ends_it(vitrine):
     v = vitrine()
     assert v.stop(signal.SIGINT) == 0
+
+
+def test_a_second_ctrl_c_hurries(vitrine):
+    v = vitrine("[lifecycle]\nstop_grace = 60s\n")
+    v.deploy(v.probe(more="import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)"), "demo/deaf")
+    v.up.send_signal(signal.SIGINT)
+    assert until(lambda: "stopping every worker" in v.log, 5)
+    assert v.up.poll() is None and v.workers()
+    began = time.monotonic()
+    assert v.stop(signal.SIGINT) == 0
+    assert time.monotonic() - began < 5
+
+
+def test_a_closed_terminal_ends_it(vitrine):
+    v = vitrine()
+    assert v.stop(signal.SIGHUP) == 0
+
+
+def test_examples_are_submitted_once(vitrine):
+    v = vitrine(args=["--examples"])
+    listed = json.loads(v.cli("list", "--json").stdout)
+    assert {"examples/gallery-hello", "examples/textgen", "examples/digits"} <= {s["id"] for s in listed}
+    assert v.stop() == 0
+    v.start()
+    again = {s["id"]: s for s in json.loads(v.cli("list", "--json").stdout)}
+    for s in listed:
+        assert (again[s["id"]]["version"], v.status(s["id"])["versions_count"]) == (s["version"], 1)
 
 
 def test_the_login_link_is_said_once_and_works_once(vitrine):

@@ -318,8 +318,8 @@ int userns_enter_outer(struct err *err)
     r = unshare_user(err);
     if (r == 0) {
         ssize_t n = write(go_wr, "g", 1);
-        while (n == 1 && (n = read(answer_rd, &a, sizeof(a))) < 0 && errno == EINTR)
-            n = 1;
+        while (n == 1 && read(answer_rd, &a, sizeof(a)) < 0 && errno == EINTR)
+            ;
     }
     close_fd(&go_wr);
     int st;

@@ -16,7 +16,7 @@
 #include <sys/xattr.h>
 
 #define MARK "user.vitrine.worker"
-#define REMOVE_TRIES 100 /* of 10 ms */
+#define REMOVE_TRIES 110 /* ten of 1 ms, then of 10 ms */
 
 static bool exists(const struct cgroup_group *g)
 {
@@ -89,16 +89,27 @@ static uint64_t read_key(const struct cgroup_host *h, const struct cgroup_group 
     return 0;
 }
 
+static int make_in(struct cgroup_host *h, const struct cgroup_group *g, enum cgroup_kind kind)
+{
+    /* two kinds may share one hierarchy, mounted together */
+    if (mkdirat(h->fd[kind], g->name, 0755) == 0 || errno == EEXIST)
+        return 0;
+    int r = -errno;
+    if (r == -ENOENT && (r = cgroup_host_remake(h, kind)) == 0)
+        r = mkdirat(h->fd[kind], g->name, 0755) == 0 || errno == EEXIST ? 0 : -errno;
+    return r;
+}
+
 int cgroup_create(struct cgroup_host *h, struct cgroup_group *ret, struct err *err)
 {
     struct cgroup_group g;
     snprintf(g.name, sizeof(g.name), "g%d-%u", getpid(), h->serial++);
     for (int i = 0; i < CGROUP_HIERARCHIES; i++) {
-        if (h->fd[i] < 0 || mkdirat(h->fd[i], g.name, 0755) == 0 || errno == EEXIST)
-            continue; /* two kinds may share one hierarchy, mounted together */
-        int r = err_errno(err, "make the control group %s/%s", h->name, g.name);
+        int r = h->fd[i] < 0 ? 0 : make_in(h, &g, i);
+        if (r == 0)
+            continue;
         (void)cgroup_remove(h, &g);
-        return r;
+        return err_set(err, -r, "make the control group %s/%s: %s", h->name, g.name, strerror(-r));
     }
     *ret = g;
     return 0;
@@ -282,7 +293,7 @@ int cgroup_remove(struct cgroup_host *h, const struct cgroup_group *g)
             return 0;
         /* what was killed takes a moment to leave */
         cgroup_kill(h, g);
-        poll(NULL, 0, 10);
+        poll(NULL, 0, try < 10 ? 1 : 10);
     }
     return -EBUSY;
 }

@@ -42,6 +42,10 @@ struct cgroup_group {
     char name[32];
 };
 
+/* The instance name of a process that makes sandboxes for itself: what it leaves behind when it is
+ * killed is swept away by the next one that sees that it is gone. */
+void cgroup_own_instance(char out[48]);
+
 /* Finds and makes what there is; hierarchies that cannot be had stay -1. -ENOTSUP if none can. */
 int cgroup_host_open(struct cgroup_host *h, const char *instance, struct err *err);
 /* Removes the folder where it is empty, and closes. */
@@ -50,8 +54,11 @@ void cgroup_host_close(struct cgroup_host *h);
 bool cgroup_host_has(const struct cgroup_host *h, enum cgroup_kind kind);
 /* "memory, cpu" or "" if memory, pids and cpu all can be limited. */
 void cgroup_host_missing(const struct cgroup_host *h, char *out, size_t len);
-/* Removes groups in which nothing runs any more. */
+/* Removes groups in which nothing runs any more, if this process made them or one that is gone. */
 void cgroup_host_sweep(struct cgroup_host *h);
+/* Makes the folder of that hierarchy again: an earlier starter of this instance takes it away when
+ * it ends and sees nothing in it. */
+int cgroup_host_remake(struct cgroup_host *h, enum cgroup_kind kind);
 
 /* Makes an empty group under a fresh name. */
 int cgroup_create(struct cgroup_host *h, struct cgroup_group *ret, struct err *err);

@@ -198,6 +198,22 @@ static int open_unified_base(void)
     return own;
 }
 
+int cgroup_host_remake(struct cgroup_host *h, enum cgroup_kind kind)
+{
+    if (mkdirat(h->base_fd[kind], h->name, 0755) < 0 && errno != EEXIST)
+        return -errno;
+    int fd = open_dir(h->base_fd[kind], h->name);
+    if (fd < 0)
+        return fd;
+    close_fd(&h->fd[kind]);
+    h->fd[kind] = fd;
+    if (kind == CGROUP_UNIFIED) {
+        bool got[CGROUP_HIERARCHIES];
+        hand_down(fd, got);
+    }
+    return 0;
+}
+
 static int make_folder(struct cgroup_host *h, enum cgroup_kind kind, int base)
 {
     if (mkdirat(base, h->name, 0755) < 0 && errno != EEXIST)
@@ -273,7 +289,13 @@ void cgroup_host_missing(const struct cgroup_host *h, char *out, size_t len)
                 (size_t)snprintf(out + at, len - at, "%s%s", at ? ", " : "", kind_names[kinds[i]]);
 }
 
-/* Removes the folders in `fd` that hold nothing; rmdir refuses the others. */
+static bool is_gone(int pid)
+{
+    return kill(pid, 0) < 0 && errno == ESRCH;
+}
+
+/* Removes the empty groups in `fd` (rmdir refuses the others), but for those that another live
+ * process has just made and not filled yet: their names carry its pid. */
 static void remove_empty(int fd)
 {
     int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -281,14 +303,28 @@ static void remove_empty(int fd)
     if (!d)
         return;
     struct dirent *e;
+    int pid;
     while ((e = readdir(d)))
-        if (e->d_type == DT_DIR && e->d_name[0] != '.')
+        if (sscanf(e->d_name, "g%d-", &pid) == 1 && (pid == getpid() || is_gone(pid)))
             (void)unlinkat(fd, e->d_name, AT_REMOVEDIR);
 }
 
-/* What a `vitrine-sandbox run` left that was killed: its folder carries its pid. */
+/* Pids mean something in their own pid namespace only, so the name says which that is. */
+static unsigned long pid_namespace(void)
+{
+    struct stat st;
+    return stat("/proc/self/ns/pid", &st) == 0 ? (unsigned long)st.st_ino : 0;
+}
+
+void cgroup_own_instance(char out[48])
+{
+    snprintf(out, 48, "run-%d-%lu", getpid(), pid_namespace());
+}
+
+/* What a process that made sandboxes for itself left when it was killed. */
 static void remove_of_dead_runs(int base_fd)
 {
+    unsigned long own_namespace = pid_namespace();
     int copy = openat(base_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     _cleanup_closedir_ DIR *d = copy < 0 ? NULL : fdopendir(copy);
     if (!d)
@@ -296,7 +332,9 @@ static void remove_of_dead_runs(int base_fd)
     struct dirent *e;
     while ((e = readdir(d))) {
         int pid;
-        if (sscanf(e->d_name, "vitrine-run-%d", &pid) != 1 || kill(pid, 0) == 0 || errno != ESRCH)
+        unsigned long namespace;
+        if (sscanf(e->d_name, "vitrine-run-%d-%lu", &pid, &namespace) != 2 ||
+            namespace != own_namespace || !is_gone(pid))
             continue;
         int fd = openat(base_fd, e->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (fd >= 0)

@@ -244,8 +244,8 @@ static int try_sandbox(struct err *err)
     struct launch_env env;
     struct launch l;
     int fds[SPEC_FD_COUNT] = {-1, -1, -1, -1, -1, -1, -1, -1};
-    char instance[32];
-    snprintf(instance, sizeof(instance), "run-%d", getpid());
+    char instance[48];
+    cgroup_own_instance(instance);
     int r = launch_env_open(&env, instance, 0, err);
     if (r < 0)
         return r;
@@ -354,8 +354,8 @@ int check_main(int argc, char **argv)
         fputs("usage: vitrine-sandbox check [--json]\n", stderr);
         return 2;
     }
-    char instance[32];
-    snprintf(instance, sizeof(instance), "run-%d", getpid());
+    char instance[48];
+    cgroup_own_instance(instance);
     has_groups = cgroup_host_open(&groups, instance, NULL) == 0;
     struct result results[N_CHECKS] = {0};
     bool can_run = true;

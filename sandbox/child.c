@@ -69,7 +69,7 @@ static int step_cgroup(struct child *c, struct err *err)
 /* Nothing of the starter's stays open: stdio becomes /dev/null, and of the rest only the socket. */
 static int step_descriptors(struct child *c, struct err *err)
 {
-    _cleanup_close_ int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC); /* closed below with all others */
     if (null < 0)
         return err_errno(err, "open /dev/null");
     for (int i = 0; i < 3; i++)
@@ -79,7 +79,6 @@ static int step_descriptors(struct child *c, struct err *err)
     if ((sock > 3 && syscall(SYS_close_range, 3, sock - 1, 0) < 0) ||
         syscall(SYS_close_range, sock + 1, ~0U, 0) < 0)
         return err_errno(err, "close_range");
-    null = -1;
     return 0;
 }
 

@@ -290,7 +290,7 @@ _Noreturn void init_run(struct init *in)
         };
         for (int i = 0; i < n_peers; i++)
             p[FIRST_PEER + i] = (struct pollfd){.fd = in->peers.p[i].fd, .events = POLLIN};
-        if (poll(p, (nfds_t)(FIRST_PEER + n_peers), wait_ms(in)) < 0 && errno != EINTR)
+        if (poll(p, FIRST_PEER + (nfds_t)n_peers, wait_ms(in)) < 0 && errno != EINTR)
             _exit(125);
 
         if (p[REPORT].revents)

@@ -12,7 +12,7 @@
 #include "sandbox/cgroup.h"
 #include "sandbox/plan.h"
 #include "sandbox/root.h"
-#include "sandbox/seccomp.h"
+#include "sandbox/filter.h"
 #include "sandbox/spec.h"
 
 #include <stdbool.h>

@@ -15,7 +15,7 @@
  *              root built and entered (mounts.c); loopback (network.c); no further user namespaces;
  *              then the fork.
  *   program.c  the program's side of the fork: session, limits (limits.c), credentials (creds.c),
- *              keyring, the filter (seccomp.c) last, exec.
+ *              keyring, the filter (filter.c) last, exec.
  *   init.c     PID 1's side: under a filter of its own, with CAP_KILL alone, it reaps, pumps the
  *              log (init_log.c), answers the runner and hands out sockets (init_peers.c), counts
  *              what is used (init_stats.c), and ends when the program has ended, when it is told

@@ -193,8 +193,10 @@ static int apply_option(struct proto_start *st, int id, const char *v, struct er
     }
 }
 
-static const char *const default_env[] = {"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=" SPEC_HOME,
-                                          "USER=user", "LANG=C.UTF-8", "TMPDIR=/tmp"};
+static const char home_entry[] = "HOME=" SPEC_HOME;
+static const char *const default_env[] = {
+    "PATH=/usr/local/bin:/usr/bin:/bin", home_entry, "USER=user", "LANG=C.UTF-8", "TMPDIR=/tmp",
+};
 
 /* Fills the message: 0, a negative errno, or 1 where help was asked for. */
 static int parse(int argc, char **argv, struct proto_start *st, struct err *err)
@@ -293,8 +295,8 @@ int run_main(int argc, char **argv)
     if (userns_enter_outer(&err) < 0)
         return complain(&err, EXIT_NO_SANDBOX);
     struct launch_env env;
-    char instance[32];
-    snprintf(instance, sizeof(instance), "run-%d", getpid());
+    char instance[48];
+    cgroup_own_instance(instance);
     if (launch_env_open(&env, instance, 0, &err) < 0)
         return complain(&err, EXIT_NO_SANDBOX);
     if (st.uid_index == UINT32_MAX)

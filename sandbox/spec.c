@@ -26,7 +26,8 @@ bool spec_path_ok(const char *path)
 /* These are made anew in each sandbox; a mount over them would open what they close. */
 static bool is_reserved(const char *dst)
 {
-    static const char *const reserved[] = {"/proc", "/dev", "/sys", "/tmp", SPEC_HOME, SPEC_APP};
+    static const char app[] = SPEC_APP;
+    static const char *const reserved[] = {"/proc", "/dev", "/sys", "/tmp", SPEC_HOME, app};
     for (size_t i = 0; i < sizeof(reserved) / sizeof(*reserved); i++)
         if (strcmp(dst, reserved[i]) == 0)
             return true;

@@ -300,7 +300,7 @@ static void loop(struct starter *s)
         int timeout = s->spare.pid ? -1 : n > 0 ? SPARE_RETRY_MS : 0;
         if (timeout == 0 && mono_ms() < s->spare_not_before_ms)
             timeout = SPARE_RETRY_MS;
-        int ready = poll(p, (nfds_t)(2 + n), timeout);
+        int ready = poll(p, 2 + (nfds_t)n, timeout);
         if (ready == 0)
             make_spare(s);
         if (ready <= 0)
@@ -342,10 +342,13 @@ int starter_main(const char *instance, uid_t uid_first)
                  "no control group limits %s; resource limits of each process stand in",
                  s->env.missing);
     loop(s);
-    for (int i = 0; i < s->n_pending; i++)
-        launch_abandon(&s->env, &s->pending[i].launch);
+    /* what is under way goes on by itself: it has its order, and a listener for the next runner */
+    for (int i = 0; i < s->n_pending; i++) {
+        launch_finish(&s->pending[i].launch);
+        close_fd(&s->pending[i].launch.pidfd);
+    }
     launch_abandon(&s->env, &s->spare);
-    if (s->env.has_groups)
+    if (s->env.has_groups && s->n_pending == 0) /* those may not have joined their groups yet */
         cgroup_host_sweep(&s->env.groups);
     launch_env_close(&s->env);
     free(s->workers);

@@ -121,7 +121,7 @@ def test_lease_without_anybody(shared_starter):
 
 
 def test_stats(shared_starter):
-    w = shared_starter.python("b = bytearray(20 << 20)\nimport time\nt = time.time()\nwhile time.time() - t < 0.3: pass\nprint('up', flush=True); time.sleep(60)")
+    w = shared_starter.python("b = bytearray(20 << 20)\nimport time\nwhile time.process_time() < 0.15: pass\nprint('up', flush=True); time.sleep(60)")
     c = w.control()
     assert rig.until(lambda: "up" in w.log())
     c.send("INIT_STATS_ASK")
@@ -343,6 +343,41 @@ def test_a_killed_starter_leaves_no_spare():
     s.spawn()
     assert s.end() == 0
     assert not rig.cgroups(s.instance), "the next one sweeps what is empty"
+
+
+def test_groups_survive_the_end_of_an_earlier_starter(starter):
+    """a restarted runner has a new starter before the old one has ended and cleaned up behind itself"""
+    old, sock = starter.process, starter.sock
+    starter.start(["/bin/true"]).wait()
+    starter.spawn()
+    starter.start(["/bin/true"]).wait()
+    for w in list(starter.workers.values()):
+        starter.group(w, remove=1)
+    sock.close()
+    assert old.wait(10) == 0
+    for group in sorted(rig.cgroups(starter.instance), reverse=True):
+        if group.endswith(starter.instance):
+            try:
+                os.rmdir(group)  # as the old one does when it sees nothing in it
+            except OSError:
+                pass
+    for _ in range(3):
+        w = starter.start(["/bin/true"])
+        assert w.started.code == 0, w.started.message
+        assert w.wait() == "exited 0 0\n"
+
+
+def test_a_start_goes_on_without_its_starter(starter):
+    w = starter.begin(SLEEP)
+    starter.sock.close()
+    assert starter.process.wait(10) == 0
+    c = rig.until(lambda: w.control())
+    assert c.receive("INIT_STATE").worker_id == w.id
+    c.send("INIT_STOP", grace_ms=0)
+    assert c.receive("INIT_EXIT").signal == 9
+    assert rig.until(w.last_word) == "stopped 0 9\n"
+    c.close()
+    starter.spawn()
 
 
 def test_terminal_signals_are_not_for_the_starter(starter):

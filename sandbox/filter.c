@@ -1,9 +1,9 @@
-/* See seccomp.h; the lists are in seccomp_lists.h, the rules on arguments here. */
-#include "seccomp.h"
+/* See filter.h; the lists are in filter_lists.h, the rules on arguments here. */
+#include "filter.h"
 
 #include "common/cleanup.h"
 #include "common/util.h"
-#include "sandbox/seccomp_lists.h"
+#include "sandbox/filter_lists.h"
 
 #include <asm/ioctls.h>
 #include <errno.h>

@@ -5,6 +5,7 @@
 #include "runner/delete.h"
 #include "runner/events.h"
 #include "runner/life.h"
+#include "runner/public.h"
 #include "runner/recipe.h"
 #include "runner/runner.h"
 #include "runner/space.h"
@@ -41,6 +42,8 @@ static bool waits(enum lc_event e)
 /* Not recorded where the disk is full: then it is done again some day, which is harmless. */
 static void answer(struct runner *r, uint64_t id, int code, const char *message)
 {
+    if (code)
+        message = public_reason(code, message);
     life_command_done(r, id, code, message, NULL);
     control_command_done(r, id, code, message);
 }

@@ -9,6 +9,7 @@
 #include "runner/delete.h"
 #include "runner/events.h"
 #include "runner/logs.h"
+#include "runner/public.h"
 #include "runner/recipe.h"
 #include "runner/runner.h"
 #include "runner/space.h"
@@ -148,9 +149,7 @@ static void on_finished(void *owner, int code)
 {
     struct job *j = owner;
     if (code)
-        fail(j, code,
-             code == ENOSPC ? "there is no space left on the server's disk"
-                            : "the bundle could not be stored");
+        fail(j, code, public_reason(code, "the bundle could not be stored"));
     end(j);
 }
 
@@ -163,7 +162,7 @@ static void finish(struct job *j)
              j->sha);
     struct err err = {0};
     if (chore_begin(j->r, finish_tree, &f, on_finished, j, &err) < 0) {
-        fail(j, err.code, err.msg);
+        fail(j, err.code, public_reason(err.code, err.msg));
         end(j);
     }
 }
@@ -250,7 +249,9 @@ static void on_end(struct worker *w, const struct worker_end *e)
     if (!j->result || e->reason != EXIT_EXITED || e->status) {
         char text[512], message[600];
         worker_end_text(j->r, e, text, sizeof(text));
-        snprintf(message, sizeof(message), "unpacking failed: %s", text);
+        snprintf(message, sizeof(message), "unpacking failed: %s", public_reason(0, text));
+        if (!j->error_code && strchr(text, '/'))
+            log_error(NULL, "job.failed", "%s", text);
         fail(j, EIO, message);
     }
     finish(j);
@@ -362,8 +363,7 @@ static void start_waiting(struct runner *r)
             continue;
         log_error(NULL, "job.start", "%s", err.msg);
         close_fd(&j->body);
-        fail(j, err.code,
-             err.code == ENOSPC ? "there is no space left on the server's disk" : err.msg);
+        fail(j, err.code, public_reason(err.code, err.msg));
         finish(j);
         return; /* its end comes back here */
     }
@@ -386,7 +386,8 @@ void job_begin(struct runner *r, struct proto_msg *m)
     }
     struct space *s = space_get(r, ask->space_id, ask->space, &err);
     if (!s || s->state == LC_DELETING) {
-        refuse(r, ask->job_id, s ? EBUSY : err.code, s ? "it is being deleted" : err.msg);
+        refuse(r, ask->job_id, s ? EBUSY : err.code,
+               s ? "it is being deleted" : public_reason(err.code, err.msg));
         return;
     }
     struct job *j = calloc(1, sizeof(*j));

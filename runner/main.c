@@ -50,6 +50,8 @@
 #include <sys/stat.h>
 
 #define TICK_MS 10000
+#define CHECKPOINT_TICKS 6 /* it waits for the disk: seldom, and not while somebody waits for us   \
+                            */
 #define STOP_SLACK_MS 2000 /* past stop_grace: then the kill */
 #define KILL_SLACK_MS 1500 /* past the kill: then exit, whatever is left */
 
@@ -125,12 +127,17 @@ static void on_supervisor_gone(void *arg, const char *why)
 static void on_tick(void *arg)
 {
     struct runner *r = arg;
+    bool starting = false;
     for (struct worker *w = r->workers; w; w = w->next) {
-        if (w->space && w->state == WORKER_READY)
+        starting |= w->state == WORKER_STARTING;
+        if (w->space && w->state == WORKER_READY && w->saved_requests != worker_requests(w)) {
             life_worker_save(r, w, NULL, NULL);
+            w->saved_requests = worker_requests(w);
+        }
     }
     space_tick(r);
-    life_checkpoint(r);
+    if (!starting && ++r->ticks % CHECKPOINT_TICKS == 0)
+        life_checkpoint(r);
     loop_timer_set(r->loop, &r->tick_timer, TICK_MS);
 }
 

@@ -51,6 +51,7 @@ struct runner {
     uint64_t last_command_id; /* the newest one that was read from site.db */
     uint64_t watch_until_ms;
     struct loop_timer watch_timer, tick_timer;
+    uint64_t ticks;
 
     struct chore *chores;
     uint64_t first_job_id, last_job_id; /* worker ids of jobs; far above those of workers */

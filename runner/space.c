@@ -11,6 +11,7 @@
 #include "runner/idle.h"
 #include "runner/life.h"
 #include "runner/probe.h"
+#include "runner/public.h"
 #include "runner/recipe.h"
 #include "runner/runner.h"
 #include "runner/worker.h"
@@ -93,7 +94,8 @@ struct space *space_get(struct runner *r, uint64_t id, const char *full_name, st
     int in_site = site_space(r, id, &site, err), in_life = life_space_load(r, id, &life, err);
     if (in_life < 0)
         return NULL;
-    if (in_site != 1 && !in_life && !full_name) {
+    bool known = in_site == 1 && !site.deleted; /* a deleted one is known until its rows here go */
+    if (!known && !in_life && !full_name) {
         err_set(err, ENOENT, "there is no such Space");
         return NULL;
     }
@@ -198,11 +200,11 @@ static void do_step(struct space *s, const struct lc_step *step, const struct sp
         end_next(s);
     if (todo & LC_END_CUR)
         end_worker(s, &s->cur);
-    if (todo & LC_TAKE)
+    if (todo & LC_TAKE && what->version)
         take(s, what->version);
     if (todo & LC_TAKE_NEXT)
         take(s, &s->beside);
-    if (todo & LC_PROMOTE) {
+    if (todo & LC_PROMOTE && s->nxt) {
         *old = s->cur;
         s->cur = s->nxt;
         s->nxt = NULL;
@@ -212,7 +214,7 @@ static void do_step(struct space *s, const struct lc_step *step, const struct sp
     }
     if (todo & LC_PAUSE)
         loop_timer_set(s->r->loop, &s->retry_timer, what->pause_ms);
-    if (todo & LC_BESIDE)
+    if (todo & LC_BESIDE && what->version)
         s->beside = *what->version;
     s->state = step->next;
 }
@@ -456,10 +458,8 @@ void space_place(struct space *s)
         return;
     }
     budget_release(&s->r->budget);
-    struct log_ctx ctx = ctx_of(s);
-    log_error(&ctx, "worker.start", "%s", err.msg);
-    space_failed(s, false,
-                 err.code == ENOSPC ? "there is no space left on the server's disk" : err.msg);
+    event_add(s->r, s, 0, "worker.failed", "%s", err.msg);
+    space_failed(s, false, public_reason(err.code, err.msg));
 }
 
 static void begin_start(struct space *s)
@@ -534,7 +534,7 @@ static void on_worker_end(struct worker *w, const struct worker_end *end)
     if (started && !w->confirmed && !end->reason && !end->message[0])
         start_again(s);
     else if (served || started)
-        space_failed(s, served, text);
+        space_failed(s, served, public_reason(0, text));
     if (!s->workers) {
         commands_progress(s);
         space_event(s, EV_EMPTIED, &(struct space_what){0}, NULL);

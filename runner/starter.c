@@ -23,8 +23,6 @@
 #define PAUSE_MS 300     /* ... the next one comes after this */
 #define EXIT_WAIT_MS 1000
 
-extern char **environ;
-
 static int spawn(struct runner *r, int sock, struct err *err)
 {
     char path[PATH_MAX];

@@ -75,6 +75,7 @@ struct worker {
     uint64_t drain_until_ms;
     uint64_t requests_before; /* by gateways that are gone */
     uint64_t requests, bytes_in, bytes_out;
+    uint64_t saved_requests; /* in life.db */
     uint32_t refs;
 
     /* worker.c's own */

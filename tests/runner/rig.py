@@ -136,7 +136,7 @@ class Rig:
         body = schema.split("schema_site[] = {")[1].split("};")[0]
         db = sqlite3.connect(self.data + "/site.db", isolation_level=None, check_same_thread=False)
         db.execute("PRAGMA journal_mode = WAL")
-        entries, parts, depth = [], [], 0
+        entries, parts = [], []
         i = 0
         while i < len(body):
             if body[i] == '"':

@@ -310,3 +310,17 @@ def test_the_starter_comes_back(rig):
     t = r.space(name="other")
     r.deploy(t, r.version(t))
     assert r.get(r.routed(t)) == "demo/other one"
+
+
+def test_reasons_show_no_path_of_the_server(rig):
+    r = rig(lifecycle__start_tries="1")
+    s = r.space()
+    v = r.version(s)
+    os.rename(f"{r.data}/run/workers", f"{r.data}/run/away")
+    r.deploy(s, v)
+    r.stage_is(s, "RUNTIME_ERROR")
+    assert r.reason(s) == "the server could not do it; the server's log says why"
+    assert r.data in r.events("worker.failed", s)[0]
+    os.rename(f"{r.data}/run/away", f"{r.data}/run/workers")
+    assert r.do(s, "start")[0] == 0
+    r.stage_is(s, "RUNNING")

@@ -154,9 +154,20 @@ class Vitrine:
         while self.lines.get(timeout=10) is not None:
             pass
 
+    def _is_ours(self, pid):
+        """By the environment: programs have our TMPDIR, demos our port. What cannot be read counts as ours."""
+        try:
+            with open(f"/proc/{pid}/environ", "rb") as f:
+                env = f.read()
+        except PermissionError:
+            return True
+        except OSError:
+            return False
+        return f"TMPDIR={self.tmp}\0".encode() in env or f":{self.port}\0".encode() in env
+
     def new(self, want):
         return sorted(pid for (pid, at), name in processes().items()
-                      if (pid, at) not in self.before and want(pid, name))
+                      if (pid, at) not in self.before and want(pid, name) and self._is_ours(pid))
 
     def named(self, name):
         return self.new(lambda _, n: n == name)

@@ -188,8 +188,9 @@ static void take_facts(struct client *c, const struct http1_head *h)
     c->is_head = h->method_len == 4 && memcmp(m, "HEAD", 4) == 0;
     c->retryable = h->body == BODY_NONE && is_idempotent(m, h->method_len);
     c->upgrade = h->upgrade_websocket;
-    c->up.body = h->body;
-    c->up.left = h->content_length;
+    /* Nothing of the connection's earlier request goes on: least of all where its chunks had ended.
+     */
+    c->up = (struct flow){.body = h->body, .left = h->content_length};
     c->up.chunk_out = h->body == BODY_CHUNKED;
     c->up.trailers_ok = true;
     c->up.done = h->body == BODY_NONE;

@@ -149,9 +149,8 @@ static void final_head(struct client *c, const struct http1_head *h)
     struct upstream *u = c->upstream;
     bool bodiless = c->is_head || h->status == 204 || h->status == 304;
 
-    c->down.body = bodiless ? BODY_NONE : h->body;
-    c->down.left = h->content_length;
-    c->down.trailers_ok = true;
+    c->down = (struct flow){
+        .body = bodiless ? BODY_NONE : h->body, .left = h->content_length, .trailers_ok = true};
     c->down.done = c->down.body == BODY_NONE || (c->down.body == BODY_LENGTH && !c->down.left);
     c->down.chunk_out =
         c->minor == 1 && (c->down.body == BODY_CHUNKED || c->down.body == BODY_TO_EOF);

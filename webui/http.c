@@ -67,8 +67,10 @@ bool req_field(struct req *r, const char *name, char *out, size_t size)
     for (p += name_len + 1; *p && *p != '&'; p++) {
         if (n + 1 >= size)
             return false;
-        if (*p == '%' && hex_digit(p[1]) >= 0 && hex_digit(p[2]) >= 0) {
-            out[n++] = (char)(hex_digit(p[1]) << 4 | hex_digit(p[2]));
+        int high = *p == '%' ? hex_digit(p[1]) : -1;
+        int low = high >= 0 ? hex_digit(p[2]) : -1;
+        if (low >= 0) {
+            out[n++] = (char)(high * 16 + low);
             p += 2;
         } else {
             out[n++] = *p == '+' ? ' ' : *p;

@@ -36,6 +36,21 @@ def test_upload_with_length_and_chunked(gateway):
     assert c.response().body == want
 
 
+def test_chunks_begin_anew_with_each_request_of_a_connection(gateway):
+    g = gateway()
+
+    def demo(c):
+        while r := c.request():
+            body = b"=" + r[2]
+            c.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(body), body))
+    w = g.space("demo-a", demo)
+    c = g.connect()
+    for i in range(4):
+        c.send(f"POST / HTTP/1.1\r\n{H}Transfer-Encoding: chunked\r\n\r\n5\r\nbody{i}\r\n0\r\n\r\n")
+        assert c.response().body == b"=body%d" % i
+    assert w.demo.accepted == 1
+
+
 @pytest.mark.parametrize("chunked", [False, True])
 def test_download(gateway, chunked):
     g = gateway()

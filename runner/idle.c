@@ -179,7 +179,7 @@ void idle_make_room(struct runner *r)
     struct budget_candidate *c = calloc(n + 1, sizeof(*c));
     size_t i = 0;
     uint64_t now = mono_ms();
-    for (struct worker *w = r->workers; list && c && w; w = w->next) {
+    for (struct worker *w = list && c ? r->workers : NULL; w; w = w->next) {
         ending += w->space && (w->state == WORKER_STOPPING || w->asked);
         if (!w->space || w != w->space->cur || w->state != WORKER_READY)
             continue;
@@ -189,7 +189,7 @@ void idle_make_room(struct runner *r)
                                                     now - w->active_ms < ROOM_IDLE_MS};
     }
     int victim = ending < r->budget.waiting ? budget_victim(c, i) : -1;
-    if (victim >= 0)
+    if (list && victim >= 0)
         ask(list[victim], ROOM_IDLE_MS);
     free(list);
     free(c);

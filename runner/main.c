@@ -50,7 +50,8 @@
 #include <sys/stat.h>
 
 #define TICK_MS 10000
-#define CHECKPOINT_TICKS 6 /* it waits for the disk: seldom, and not while somebody waits for us   \
+#define CHECKPOINT_TICKS                                                                           \
+    6                      /* it waits for the disk: seldom, and not while somebody waits for us   \
                             */
 #define STOP_SLACK_MS 2000 /* past stop_grace: then the kill */
 #define KILL_SLACK_MS 1500 /* past the kill: then exit, whatever is left */

@@ -1,4 +1,5 @@
 """Plays `vitrine up`, the gateway and webui to a real vitrine-runner."""
+import hashlib
 import os
 import shutil
 import signal
@@ -328,12 +329,12 @@ class Rig:
         return self.runner.wait(seconds)
 
     def mine(self):
-        """Processes that this rig's runner left."""
-        out = []
+        """Processes of this rig's runner: its programs, and every PID 1 (its starter names it so)."""
+        out, instance = [], hashlib.sha256(os.path.realpath(self.data).encode()).hexdigest()[:16]
         for p in filter(str.isdigit, os.listdir("/proc")):
             try:
                 cmd = open(f"/proc/{p}/cmdline").read()
-                if self.folder in cmd or self.folder in os.readlink(f"/proc/{p}/exe"):
+                if instance in cmd or self.folder in cmd or self.folder in os.readlink(f"/proc/{p}/exe"):
                     if open(f"/proc/{p}/stat").read().rsplit(")", 1)[1].split()[0] != "Z":
                         out.append((int(p), cmd))
             except OSError:

@@ -25,11 +25,12 @@ int upload_too_large(const struct app *app, uint64_t bytes, struct err *err)
     char limit[32], size[32];
     format_bytes(app->conf->upload_max_archive, limit);
     format_bytes(bytes, size);
-    if (bytes)
-        return err_set(err, EFBIG, "the archive has %s, the limit here is %s (upload.max_archive)",
-                       size, limit);
-    return err_set(err, EFBIG, "the archive has more than the limit here, %s (upload.max_archive)",
-                   limit);
+    /* "It has 1 GiB, the limit is 1 GiB" would help nobody. */
+    if (bytes == 0 || strcmp(size, limit) == 0)
+        return err_set(err, EFBIG,
+                       "the archive has more than the limit here, %s (upload.max_archive)", limit);
+    return err_set(err, EFBIG, "the archive has %s, the limit here is %s (upload.max_archive)",
+                   size, limit);
 }
 
 int upload_write_failed(int code, struct err *err)

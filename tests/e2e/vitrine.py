@@ -214,6 +214,8 @@ class Vitrine:
             if self.up and self.up.poll() is None:
                 self.up.kill()
             shutil.rmtree(self.folder, ignore_errors=True)
+            if os.path.exists(self.folder):  # an ordinary user's: Spaces' files belong to subordinate ids
+                subprocess.run(["unshare", "--map-root-user", "--map-auto", "rm", "-rf", self.folder])
 
     # -- the command line --
     @property

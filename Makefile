@@ -168,7 +168,7 @@ test-unit: unit-tests
 test-sandbox: all
 	@$(RUN_TESTS) sandbox sandbox-user
 test-runner: all
-	@$(RUN_TESTS) runner
+	@$(RUN_TESTS) runner runner-user
 test-gateway: all
 	@$(RUN_TESTS) gateway
 test-webui: all

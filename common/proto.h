@@ -144,8 +144,9 @@ enum proto_log_kind { LOG_KIND_RUN = 1, LOG_KIND_BUILD };
  * part 1; the exit file; then, for jobs only (flags START_JOB): stdin, stdout and stderr of the
  * program instead of the log pump. argv, env, mounts: NUL-terminated strings one after the other; a
  * mount is "ro:SRC:DST" or "rw:SRC:DST"; app is the version's tree that is laid under a writable
- * layer at /home/user/app ("" for none). uid_index as in userns.h. */
-enum proto_start_flags { START_JOB = 1 };
+ * layer at /home/user/app ("" for none). uid_index as in userns.h. START_NEED_LIMITS: where memory,
+ * pids and CPU cannot be limited, nothing runs: STARTED with ENOTSUP and the reason. */
+enum proto_start_flags { START_JOB = 1, START_NEED_LIMITS = 2 };
 #define PROTO_F_START(U32, U64, I32, STR, BLOB) \
     U64(start_id) U64(worker_id) U32(flags) U32(uid_index) U32(port) STR(hostname, 64) \
     STR(root, 1024) STR(app, 1024) STR(cwd, 1024) BLOB(argv, 16384) BLOB(env, 65536) \

@@ -11,6 +11,8 @@
 
 #define EVENTS_PING_MS 15000
 #define EVENTS_OUT_MAX (16 * 1024) /* a page that does not read gets no more lines */
+#define CATCH_UP_MAX (8 * 1024)    /* of that, for the lines that a new page has missed */
+#define EVENT_MAX 8192             /* the longest line or message, with all of it escaped */
 #define WATCHERS_MAX 1000          /* of one Space */
 
 static void reply_stage(struct client *c, const struct route *r)
@@ -53,50 +55,6 @@ static void reply_stage(struct client *c, const struct route *r)
         break;
     }
     reply_send(c, &reply);
-}
-
-/* `/.vitrine/wait`: what happens to the Space, as server-sent events. */
-static void watch(struct client *c, struct route *r)
-{
-    if (r->n_watchers >= WATCHERS_MAX) {
-        reply_send(c, &(struct reply){.status = 503, .title = "Too many wait", .retry_after_s = 5});
-        return;
-    }
-    reply_events(c);
-    if (c->conn.io.fd < 0 || c->state != CLIENT_WATCH)
-        return;
-    c->route = r;
-    list_push_back(&r->watchers, &c->wait);
-    r->n_watchers++;
-    client_set_deadline(c, EVENTS_PING_MS);
-    wake_catch_up(c);
-    if (r->known ? !r->worker && r->wakes : true)
-        route_want(r);
-}
-
-void wake_dispatch(struct client *c, struct route *r)
-{
-    if (c->wait_path) {
-        watch(c, r);
-        return;
-    }
-    if (r->worker) {
-        proxy_request(c, r->worker);
-        return;
-    }
-    if (r->known && !r->wakes) {
-        reply_stage(c, r);
-        return;
-    }
-    if (r->known && c->robots) {
-        reply_robots(c);
-        return;
-    }
-    if (r->known && c->bot) {
-        reply_bot_page(c, r);
-        return;
-    }
-    wake_hold(c, r);
 }
 
 void wake_hold(struct client *c, struct route *r)
@@ -163,15 +121,23 @@ void wake_release(struct route *r)
 
 /* ---- the event stream ---- */
 
-static void send_event(struct client *c, const struct buf *b)
+/* May what is awaited still come by itself? */
+static bool is_waiting(const struct route *r)
+{
+    return !r->worker && (!r->known || r->wakes);
+}
+
+/* False where the page has not read what it was told before. */
+static bool send_event(struct client *c, const struct buf *b)
 {
     struct loop *l = c->loop;
     if (!b->data || gbuf_len(c->conn.out) + b->len > EVENTS_OUT_MAX)
-        return;
+        return false;
     if (gbuf_need(&l->bufs, &c->conn.out, b->len) < 0)
-        return;
+        return false;
     memcpy(c->conn.out->data + c->conn.out->tail, b->data, b->len);
     c->conn.out->tail += (uint32_t)b->len;
+    return true;
 }
 
 static void put_stage(struct buf *b, const struct route *r)
@@ -181,7 +147,7 @@ static void put_stage(struct buf *b, const struct route *r)
     buf_puts(b, ",\"message\":");
     buf_json(b, r->known ? r->message : "");
     buf_printf(b, ",\"ready\":%s,\"waiting\":%s}\n\n", r->worker ? "true" : "false",
-               !r->worker && (!r->known || r->wakes) ? "true" : "false");
+               is_waiting(r) ? "true" : "false");
 }
 
 static void put_line(struct buf *b, const char *line, size_t len)
@@ -196,45 +162,110 @@ static void put_line(struct buf *b, const char *line, size_t len)
     buf_puts(b, "\n\n");
 }
 
-void wake_catch_up(struct client *c)
+/* Where the line begins that ends before `end` (which is behind its \n). */
+static const char *line_before(const char *lines, const char *end)
 {
-    const struct route *r = c->route;
-    _cleanup_buf_ struct buf b = BUF_INIT(EVENTS_OUT_MAX);
-    const char *p = r->lines, *end = p + r->lines_len, *nl;
-
-    put_stage(&b, r);
-    for (; p && p < end && (nl = memchr(p, '\n', (size_t)(end - p))); p = nl + 1)
-        put_line(&b, p, (size_t)(nl - p));
-    send_event(c, &b);
+    const char *nl = end - 1 > lines ? memrchr(lines, '\n', (size_t)(end - 1 - lines)) : NULL;
+    return nl ? nl + 1 : lines;
 }
 
-static void tell(struct route *r, const struct buf *b)
+/* A new watcher: the stage as it is, and as many of the last lines as there is room for. */
+static void catch_up(struct client *c)
 {
-    struct link *at, *next;
-    for (at = r->watchers.next; at != &r->watchers; at = next) {
-        struct client *c = container_of(at, struct client, wait);
-        next = at->next;
-        send_event(c, b);
-        client_step(c);
+    const struct route *r = c->route;
+    const char *end = r->lines + r->lines_len, *from = end;
+    _cleanup_buf_ struct buf b = BUF_INIT(EVENT_MAX);
+    size_t room = CATCH_UP_MAX;
+
+    put_stage(&b, r);
+    send_event(c, &b);
+    while (r->lines && from > r->lines) { /* how many fit */
+        const char *p = line_before(r->lines, from);
+        buf_clear(&b);
+        put_line(&b, p, (size_t)(from - 1 - p));
+        if (b.len > room)
+            break;
+        room -= b.len;
+        from = p;
     }
+    while (from < end) {
+        const char *nl = memchr(from, '\n', (size_t)(end - from));
+        buf_clear(&b);
+        put_line(&b, from, (size_t)(nl - from));
+        send_event(c, &b);
+        from = nl + 1;
+    }
+}
+
+/* The last event is out, or on its way: the stream ends, and holds nothing of the Space any more.
+ */
+static void end_watch(struct client *c)
+{
+    client_unwait(c);
+    c->state = CLIENT_REPLY;
+    client_again(c);
+}
+
+/* `/.vitrine/wait`: what happens to the Space, as server-sent events. */
+static void watch(struct client *c, struct route *r)
+{
+    if (r->known && r->stage == STAGE_NONE) { /* there is nothing to wait for */
+        reply_stage(c, r);
+        return;
+    }
+    if (r->n_watchers >= WATCHERS_MAX) {
+        reply_send(c, &(struct reply){.status = 503, .title = "Too many wait", .retry_after_s = 5});
+        return;
+    }
+    reply_events(c);
+    if (c->conn.io.fd < 0 || c->state != CLIENT_WATCH)
+        return;
+    c->route = r;
+    list_push_back(&r->watchers, &c->wait);
+    r->n_watchers++;
+    client_set_deadline(c, EVENTS_PING_MS);
+    catch_up(c);
+    if (!is_waiting(r))
+        end_watch(c);
+    else
+        route_want(r);
 }
 
 void wake_tell_stage(struct route *r)
 {
+    struct link *at, *next;
+
     if (list_empty(&r->watchers))
         return;
-    _cleanup_buf_ struct buf b = BUF_INIT(8192);
+    _cleanup_buf_ struct buf b = BUF_INIT(EVENT_MAX);
     put_stage(&b, r);
-    tell(r, &b);
+    for (at = r->watchers.next; at != &r->watchers; at = next) {
+        struct client *c = container_of(at, struct client, wait);
+        next = at->next;
+        if (!send_event(c, &b)) { /* it must not miss this: it comes again and is told anew */
+            client_close(c, true);
+            continue;
+        }
+        if (!is_waiting(r))
+            end_watch(c);
+        client_step(c);
+    }
 }
 
 void wake_tell_line(struct route *r, const char *line)
 {
+    struct link *at, *next;
+
     if (list_empty(&r->watchers))
         return;
-    _cleanup_buf_ struct buf b = BUF_INIT(8192);
+    _cleanup_buf_ struct buf b = BUF_INIT(EVENT_MAX);
     put_line(&b, line, strlen(line));
-    tell(r, &b);
+    for (at = r->watchers.next; at != &r->watchers; at = next) {
+        struct client *c = container_of(at, struct client, wait);
+        next = at->next;
+        send_event(c, &b);
+        client_step(c);
+    }
 }
 
 void wake_ping(struct client *c)
@@ -243,4 +274,31 @@ void wake_ping(struct client *c)
     buf_puts(&b, ": \n\n");
     send_event(c, &b);
     client_set_deadline(c, EVENTS_PING_MS);
+}
+
+/* ---- which of these ---- */
+
+void wake_dispatch(struct client *c, struct route *r)
+{
+    if (c->wait_path) {
+        watch(c, r);
+        return;
+    }
+    if (r->worker) {
+        proxy_request(c, r->worker);
+        return;
+    }
+    if (r->known && !r->wakes) {
+        reply_stage(c, r);
+        return;
+    }
+    if (r->known && c->robots) {
+        reply_robots(c);
+        return;
+    }
+    if (r->known && c->bot) {
+        reply_bot_page(c, r);
+        return;
+    }
+    wake_hold(c, r);
 }

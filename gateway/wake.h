@@ -11,9 +11,7 @@ void wake_hold(struct client *c, struct route *r);
 void wake_give_up(struct client *c);
 /* Sends everybody who is held on its way again. */
 void wake_release(struct route *r);
-/* A new watcher: the stage as it is, and the last lines. */
-void wake_catch_up(struct client *c);
-/* Tells the watchers of the waiting page. */
+/* Tells the watchers of the waiting page; a stage that needs no waiting ends their streams. */
 void wake_tell_stage(struct route *r);
 void wake_tell_line(struct route *r, const char *line);
 /* Keeps a quiet event stream alive. */

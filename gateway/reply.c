@@ -86,7 +86,8 @@ static int fill(struct buf *b, const char *page, const struct value *values)
 
 /* ---- the answer itself ---- */
 
-/* Head and body go into conn.out; client_step writes them. */
+/* Head and body go into conn.out; client_step writes them, in the next round where nobody calls it
+ * now (the socket may have been writable all along: no event comes). */
 static void send_body(struct client *c, int status, const char *type, const char *fields,
                       const struct buf *body)
 {
@@ -112,6 +113,7 @@ static void send_body(struct client *c, int status, const char *type, const char
         memcpy(c->conn.out->data + c->conn.out->tail, body->data, body_len);
     c->conn.out->tail += (uint32_t)body_len;
     c->state = CLIENT_REPLY;
+    client_again(c);
 }
 
 /* The site's address as this visitor reaches it: with the port of its own Host. "" if unknown. */
@@ -232,4 +234,5 @@ void reply_events(struct client *c)
     memcpy(c->conn.out->data + c->conn.out->tail, head, sizeof(head) - 1);
     c->conn.out->tail += sizeof(head) - 1;
     c->state = CLIENT_WATCH;
+    client_again(c);
 }

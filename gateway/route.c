@@ -99,14 +99,19 @@ void routes_free(struct loop *l)
 static bool make_room(struct loop *l)
 {
     struct routes *rs = l->routes;
-    struct link *at = rs->lru.prev;
+    struct link *at = rs->lru.prev, *next;
 
     if (rs->n < l->conf->gateway_route_cache)
         return true;
-    for (int tries = 0; at != &rs->lru && tries < 64; tries++, at = at->prev) {
+    for (int tries = 0; at != &rs->lru && tries < 64; tries++, at = next) {
         struct route *r = container_of(at, struct route, lru);
-        if (r->n_held || r->n_watchers || (r->worker && r->worker->refs))
+        next = at->prev;
+        if (r->pins || r->n_held || r->n_watchers || (r->worker && r->worker->refs)) {
+            /* out of the way of the next search */
+            list_remove(at);
+            list_push_front(&rs->lru, at);
             continue;
+        }
         drop(l, r);
         return true;
     }
@@ -165,8 +170,10 @@ static void send_soon(struct route *r, uint8_t what)
     r->tx_want |= what;
     if (!list_linked(&r->tx))
         list_push_back(&runner->tx, &r->tx);
-    if (what & ROUTE_TX_RESOLVE)
+    if (what & ROUTE_TX_RESOLVE) {
         r->asked_ms = r->loop->now_ms;
+        r->resolving = true;
+    }
     if (what & ROUTE_TX_WAKE)
         r->woken_ms = r->loop->now_ms;
     runner_flush(r->loop);
@@ -186,11 +193,10 @@ void route_want(struct route *r)
     if (r->worker)
         return;
     if (!r->known) {
-        /* asked once, it is answered; asked again (by on_retry) only after it was forgotten */
-        if (!r->resolving) {
-            r->resolving = true;
+        /* asked once, it is answered; asked again only after it was forgotten. A pause may come
+         * first: then it is not asked yet, and who comes next may have to begin anew. */
+        if (!r->resolving)
             send_paced(r, ROUTE_TX_RESOLVE, r->asked_ms, ASK_AGAIN_MS);
-        }
         return;
     }
     if (!r->wakes)
@@ -205,7 +211,6 @@ static void on_retry(struct timer *t)
     struct route *r = container_of(t, struct route, retry);
     if (r->worker || (!r->n_held && !r->n_watchers))
         return;
-    r->resolving = false;
     route_want(r);
 }
 
@@ -237,9 +242,11 @@ void routes_ask_again(struct loop *l)
 static void set_worker(struct route *r, const struct proto_route *m, int *dial_fd)
 {
     struct loop *l = r->loop;
-    struct worker *w = worker_find(l, m->worker_id);
+    struct worker *w = worker_find(l, m->worker_id), *old = r->worker;
 
-    if (w && !w->retired)
+    if (w && w->space_id != m->space_id)
+        w = NULL; /* another Space's: nothing of ours goes there */
+    else if (w && !w->retired)
         w->port = m->port;
     else if (*dial_fd < 0)
         w = NULL; /* there is no way to it */
@@ -247,11 +254,18 @@ static void set_worker(struct route *r, const struct proto_route *m, int *dial_f
         worker_revive(w, m->port, steal_fd(dial_fd));
     else
         w = worker_new(l, m->worker_id, m->space_id, m->port, steal_fd(dial_fd));
-    if (r->worker && r->worker != w)
-        worker_retire(r->worker);
+    /* A worker serves one label. The one that it had (the Space was renamed) is asked for again
+     * when somebody comes. */
+    if (w && w->route && w->route != r) {
+        w->route->worker = NULL;
+        route_forget(w->route);
+    }
+    /* first the new one: those who wait for a socket of the old one go on to it */
     r->worker = w;
     if (w)
         w->route = r;
+    if (old && old != w)
+        worker_retire(old);
 }
 
 void route_update(struct loop *l, struct proto_msg *msg)
@@ -283,8 +297,12 @@ void route_update(struct loop *l, struct proto_msg *msg)
         free(steal_ptr(r->lines));
         r->lines_len = 0;
     }
+    /* Those who are let go ask for their next Space at once, which may need the room of this one.
+     */
+    r->pins++;
     wake_tell_stage(r);
     wake_release(r);
+    r->pins--;
     if (!r->worker && r->n_watchers)
         route_want(r);
 }

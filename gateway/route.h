@@ -20,6 +20,7 @@ struct route {
     uint32_t port;
     bool known, wakes;
     bool resolving;        /* RESOLVE was sent, or waits in runner->tx, and is not answered yet */
+    uint32_t pins;         /* somebody works on it: it stays although nobody uses it */
     uint8_t tx_want;       /* ROUTE_TX_* */
     struct worker *worker; /* NULL: nobody to forward to */
     struct link held;      /* clients, oldest first */

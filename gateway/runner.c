@@ -11,6 +11,8 @@
 #include <string.h>
 #include <sys/epoll.h>
 
+#define TURN_MESSAGES 64 /* of the runner before others have their turn */
+
 static void on_event(struct loop *l, struct io *io, uint32_t events);
 
 int runner_new(struct loop *l, struct err *err)
@@ -53,6 +55,17 @@ void runner_set(struct loop *l, int fd)
     routes_ask_again(l);
 }
 
+/* No decision is made whose answer would find no place: then nothing is read. */
+static bool is_full(const struct runner *r)
+{
+    return r->n_answers == sizeof(r->answers) / sizeof(r->answers[0]);
+}
+
+static void listen_to(struct runner *r)
+{
+    loop_mod_level(r->loop, &r->io, (is_full(r) ? 0 : EPOLLIN) | (r->blocked ? EPOLLOUT : 0));
+}
+
 /* True if it went out. Else it is away, or to be tried again when there is room. */
 static bool try_send(struct runner *r, enum proto_type type, const void *body)
 {
@@ -63,7 +76,7 @@ static bool try_send(struct runner *r, enum proto_type type, const void *body)
         return true;
     if (e == -EAGAIN) {
         r->blocked = true;
-        loop_mod_level(r->loop, &r->io, EPOLLIN | EPOLLOUT);
+        listen_to(r);
     } else {
         gone(r, strerror(-e));
     }
@@ -148,8 +161,7 @@ static void answer_sleep(struct runner *r, const struct proto_sleep_ask *ask)
     }
     if (r->n_answers == 0 && try_send(r, PROTO_SLEEP_ANSWER, &a))
         return;
-    if (r->n_answers < sizeof(r->answers) / sizeof(r->answers[0]))
-        r->answers[r->n_answers++] = a;
+    r->answers[r->n_answers++] = a;
 }
 
 static void on_event(struct loop *l, struct io *io, uint32_t events)
@@ -158,10 +170,15 @@ static void on_event(struct loop *l, struct io *io, uint32_t events)
 
     if (r->blocked && (events & (EPOLLOUT | EPOLLERR | EPOLLHUP))) {
         r->blocked = false;
-        loop_mod_level(l, io, EPOLLIN);
         runner_flush(l);
+        if (r->io.fd >= 0)
+            listen_to(r);
     }
-    while (r->io.fd >= 0) {
+    for (int i = 0; i < TURN_MESSAGES && r->io.fd >= 0; i++) {
+        if (is_full(r)) {
+            listen_to(r);
+            return;
+        }
         struct err err = {0};
         struct proto_msg *m = &l->msg;
         int n = proto_recv(r->io.fd, m, 0, &err);

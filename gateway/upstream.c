@@ -154,19 +154,28 @@ bool upstream_open(struct client *c, struct worker *w, int fd)
     return false;
 }
 
+/* Nothing came on the idle connection: neither its end nor bytes that nobody asked for, which the
+ * next visitor would take for an answer. Events tell, but not of what came just now, nor of what an
+ * earlier read left behind. */
+static bool is_silent(const struct upstream *u)
+{
+    char byte;
+    return recv(u->conn.io.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+}
+
 bool upstream_reuse(struct client *c, struct worker *w)
 {
-    if (list_empty(&w->idle))
-        return false;
-    struct upstream *u = container_of(w->idle.next, struct upstream, idle);
-    if (!c->retryable) {
-        char byte;
-        if (w->loop->now_ms - u->idle_since_ms > SURE_MS)
+    struct upstream *u;
+
+    for (;;) {
+        if (list_empty(&w->idle))
             return false;
-        if (recv(u->conn.io.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN) {
-            upstream_close(u, false);
+        u = container_of(w->idle.next, struct upstream, idle);
+        if (!c->retryable && w->loop->now_ms - u->idle_since_ms > SURE_MS)
             return false;
-        }
+        if (is_silent(u))
+            break;
+        upstream_close(u, false);
     }
     list_remove(&u->idle);
     w->n_idle--;

@@ -17,6 +17,8 @@
 #define AHEAD 3      /* sockets asked for beyond what is needed now */
 #define REDIAL_MS 50 /* after a refused DIAL */
 #define COUNTERS_MS 1000
+#define NOTE_MS 1000
+#define TURN_MESSAGES 4 /* of one dial socket before others have their turn */
 
 static void on_tick(struct timer *t);
 
@@ -100,6 +102,22 @@ void worker_touch(struct worker *w)
         timer_set(w->loop->wheel, &ws->tick, w->loop->now_ms + COUNTERS_MS);
 }
 
+void worker_note(struct worker *w, const char *text)
+{
+    uint64_t now = w->loop->now_ms;
+
+    if (w->noted_ms && now - w->noted_ms < NOTE_MS) {
+        w->unsaid++;
+        return;
+    }
+    if (w->unsaid)
+        runner_note(w->loop, w->space_id, w->id, "%s (and %u more like it)", text, w->unsaid);
+    else
+        runner_note(w->loop, w->space_id, w->id, "%s", text);
+    w->noted_ms = now;
+    w->unsaid = 0;
+}
+
 /* ---- the dial socket ---- */
 
 static void ask(struct worker *w)
@@ -157,7 +175,8 @@ static void on_dial(struct loop *l, struct io *io, uint32_t events)
     struct proto_msg *m = &l->msg;
     (void)events;
 
-    while (w->dial.fd >= 0) {
+    /* the rest of a flood comes again, after everybody else */
+    for (int i = 0; i < TURN_MESSAGES && w->dial.fd >= 0; i++) {
         struct err err = {0};
         int r = proto_recv(w->dial.fd, m, 0, &err);
         if (r == -EAGAIN)
@@ -173,8 +192,8 @@ static void on_dial(struct loop *l, struct io *io, uint32_t events)
         m->n_fds = 0;
         w->asked = 0;
         /* it may retire meanwhile, but is freed only after the batch */
-        for (int i = 0; i < n; i++)
-            take_socket(w, fds[i]);
+        for (int at = 0; at < n; at++)
+            take_socket(w, fds[at]);
         if (n == 0 && !w->retired && !timer_is_set(&w->redial))
             timer_set(l->wheel, &w->redial, l->now_ms + REDIAL_MS);
         ask(w);
@@ -273,7 +292,7 @@ void worker_retire(struct worker *w)
         return;
     w->retired = true;
     w->route = NULL;
-    if (r)
+    if (r && r->worker == w)
         r->worker = NULL;
     close_dial(w);
     close_idle(w);

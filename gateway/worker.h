@@ -51,6 +51,8 @@ struct worker {
 
     uint32_t refs; /* clients in DIAL, PROXY, RELAY */
     uint64_t last_end_ms;
+    uint64_t noted_ms; /* when its owner was told something last */
+    uint32_t unsaid;   /* since then */
     uint64_t requests, bytes_in, bytes_out, status_5xx;
 };
 
@@ -74,6 +76,8 @@ struct worker *worker_new(struct loop *l, uint64_t id, uint64_t space_id, uint32
 void worker_revive(struct worker *w, uint32_t port, int dial_fd);
 /* A new dial socket to the site (taken over); those who waited for it go on. */
 void worker_set_site(struct loop *l, int dial_fd);
+/* Something that its owner should read; of many within a second only the first is told. */
+void worker_note(struct worker *w, const char *text);
 /* Something was counted. */
 void worker_touch(struct worker *w);
 

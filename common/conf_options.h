@@ -63,12 +63,17 @@
     X(upload, max_files, INT, "100000", 1, 10000000, "most files and folders in a bundle")         \
     X(upload, job_timeout, MS, "10m", 1000, 86400000, "longest time for unpacking")                \
     X(gateway, max_connections, INT, "20000", 16, 1000000, "visitors' connections in all")         \
-    X(gateway, max_per_address, INT, "4096", 1, 1000000, "visitors' connections of one address")   \
+    X(gateway, max_per_address, INT, "512", 1, 1000000, "visitors' connections of one address")    \
+    X(gateway, site_connections, INT, "3000", 1, 4000, "requests to the site at the same time")    \
+    X(gateway, site_per_address, INT, "128", 1, 4000,                                              \
+      "requests of one address to the site at the same time")                                      \
     X(gateway, header_timeout, MS, "10s", 100, 600000, "absolute deadline for a request's header") \
     X(gateway, idle_timeout, MS, "75s", 100, 3600000,                                              \
       "a kept-alive connection without a request is closed")                                       \
     X(gateway, body_idle_timeout, MS, "60s", 100, 3600000,                                         \
-      "a body of which nothing moves for this long is given up")                                   \
+      "a body that moves no further in this time is given up")                                     \
+    X(gateway, body_min_rate, BYTES, "500", 0, 1073741824,                                         \
+      "bytes a second that a visitor must send or take of a body that waits for it")               \
     X(gateway, connect_timeout, MS, "5s", 100, 600000, "for a connection to a worker")             \
     X(gateway, hold, MS, "60s", 100, 3600000,                                                      \
       "a request that is no navigation waits this long for its Space")                             \

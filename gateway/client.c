@@ -10,7 +10,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -77,6 +76,8 @@ void client_release(struct client *c, bool reuse)
             upstream_close(u, !c->down.done);
     }
     if (w) {
+        if (w->site)
+            limits_leave_site(c->address);
         c->worker = NULL;
         w->bytes_in += c->up.bytes;
         w->bytes_out += c->down.bytes;
@@ -147,6 +148,7 @@ void client_finish(struct client *c)
     }
     size_t from = offsetof(struct client, minor), to = offsetof(struct client, requests);
     memset((char *)c + from, 0, to - from);
+    c->up = c->down = (struct flow){0};
     c->requests++;
     c->head_since_ms = c->held_since_ms = 0;
     c->route = NULL;
@@ -465,12 +467,25 @@ static void turn_away(int fd)
     close(fd);
 }
 
+static bool is_loopback(const struct sockaddr_storage *peer)
+{
+    if (peer->ss_family == AF_INET6) {
+        const struct in6_addr *a = &((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr;
+        return IN6_IS_ADDR_LOOPBACK(a) || (IN6_IS_ADDR_V4MAPPED(a) && a->s6_addr[12] == 127);
+    }
+    return peer->ss_family == AF_INET &&
+           ntohl(((const struct sockaddr_in *)(const void *)peer)->sin_addr.s_addr) >> 24 == 127;
+}
+
 static void accept_one(struct loop *l, int fd, const struct sockaddr_storage *peer)
 {
     struct limits_address *address;
+    /* With a proxy in front every visitor has the proxy's address: only the totals hold then. */
+    bool behind_proxy = l->conf->server_public_url[0] && is_loopback(peer);
+    uint64_t max = behind_proxy ? UINT64_MAX : l->conf->gateway_max_per_address;
 
     if (l->n_clients >= l->conf->gateway_max_connections ||
-        !(address = limits_enter(l->limits, peer, l->conf->gateway_max_per_address))) {
+        !(address = limits_enter(l->limits, peer, max))) {
         turn_away(fd);
         return;
     }
@@ -490,11 +505,10 @@ static void accept_one(struct loop *l, int fd, const struct sockaddr_storage *pe
     c->conn.writable = true;
     c->timer.on_fire = on_timer;
     c->address = address;
+    c->behind_proxy = behind_proxy;
     take_address(c, peer);
     list_push_back(&l->clients, &c->all);
     l->n_clients++;
-    int one = 1;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
     client_set_deadline(c, l->conf->gateway_header_timeout);
     if (loop_add(l, &c->conn.io) < 0)
         client_close(c, true);

@@ -25,6 +25,9 @@ enum client_state {
     CLIENT_LINGER,
 };
 
+/* What the demo waits for: bytes that the visitor sends, or that it takes. */
+enum client_pace { PACE_NONE, PACE_SEND, PACE_TAKE };
+
 /* One direction of a body: how the source frames it, what is left, how it goes out. */
 struct flow {
     uint8_t body; /* enum http1_body */
@@ -46,7 +49,8 @@ struct client {
     struct link wait;  /* route->held, worker->pending or route->watchers, by state */
     struct client *next_free;
     struct limits_address *address;
-    char ip[46]; /* the visitor's, as text */
+    bool behind_proxy; /* its address is that of a proxy in front: it says nothing of the visitor */
+    char ip[46];       /* the visitor's, as text */
     bool ip6;
 
     uint8_t state; /* enum client_state */
@@ -61,8 +65,10 @@ struct client {
     bool upload_over; /* the demo takes no more of the request */
     bool demo_keeps;  /* the demo's connection can carry another request after this one */
     uint8_t interims; /* 1xx answers passed on */
+    uint8_t pace;     /* enum client_pace: what the visitor is expected to do meanwhile */
     uint16_t head_len;
     uint16_t parsed_len; /* bytes of an unfinished head that were looked at */
+    int64_t pace_from;   /* bytes that had moved when that began */
     uint32_t requests;   /* answered on this connection */
     uint64_t head_since_ms, held_since_ms;
     struct flow up, down;  /* the request's body and the answer's */

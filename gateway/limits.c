@@ -11,7 +11,7 @@ struct limits_address {
     struct limits_address *next;
     uint8_t key[16];
     uint32_t bucket;
-    uint32_t n;
+    uint32_t n, n_site;
 };
 
 struct limits {
@@ -96,9 +96,23 @@ struct limits_address *limits_enter(struct limits *m, const struct sockaddr_stor
     memcpy(a->key, key, 16);
     a->bucket = bucket;
     a->n = 1;
+    a->n_site = 0;
     a->next = m->buckets[bucket];
     m->buckets[bucket] = a;
     return a;
+}
+
+bool limits_enter_site(struct limits_address *a, uint64_t max)
+{
+    if (a->n_site >= max)
+        return false;
+    a->n_site++;
+    return true;
+}
+
+void limits_leave_site(struct limits_address *a)
+{
+    a->n_site--;
 }
 
 void limits_leave(struct limits *m, struct limits_address *a)

@@ -33,6 +33,8 @@
 #include "common/util.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -41,6 +43,8 @@
 #include <sys/signalfd.h>
 
 #define STOP_GRACE_MS 300
+#define VANISHED_MS 60000
+#define TURN_MESSAGES 16 /* of `up` before others have their turn */
 
 struct gateway {
     struct service service;
@@ -79,9 +83,33 @@ static void on_signal(struct loop *l, struct io *io, uint32_t events)
     }
 }
 
+/* What accepted connections inherit. Whoever vanishes without a word (a laptop that is closed) is
+ * noticed within a minute or so: it would keep its worker awake for ever. */
+static void set_listener_options(const struct loop *l, int fd)
+{
+    uint64_t unanswered = l->conf->gateway_body_idle_timeout;
+    if (unanswered < VANISHED_MS)
+        unanswered = VANISHED_MS;
+    const struct {
+        int level, name, value;
+    } options[] = {
+        {SOL_SOCKET, SO_KEEPALIVE, 1},
+        {IPPROTO_TCP, TCP_KEEPIDLE, 30},
+        {IPPROTO_TCP, TCP_KEEPINTVL, 10},
+        {IPPROTO_TCP, TCP_KEEPCNT, 3},
+        {IPPROTO_TCP, TCP_USER_TIMEOUT, (int)unanswered},
+        {IPPROTO_TCP, TCP_NODELAY, 1},
+    };
+    for (unsigned i = 0; i < sizeof(options) / sizeof(*options); i++)
+        if (setsockopt(fd, options[i].level, options[i].name, &options[i].value, sizeof(int)) < 0)
+            log_warn(NULL, "gateway.listen", "an option of the listening socket: %s",
+                     strerror(errno));
+}
+
 static void take_listener(struct loop *l, int fd)
 {
     loop_close(l, &l->listener);
+    set_listener_options(l, fd);
     l->listener = (struct io){.fd = fd, .shared = true, .on_event = client_on_listener};
     int r = fd_set_nonblock(fd, true);
     if (r == 0)
@@ -98,7 +126,7 @@ static void on_supervisor(struct loop *l, struct io *io, uint32_t events)
     struct proto_msg *m = &l->msg;
     (void)events;
 
-    for (;;) {
+    for (int i = 0; i < TURN_MESSAGES; i++) {
         struct err err = {0};
         int r = proto_recv(io->fd, m, 0, &err);
         if (r == -EAGAIN)

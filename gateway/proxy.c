@@ -1,6 +1,7 @@
 #include "proxy.h"
 
 #include "flow.h"
+#include "limits.h"
 #include "reply.h"
 #include "rewrite.h"
 #include "runner.h"
@@ -8,14 +9,33 @@
 #include "worker.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #define INTERIMS_MAX 16
 #define RELAY_HALF_CLOSED_MS 10000
 
+/* The site has a thread for each request, so that its handlers may wait: nobody may have them all.
+ */
+static bool enter_site(struct client *c, const struct worker *w)
+{
+    const struct conf *conf = c->loop->conf;
+    return w->refs < conf->gateway_site_connections &&
+           limits_enter_site(c->address,
+                             c->behind_proxy ? UINT64_MAX : conf->gateway_site_per_address);
+}
+
 void proxy_request(struct client *c, struct worker *w)
 {
+    if (w->site && !enter_site(c, w)) {
+        reply_send(c, &(struct reply){.status = 503,
+                                      .title = "Too many requests at the same time",
+                                      .text = "Close some of the site's pages, or try again soon.",
+                                      .retry_after_s = 5});
+        return;
+    }
     c->worker = w;
     w->refs++;
     if (worker_connect(c, w, !c->retried))
@@ -73,7 +93,7 @@ static void bad_gateway(struct client *c, const char *why)
     struct worker *w = c->worker;
 
     if (!w->site)
-        runner_note(c->loop, w->space_id, w->id, "%s", why);
+        worker_note(w, why);
     w->status_5xx++;
     worker_touch(w);
     if (c->head_parsed || gbuf_len(c->conn.out)) {
@@ -98,6 +118,9 @@ static void no_answer(struct client *c)
         /* it was closed while it was idle, and the request had not been read */
         c->retried = true;
         client_release(c, false);
+        c->upload_over = false; /* that was the old connection */
+        c->pace = PACE_NONE;
+        c->interims = 0;
         client_dispatch(c);
         return;
     }
@@ -108,6 +131,7 @@ static void no_answer(struct client *c)
 static void begin_relay(struct client *c)
 {
     c->state = CLIENT_RELAY;
+    c->pace = PACE_NONE;
     c->up = (struct flow){.body = BODY_TO_EOF, .bytes = c->up.bytes};
     c->down = (struct flow){.body = BODY_TO_EOF, .bytes = c->down.bytes};
     client_set_deadline(c, CLIENT_NEVER);
@@ -229,19 +253,59 @@ static void answered(struct client *c)
     client_finish(c);
 }
 
+/* Bytes that the visitor has sent, or has taken: those that still wait in the kernel it has not. */
+static int64_t moved(const struct client *c)
+{
+    int unsent = 0;
+
+    if (c->pace == PACE_SEND)
+        return (int64_t)c->up.bytes;
+    if (ioctl(c->conn.io.fd, SIOCOUTQ, &unsent) < 0)
+        unsent = 0;
+    return (int64_t)c->down.bytes - (int64_t)gbuf_len(c->conn.out) - unsent;
+}
+
+/* Has so much moved in the time that was given that it may have as much again? */
+static bool keeps_pace(const struct client *c)
+{
+    const struct conf *conf = c->loop->conf;
+    uint64_t least = conf->gateway_body_min_rate * conf->gateway_body_idle_timeout / 1000;
+    return moved(c) - c->pace_from >= (int64_t)(least ? least : 1);
+}
+
+static void begin_pace(struct client *c, enum client_pace pace)
+{
+    c->pace = pace;
+    c->pace_from = moved(c);
+    client_set_deadline(c, c->loop->conf->gateway_body_idle_timeout);
+}
+
+/* It is the visitor's turn. The time it has does not begin anew with each byte. */
+static void expect(struct client *c, enum client_pace pace)
+{
+    if (c->pace != pace || (pace == PACE_SEND && keeps_pace(c)))
+        begin_pace(c, pace);
+}
+
+static void expect_nothing(struct client *c, uint64_t deadline_ms)
+{
+    c->pace = PACE_NONE;
+    client_set_deadline(c, deadline_ms);
+}
+
 /* How long the present silence may last. Only visitors are hurried: a demo may think as long as
  * somebody waits for it. */
 static void set_patience(struct client *c)
 {
-    bool visitor_to_send = !c->up.done && !c->upload_over && !c->upstream->conn.out;
-    bool visitor_to_read = c->conn.out || gbuf_len(c->upstream->conn.in);
+    bool visitor_to_send = !c->up.done && !c->upload_over && c->upstream->conn.writable;
+    bool visitor_to_take = c->conn.out || gbuf_len(c->upstream->conn.in);
 
-    if ((visitor_to_send && !c->head_parsed) || (visitor_to_read && !c->conn.writable))
-        client_set_deadline(c, c->loop->conf->gateway_body_idle_timeout);
-    else if (c->conn.fin)
-        client_set_deadline(c, CLIENT_HALF_CLOSED_MS);
+    if (visitor_to_send && !c->head_parsed)
+        expect(c, PACE_SEND);
+    else if (visitor_to_take && !c->conn.writable)
+        expect(c, PACE_TAKE);
     else
-        client_set_deadline(c, CLIENT_NEVER);
+        expect_nothing(c, c->conn.fin ? CLIENT_HALF_CLOSED_MS : CLIENT_NEVER);
 }
 
 /* The request's side; false where the client went on to something else. */
@@ -307,8 +371,7 @@ void proxy_step(struct client *c)
         break;
     case FLOW_BAD:
         if (!c->worker->site)
-            runner_note(c->loop, c->worker->space_id, c->worker->id,
-                        "response body: its chunks are malformed");
+            worker_note(c->worker, "response body: its chunks are malformed");
         /* fall through */
     case FLOW_CUT:
         /* Without the last chunk, or short of its length, the end is seen for what it is; where
@@ -352,8 +415,10 @@ void relay_step(struct client *c)
     }
     if (c->up.done && c->down.done && !c->conn.out && !u->conn.out)
         client_close(c, false);
-    else if (c->up.done || c->down.done)
-        client_set_deadline(c, RELAY_HALF_CLOSED_MS);
+    else if (!c->conn.writable && (c->conn.out || gbuf_len(u->conn.in)))
+        expect(c, PACE_TAKE);
+    else
+        expect_nothing(c, c->up.done || c->down.done ? RELAY_HALF_CLOSED_MS : CLIENT_NEVER);
 }
 
 void proxy_timeout(struct client *c)
@@ -362,12 +427,16 @@ void proxy_timeout(struct client *c)
         struct worker *w = c->worker;
         client_unwait(c);
         if (!w->site)
-            runner_note(c->loop, w->space_id, w->id, "no connection to it could be made in time");
+            worker_note(w, "no connection to it could be made in time");
         client_release(c, false);
         reply_send(c, &(struct reply){.status = w->site ? 503 : 504,
                                       .title = "No connection to the demo",
                                       .text = "It could not be reached in time.",
                                       .retry_after_s = 2});
+        return;
+    }
+    if (c->pace != PACE_NONE && keeps_pace(c)) {
+        begin_pace(c, c->pace);
         return;
     }
     if (c->state == CLIENT_PROXY && !c->head_parsed && !c->conn.fin && !gbuf_len(c->conn.out)) {

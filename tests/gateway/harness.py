@@ -81,6 +81,7 @@ class Demo:
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=256)
         self.port = self.listener.getsockname()[1]
         self.accepted = 0
+        self.served = 0  # counted by handlers that want to
         self.errors = []
         threading.Thread(target=self._accept, daemon=True).start()
 

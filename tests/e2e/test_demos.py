@@ -41,7 +41,8 @@ def test_exits_at_once(vitrine):
 
 
 def test_answers_with_errors_only(vitrine):
-    v = vitrine("[lifecycle]\nstart_timeout = 1s\nstart_tries = 1\n")
+    # long enough for an interpreter on a busy machine to have answered once
+    v = vitrine("[lifecycle]\nstart_timeout = 4s\nstart_tries = 1\n")
     said = failed(v, """
 import http.server, os
 class H(http.server.BaseHTTPRequestHandler):

@@ -3,6 +3,7 @@
 as any user, and with failures that a real sandbox does not have. Beside it, files steer it:
 fail-start (its text becomes the reason of every failed start), stuck (starts are swallowed), oom (workers
 report an out-of-memory kill)."""
+import ctypes
 import os
 import selectors
 import signal
@@ -19,6 +20,10 @@ E = wire.ENUM
 
 def path_here(name):
     return os.path.join(HERE, name)
+
+
+def end_with_parent():
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 class Init:
@@ -46,7 +51,8 @@ class Init:
         else:
             self.log_r, log_w = os.pipe()
             kw = dict(stdin=subprocess.DEVNULL, stdout=log_w, stderr=log_w)
-        self.demo = subprocess.Popen(argv, env=env, cwd=cwd, **kw)
+        # a pid namespace would end it together with us
+        self.demo = subprocess.Popen(argv, env=env, cwd=cwd, preexec_fn=end_with_parent, **kw)
         if self.stdio:
             for fd in self.stdio:
                 os.close(fd)

@@ -20,8 +20,9 @@ def test_deploy_starts_and_routes(rig):
     assert (route.label, route.space, route.title) == ("demo-probe", "demo/probe", "A title")
     assert r.get(route) == "demo/probe one"
     r.stage_is(s, "RUNNING")
-    assert r.events("worker.ready", s) and r.events("worker.start", s)
+    # visitors come before the book: CHANGED says that it is in life.db
     assert r.webui.wait("CHANGED", space_id=s, worker_id=route.worker_id)
+    assert r.events("worker.ready", s) and r.events("worker.start", s)
 
 
 def test_resolve_tells_where_things_stand(rig):

@@ -5,12 +5,12 @@
 #include "common/cleanup.h"
 #include "common/userns.h"
 #include "common/util.h"
+#include "sandbox/landlock.h"
 #include "sandbox/launch.h"
 #include "sandbox/sys.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/landlock.h>
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <sched.h>
@@ -155,15 +155,19 @@ static void check_pidfd(struct result *r)
 
 static void check_landlock(struct result *r)
 {
-    long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
-    char text[64];
+    int abi = landlock_abi();
+    char text[128];
     if (abi < 0) {
-        set(r, STATE_MISSING, strerror(errno),
+        set(r, STATE_MISSING, strerror(-abi),
             "a kernel with CONFIG_SECURITY_LANDLOCK and lsm=landlock,... at boot");
-        return;
+    } else if (abi < LANDLOCK_MIN_ABI) {
+        snprintf(text, sizeof(text), "ABI %d, too old to be of use: renames would fail", abi);
+        set(r, STATE_MISSING, text, "Linux 5.19 or newer");
+    } else {
+        snprintf(text, sizeof(text), "ABI %d: writes only where the sandbox says%s", abi,
+                 abi >= 6 ? ", no signals outwards" : "");
+        set(r, STATE_OK, text, "");
     }
-    snprintf(text, sizeof(text), "ABI %ld; open to programs for their own use", abi);
-    set(r, STATE_OK, text, "");
 }
 
 static void check_core_pattern(struct result *r)

@@ -5,6 +5,7 @@
 #include "common/cleanup.h"
 #include "common/util.h"
 #include "sandbox/creds.h"
+#include "sandbox/filter.h"
 #include "sandbox/init.h"
 #include "sandbox/limits.h"
 #include "sandbox/mounts.h"
@@ -20,6 +21,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -187,6 +189,9 @@ static int step_stdio(struct child *c, struct err *err)
     int p[2];
     if (pipe2(p, O_CLOEXEC) < 0)
         return err_errno(err, "make the log's pipe");
+    /* the program's, to write to: many open /dev/stdout and /dev/stderr anew */
+    if (fchmod(p[1], 0200) < 0 || fchown(p[1], SPEC_UID, SPEC_UID) < 0)
+        return err_errno(err, "give the log's pipe to the program");
     c->log_rd = p[0];
     bool used = false;
     for (int i = 1; i < 3; i++)
@@ -255,7 +260,8 @@ static int step_init(struct child *c, struct err *err)
 
 static int step_filter(struct child *c, struct err *err)
 {
-    return filter_load(&c->env->init_filter, err);
+    (void)c;
+    return filter_load(&filter_init, err);
 }
 
 /* The program's own steps count for the start: it reports before it calls exec. */

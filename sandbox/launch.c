@@ -36,9 +36,7 @@ int launch_env_open(struct launch_env *env, const char *instance, uid_t uid_firs
     *env = (struct launch_env){0};
     root_cache_init(&env->roots);
     int r;
-    if ((r = userns_range(uid_first, &env->range, err)) < 0 || (r = own_mounts(err)) < 0 ||
-        (r = filter_compile_user(&env->user_filter, err)) < 0 ||
-        (r = filter_compile_init(&env->init_filter, err)) < 0)
+    if ((r = userns_range(uid_first, &env->range, err)) < 0 || (r = own_mounts(err)) < 0)
         return r;
     env->has_groups = cgroup_host_open(&env->groups, instance, NULL) == 0;
     if (env->has_groups)
@@ -53,8 +51,6 @@ void launch_env_close(struct launch_env *env)
     if (env->has_groups)
         cgroup_host_close(&env->groups);
     root_cache_close(&env->roots);
-    filter_free(&env->user_filter);
-    filter_free(&env->init_filter);
 }
 
 static void launch_none(struct launch *l)

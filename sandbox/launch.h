@@ -12,7 +12,6 @@
 #include "sandbox/cgroup.h"
 #include "sandbox/plan.h"
 #include "sandbox/root.h"
-#include "sandbox/filter.h"
 #include "sandbox/spec.h"
 
 #include <stdbool.h>
@@ -21,7 +20,6 @@
 /* What all sandboxes of one process share. */
 struct launch_env {
     struct userns_range range;
-    struct filter_program user_filter, init_filter;
     struct root_cache roots;
     struct cgroup_host groups;
     bool has_groups;
@@ -44,7 +42,7 @@ struct launch {
     struct cgroup_group group;
 };
 
-/* A private copy of the mount namespace, filters, range, groups. Once a process; the process should
+/* A private copy of the mount namespace, range, groups. Once a process; the process should
  * own its namespaces (be root or have entered the outer namespace). */
 int launch_env_open(struct launch_env *env, const char *instance, uid_t uid_first, struct err *err);
 void launch_env_close(struct launch_env *env);

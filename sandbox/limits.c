@@ -61,8 +61,9 @@ int limits_apply(const struct sandbox_spec *s, bool has_group, struct err *err)
         {RLIMIT_NPROC, "RLIMIT_NPROC", st->pids, st->pids != 0},
         {RLIMIT_DATA, "RLIMIT_DATA", st->memory_bytes, !has_group && st->memory_bytes != 0},
         {RLIMIT_MEMLOCK, "RLIMIT_MEMLOCK", 8u << 20, true},
-        {RLIMIT_MSGQUEUE, "RLIMIT_MSGQUEUE", 819200, true},
-        {RLIMIT_SIGPENDING, "RLIMIT_SIGPENDING", 4096, true},
+        /* these two are counted for the starter's user as well, so for all Spaces together */
+        {RLIMIT_MSGQUEUE, "RLIMIT_MSGQUEUE", 0, true},
+        {RLIMIT_SIGPENDING, "RLIMIT_SIGPENDING", 1024, true},
         {RLIMIT_RTPRIO, "RLIMIT_RTPRIO", 0, true},
         {RLIMIT_NICE, "RLIMIT_NICE", 0, true},
     };

@@ -15,7 +15,8 @@
  *              root built and entered (mounts.c); loopback (network.c); no further user namespaces;
  *              then the fork.
  *   program.c  the program's side of the fork: session, limits (limits.c), credentials (creds.c),
- *              keyring, the filter (filter.c) last, exec.
+ *              keyring, Landlock (landlock.c), the filter (filter.c; its rules are in filter/, made
+ *              into a program while Vitrine is built) last, exec.
  *   init.c     PID 1's side: under a filter of its own, with CAP_KILL alone, it reaps, pumps the
  *              log (init_log.c), answers the runner and hands out sockets (init_peers.c), counts
  *              what is used (init_stats.c), and ends when the program has ended, when it is told

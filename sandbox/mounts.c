@@ -151,7 +151,13 @@ static int build_overlay(int fs, int app_fd, struct err *err)
         return err_errno(err, "mount the version's tree");
     if (fchdir(fs) < 0)
         return err_errno(err, "enter the layers' folder");
-    return fs_overlay(err);
+    _cleanup_close_ int overlay = fs_overlay(err);
+    if (overlay < 0)
+        return overlay;
+    /* overlayfs keeps the tree for itself; here it would only name its host folder in mountinfo */
+    if (umount2("lower", MNT_DETACH | UMOUNT_NOFOLLOW) < 0)
+        return err_errno(err, "take the version's tree out of sight");
+    return steal_fd(&overlay);
 }
 
 /* The tmpfs lies at the home's place first, where overlayfs finds its layers, and is then covered

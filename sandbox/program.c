@@ -4,6 +4,8 @@
 #include "common/cleanup.h"
 #include "common/util.h"
 #include "sandbox/creds.h"
+#include "sandbox/filter.h"
+#include "sandbox/landlock.h"
 #include "sandbox/limits.h"
 
 #include <errno.h>
@@ -99,20 +101,26 @@ static int step_signals(struct program *p, struct err *err)
     return 0;
 }
 
+static int step_landlock(struct program *p, struct err *err)
+{
+    return landlock_apply(&p->order->spec, err);
+}
+
 static int step_filter(struct program *p, struct err *err)
 {
-    return filter_load(&p->env->user_filter, err);
+    (void)p;
+    return filter_load(&filter_user, err);
 }
 
 static const struct {
     const char *name;
     int (*run)(struct program *p, struct err *err);
 } steps[] = {
-    {"session", step_session}, {"stdio", step_stdio},
-    {"limits", step_limits},   {"credentials", step_credentials},
-    {"keyring", step_keyring}, {"working folder", step_folder},
-    {"signals", step_signals}, {"descriptors", step_descriptors},
-    {"filter", step_filter}, /* last: it closes what the others used */
+    {"session", step_session},   {"stdio", step_stdio},
+    {"limits", step_limits},     {"credentials", step_credentials},
+    {"keyring", step_keyring},   {"working folder", step_folder},
+    {"signals", step_signals},   {"descriptors", step_descriptors},
+    {"landlock", step_landlock}, {"filter", step_filter}, /* last: it closes what the others used */
 };
 
 static void report(int fd, enum program_stage stage, int code, const char *msg)

@@ -260,7 +260,8 @@ static int run_sandbox(struct launch_env *env, const struct proto_start *st)
     struct launch l;
     struct run_wait w;
     int control[2];
-    if (proto_pair(control, &err) < 0 || run_wait_open(&w, control[0], &err) < 0)
+    if (proto_pair(control, &err) < 0 ||
+        run_wait_open(&w, control[0], env->range.first + 1 + st->uid_index, &err) < 0)
         return complain(&err, EXIT_NO_SANDBOX);
     int fds[SPEC_FD_COUNT] = {-1, -1, -1, -1, w.stdio[0], w.stdio[1], w.stdio[2], control[1]};
     int r = launch_open(env, &l, &err);

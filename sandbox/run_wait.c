@@ -10,27 +10,34 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #define STOP_GRACE_MS 5000
 
 /* A pipe between us and the program for descriptor i, if ours is a terminal. */
-static int open_stdio(struct run_wait *w, int i, struct err *err)
+static int open_stdio(struct run_wait *w, int i, uid_t uid, struct err *err)
 {
     w->pumps[i] = (struct run_pump){-1, -1, false};
     w->stdio[i] = i;
+    struct stat st;
+    if (fstat(i, &st) == 0 && S_ISDIR(st.st_mode))
+        return err_set(err, EISDIR, "descriptor %d is a folder: a way out of the sandbox", i);
     if (!isatty(i))
         return 0;
     int p[2];
     if (pipe2(p, O_CLOEXEC) < 0)
         return err_errno(err, "make a pipe");
     w->stdio_is_ours[i] = true;
+    if (fchmod(p[0], 0600) < 0 ||
+        fchown(p[0], uid, (gid_t)uid) < 0) /* /dev/stdout is opened anew */
+        return err_errno(err, "give a pipe to the program");
     w->stdio[i] = i == 0 ? p[0] : p[1];
     w->pumps[i] = i == 0 ? (struct run_pump){0, p[1], true} : (struct run_pump){p[0], i, false};
     return 0;
 }
 
-int run_wait_open(struct run_wait *w, int control, struct err *err)
+int run_wait_open(struct run_wait *w, int control, uid_t uid, struct err *err)
 {
     *w = (struct run_wait){.control = control, .signal_fd = -1};
     sigset_t set;
@@ -45,7 +52,7 @@ int run_wait_open(struct run_wait *w, int control, struct err *err)
         return err_errno(err, "make a signalfd");
     int r = 0;
     for (int i = 0; r == 0 && i < 3; i++)
-        r = open_stdio(w, i, err);
+        r = open_stdio(w, i, uid, err);
     return r;
 }
 

@@ -19,7 +19,7 @@ struct run_wait {
     unsigned stops; /* signals that asked for the end so far */
 };
 
-int run_wait_open(struct run_wait *w, int control, struct err *err);
+int run_wait_open(struct run_wait *w, int control, uid_t uid, struct err *err);
 /* The program has its descriptors: closes our copies, so that the ends of pipes are seen. */
 void run_wait_handed_over(struct run_wait *w);
 /* The program's status, or a negative errno where the sandbox could not be made. */

@@ -133,6 +133,9 @@ static int begin(struct starter *s, struct launch *l, struct err *err)
     if (worker_find(s, s->msg.u.start.worker_id))
         return err_set(err, EEXIST, "spec: worker %llu was started before and not removed",
                        (unsigned long long)s->msg.u.start.worker_id);
+    if ((s->msg.u.start.flags & START_NEED_LIMITS) && s->env.missing[0])
+        return err_set(err, ENOTSUP, "no control group limits %s here, and limits are asked for",
+                       s->env.missing);
     if (s->spare.pid) {
         *l = s->spare;
         s->spare = (struct launch){.pidfd = -1, .sock = -1};

@@ -1,6 +1,7 @@
 """What a program sees and may do inside, asked from the inside."""
 import json
 import os
+import subprocess
 
 import pytest
 
@@ -25,6 +26,11 @@ def attempt(f):
     try: f(); return "done"
     except OSError as e: return errno.errorcode[e.errno]
 
+def notify():
+    fd = os.open("/usr/bin", os.O_RDONLY)
+    try: return call(72, fd, 1026, 1)
+    finally: os.close(fd)
+
 def reads(p):
     try: return len(open(p, "rb").read(64)) > 0
     except OSError: return False
@@ -37,7 +43,7 @@ M = {"mount": 165, "umount2": 166, "unshare": 272, "setns": 308, "ptrace": 101, 
      "open_by_handle_at": 304, "name_to_handle_at": 303, "open_tree": 428, "move_mount": 429, "fsopen": 430, "fsmount": 432,
      "mount_setattr": 442, "pivot_root": 155, "chroot": 161, "reboot": 169, "swapon": 167, "syslog": 103, "acct": 163,
      "settimeofday": 164, "iopl": 172, "quotactl": 179, "pidfd_getfd": 438, "kcmp": 312, "fanotify_init": 300, "clone3": 435,
-     "mknod": 133, "sethostname": 170, "modify_ldt": 154, "vhangup": 153, "memfd_secret": 447}
+     "sethostname": 170, "modify_ldt": 154, "vhangup": 153, "memfd_secret": 447}
 out = {
  "uid": os.getresuid(), "gid": os.getresgid(), "groups": os.getgroups(),
  "caps": [status["Cap" + k].strip() for k in ("Inh", "Prm", "Eff", "Bnd", "Amb")],
@@ -49,6 +55,13 @@ out = {
  "clone_newuser": call(56, 0x10000000 | 17, 0, 0, 0, 0), "clone_newnet": call(56, 0x40000000 | 17, 0, 0, 0, 0),
  "unshare_user": call(272, 0x10000000), "i386": None,
  "tiocsti": [call(16, 0, 0x5412, ctypes.c_char_p(b"x")), call(16, 0, 0x5412 | (1 << 32), ctypes.c_char_p(b"x")), call(16, 0, 0x541c, ctypes.c_char_p(b"\3"))],
+ "devices": [call(133, ctypes.c_char_p(b"/tmp/dev"), 0o020666, 0x103), call(133, ctypes.c_char_p(b"/tmp/dev"), 0o060666, 0x800)],
+ "watches": {"inotify": call(294, 0), "inotify_old": call(253), "notify": notify(),
+             "lease": call(72, 0, 1024, 0), "queue": call(240, ctypes.c_char_p(b"q"), 66, 0o600, 0)},
+ "absent": {n: call(nr, 0, 0, 0, 0, 0) for n, nr in {"vmsplice": 278, "tee": 276, "mbind": 237, "set_mempolicy": 238, "process_mrelease": 448}.items()},
+ "ioprio": call(251, 1, 0, 2 << 13), "ulp": call(54, socket.socket().fileno(), 6, 31, ctypes.c_char_p(b"tls"), 3),
+ "ulp_high": call(54, socket.socket().fileno(), 6 | 1 << 32, 31 | 1 << 32, ctypes.c_char_p(b"tls"), 3),
+ "nodelay": attempt(lambda: socket.socket().setsockopt(6, 1, 1)), "fifo": attempt(lambda: os.mkfifo("/tmp/fifo")),
  "x32": call(0x40000000 + 39),
  "sockets": {n: call(41, *a) for n, a in {"inet": (2, 1, 0), "inet6": (10, 2, 0), "unix": (1, 5, 0), "route": (16, 3, 0), "raw": (2, 3, 1),
     "packet": (17, 3, 0), "vsock": (40, 1, 0), "alg": (38, 5, 0), "audit": (16, 3, 9), "netfilter": (16, 3, 12), "sctp": (2, 1, 132),
@@ -70,7 +83,7 @@ out = {
  "sys": os.path.exists("/sys"), "cgroup": open("/proc/self/cgroup").read().split(),
  "fds": sorted(int(f) for f in os.listdir("/proc/self/fd")), "cwd": os.getcwd(),
  "max_userns": open("/proc/sys/user/max_user_namespaces").read().strip(),
- "limits": {n: resource.getrlimit(getattr(resource, "RLIMIT_" + n))[0] for n in ("CORE", "NOFILE", "FSIZE", "NPROC", "RTPRIO", "NICE")},
+ "limits": {n: resource.getrlimit(getattr(resource, "RLIMIT_" + n))[0] for n in ("CORE", "NOFILE", "FSIZE", "NPROC", "RTPRIO", "NICE", "MSGQUEUE")},
  "oom": int(open("/proc/self/oom_score_adj").read()), "oom_lower": None,
  "hostname": socket.gethostname(), "resolves": socket.gethostbyname(socket.gethostname()),
  "shm": attempt(lambda: open("/dev/shm/x", "w").write("x")), "home": attempt(lambda: open("x", "w").write("x")),
@@ -120,7 +133,7 @@ def test_pid_1_is_out_of_reach(seen):
                                   "userfaultfd", "process_vm_readv", "process_vm_writev", "perf_event_open", "kexec_load", "init_module",
                                   "finit_module", "open_by_handle_at", "name_to_handle_at", "open_tree", "move_mount", "fsopen", "fsmount",
                                   "mount_setattr", "pivot_root", "chroot", "reboot", "swapon", "syslog", "acct", "settimeofday", "iopl",
-                                  "quotactl", "pidfd_getfd", "kcmp", "fanotify_init", "mknod", "sethostname", "modify_ldt", "vhangup"])
+                                  "quotactl", "pidfd_getfd", "kcmp", "fanotify_init", "sethostname", "modify_ldt", "vhangup"])
 def test_call_is_refused(seen, name):
     assert seen["calls"][name] == "EPERM"
 
@@ -128,6 +141,23 @@ def test_call_is_refused(seen, name):
 @pytest.mark.parametrize("name", ["clone3", "io_uring_setup", "io_uring_enter"])
 def test_call_does_not_exist(seen, name):
     assert seen["calls"][name] == "ENOSYS"
+
+
+def test_no_device_nodes_but_fifos(seen):
+    assert seen["devices"] == ["EPERM", "EPERM"] and seen["fifo"] == "done"
+
+
+def test_nothing_tells_what_the_host_or_a_neighbour_opens(seen):
+    assert set(seen["watches"].values()) == {"ENOSYS"}, seen["watches"]
+
+
+def test_calls_that_no_program_needs_are_absent(seen):
+    assert set(seen["absent"].values()) == {"ENOSYS"}, seen["absent"]
+    assert seen["ioprio"] == "EPERM"
+
+
+def test_sockets_take_plain_options_only(seen):
+    assert seen["ulp"] == seen["ulp_high"] == "ENOSYS" and seen["nodelay"] == "done"
 
 
 def test_no_namespace_by_clone(seen):
@@ -198,7 +228,7 @@ def test_no_descriptor_leaks(seen):
 
 
 def test_limits(seen):
-    assert seen["limits"] == {"CORE": 1, "NOFILE": seen["limits"]["NOFILE"], "FSIZE": 2 << 30, "NPROC": 64, "RTPRIO": 0, "NICE": 0}
+    assert seen["limits"] == {"CORE": 1, "NOFILE": seen["limits"]["NOFILE"], "FSIZE": 2 << 30, "NPROC": 64, "RTPRIO": 0, "NICE": 0, "MSGQUEUE": 0}
     assert seen["limits"]["NOFILE"] <= 4096
     assert seen["oom"] == 500
 
@@ -215,3 +245,61 @@ def test_devices_work(seen):
 def test_signals_are_as_born(seen):
     # Python itself ignores SIGPIPE and SIGXFSZ
     assert int(seen["signals"][:16], 16) & ~(1 << 12 | 1 << 24) == 0 and int(seen["signals"][16:], 16) == 0
+
+
+LANDLOCK = r'''
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+def rights(path):
+    try:
+        os.mkdir(path + "/d"); os.mkdir(path + "/e")
+        open(path + "/d/f", "w").write("text"); os.truncate(path + "/d/f", 2)
+        os.rename(path + "/d/f", path + "/e/g"); os.link(path + "/e/g", path + "/d/h")
+        os.symlink("g", path + "/e/l"); os.mkfifo(path + "/e/p")
+        s = open(path + "/e/l").read()
+        for f in ("d/h", "e/g", "e/l", "e/p"): os.unlink(path + "/" + f)
+        os.rmdir(path + "/d"); os.rmdir(path + "/e")
+        return s
+    except OSError as e: return str(e)
+fd = os.memfd_create("m"); os.write(fd, b"x")
+open("/proc/self/fd/%d" % fd, "r+").close()
+for d in ("/dev/null", "/dev/zero", "/dev/full"): open(d, "w").close()
+print(*[rights(p) for p in ("/tmp", "/dev/shm", "/home/user", "/home/user/app", "/data")], sep="\n")
+'''
+
+
+def test_a_program_s_own_places_are_fully_its_own(folder):
+    for d in ("app", "data"):
+        os.mkdir(f"{folder}/{d}")
+        rig.give(f"{folder}/{d}", 5)
+    r = rig.python(LANDLOCK, "--app", f"{folder}/app", "--rw", f"{folder}/data:/data", "--uid-index", "5")
+    assert r.stdout.split("\n")[:5] == ["te"] * 5, (r.stdout, r.stderr)
+
+
+LAYERS = r'''
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+attr, n = (ctypes.c_uint64 * 1)(1 << 6), 0
+while n < 20:
+    fd = libc.syscall(444, attr, 8, 0)
+    if libc.syscall(446, fd, 0) < 0: break
+    n += 1
+print(n)
+'''
+
+
+def test_under_landlock():
+    """a process can be restricted 16 times: one of them is the sandbox's"""
+    out = subprocess.run([rig.SANDBOX, "check", "--json"], capture_output=True, text=True, timeout=60).stdout
+    line = next(c for c in json.loads(out)["checks"] if c["name"] == "landlock")
+    if line["state"] != "ok":
+        pytest.skip("the kernel has no Landlock: " + line["detail"])
+    r = rig.python(LAYERS)
+    assert r.stdout.strip() == "15", r.stderr
+
+
+def test_no_host_folder_in_the_mount_table_for_the_app(folder):
+    os.mkdir(f"{folder}/app")
+    rig.give(f"{folder}/app", 5)
+    r = rig.sh("cat /proc/self/mountinfo; ls /home/user/app", "--app", f"{folder}/app", "--uid-index", "5")
+    assert r.returncode == 0 and " /home/user/app " in r.stdout and os.path.basename(folder) not in r.stdout, r.stdout

@@ -60,6 +60,13 @@ def test_what_cannot_be_is_said_by_step_and_reason(args, word):
     assert r.returncode == 125 and word in r.stderr and len(r.stderr.splitlines()) == 1, r.stderr
 
 
+def test_a_folder_of_the_host_as_stdio_is_refused():
+    fd = os.open("/", os.O_RDONLY | os.O_DIRECTORY)
+    r = rig.run("--", "true", stdin=fd)
+    os.close(fd)
+    assert r.returncode == 125 and "is a folder" in r.stderr
+
+
 def test_environment_is_what_was_given(monkeypatch):
     monkeypatch.setenv("HOST_SECRET", "x")
     out = rig.run("--env", "A=b=c", "--env", "E=", "--", "/usr/bin/env").stdout

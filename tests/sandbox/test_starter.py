@@ -1,4 +1,5 @@
 """The resident starter and PID 1, as the runner and the gateway see them."""
+import errno
 import os
 import select
 import signal
@@ -407,3 +408,21 @@ def test_the_same_worker_twice_is_refused(starter):
                 cwd="/", tmp_bytes=1 << 20, home_bytes=1 << 20)
     m = starter.receive("STARTED")
     assert m.code == 17 and "started before" in m.message
+
+
+def test_limits_that_must_be(shared_starter, limited, folder):
+    """where they are not to be had, nothing of the program runs"""
+    os.mkdir(f"{folder}/data", 0o777)
+    os.chmod(f"{folder}/data", 0o777)
+    w = shared_starter.sh("echo x > /data/ran", flags=wire.ENUM["START_NEED_LIMITS"], mounts=[f"rw:{folder}/data:/data"])
+    if all(limited.values()):
+        assert w.started.code == 0 and w.wait() == "exited 0 0\n" and os.listdir(f"{folder}/data") == ["ran"]
+    else:
+        assert w.started.code == errno.ENOTSUP and "limits" in w.started.message and os.listdir(f"{folder}/data") == []
+
+
+def test_standard_output_can_be_opened_by_name(shared_starter):
+    w = shared_starter.sh("echo one > /dev/stdout; echo two > /dev/stderr; echo three > /proc/self/fd/1; cat /dev/stdout")
+    w.wait()
+    assert [line.split(" ", 1)[1] for line in w.log().splitlines()][:3] == ["one", "two", "three"]
+    assert "Permission denied" in w.log().splitlines()[3], "its own log cannot be read back"

@@ -1,0 +1,81 @@
+/* See landlock.h. Reading and running are not handled: the root holds nothing that is to be hidden,
+ * and what is not handled costs nothing. Nor are ioctls of devices (every mount of the program's is
+ * nodev) and TCP ports (there is loopback only). */
+#include "landlock.h"
+
+#include "common/cleanup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/landlock.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Newer than the headers of older systems. */
+#define ACCESS_TRUNCATE (1ULL << 14) /* ABI 3 */
+#define SCOPE_ABSTRACT_UNIX_SOCKET (1ULL << 0)
+#define SCOPE_SIGNAL (1ULL << 1) /* both: ABI 6 */
+
+struct ruleset_attr {
+    uint64_t handled_fs, handled_net, scoped;
+};
+
+#define TO_FILES (LANDLOCK_ACCESS_FS_WRITE_FILE | ACCESS_TRUNCATE)
+#define TO_FOLDERS                                                                                 \
+    (LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE |                              \
+     LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK |    \
+     LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_SYM | LANDLOCK_ACCESS_FS_REFER)
+#define TO_NOBODY (LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_BLOCK)
+
+static const char *const folders[] = {"/tmp", "/dev/shm", SPEC_HOME};
+static const char *const devices[] = {"/dev/null", "/dev/zero", "/dev/full", "/dev/random",
+                                      "/dev/urandom"};
+
+int landlock_abi(void)
+{
+    int abi = (int)syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+    return abi < 0 ? -errno : abi;
+}
+
+static int allow(int ruleset, const char *path, uint64_t handled, struct err *err)
+{
+    _cleanup_close_ int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return err_errno(err, "look at %s", path);
+    struct landlock_path_beneath_attr attr = {
+        .allowed_access = handled & (S_ISDIR(st.st_mode) ? TO_FILES | TO_FOLDERS : TO_FILES),
+        .parent_fd = fd};
+    if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &attr, 0) < 0)
+        return err_errno(err, "allow writing to %s", path);
+    return 0;
+}
+
+int landlock_apply(const struct sandbox_spec *s, struct err *err)
+{
+    int abi = landlock_abi();
+    if (abi < LANDLOCK_MIN_ABI)
+        return 0;
+    struct ruleset_attr attr = {.handled_fs = TO_FILES | TO_FOLDERS | TO_NOBODY};
+    if (abi < 3)
+        attr.handled_fs &= ~ACCESS_TRUNCATE;
+    if (abi >= 6)
+        attr.scoped = SCOPE_ABSTRACT_UNIX_SOCKET | SCOPE_SIGNAL;
+    /* a kernel that does not know the later fields takes them while they are 0 */
+    _cleanup_close_ int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
+    if (ruleset < 0)
+        return err_errno(err, "make a ruleset");
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < sizeof(folders) / sizeof(*folders); i++)
+        r = allow(ruleset, folders[i], attr.handled_fs, err);
+    for (size_t i = 0; r == 0 && i < sizeof(devices) / sizeof(*devices); i++)
+        r = allow(ruleset, devices[i], attr.handled_fs, err);
+    for (int i = 0; r == 0 && i < s->n_mounts; i++)
+        if (s->mounts[i].writable)
+            r = allow(ruleset, s->mounts[i].dst, attr.handled_fs, err);
+    if (r == 0 && syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
+        r = err_errno(err, "restrict itself");
+    return r;
+}

@@ -25,6 +25,8 @@
       "an idle worker is put to sleep after this")                                                 \
     X(lifecycle, start_timeout, MS, "30m", 1000, CONF_NEVER,                                       \
       "a start that is not ready by then has failed")                                              \
+    X(lifecycle, start_timeout_max, MS, "1h", 1000, CONF_NEVER,                                    \
+      "the most that a Space may ask for as its startup_duration_timeout")                         \
     X(lifecycle, stop_grace, MS, "5s", 0, 600000,                                                  \
       "between SIGTERM and the kill of everything in the sandbox")                                 \
     X(lifecycle, drain_timeout, MS, "10m", 0, CONF_NEVER,                                          \

@@ -70,7 +70,7 @@ const char *const schema_life[] = {
     " exit_reason TEXT NOT NULL DEFAULT '');"
     "CREATE INDEX workers_space ON workers (space_id, id);"
     "CREATE INDEX workers_alive ON workers (state) WHERE ended_ms IS NULL;"
-    "CREATE TABLE events (" /* append-only */
+    "CREATE TABLE events (" /* append-only; the runner forgets old ones */
     " id INTEGER PRIMARY KEY AUTOINCREMENT,"
     " at_ms INTEGER NOT NULL,"
     " space_id INTEGER, space TEXT NOT NULL,"
@@ -85,5 +85,9 @@ const char *const schema_life[] = {
     "CREATE TABLE commands_done ("
     " command_id INTEGER PRIMARY KEY, code INTEGER NOT NULL, message TEXT NOT NULL, at_ms INTEGER "
     "NOT NULL);",
+    /* 2: what is old may go, or a disk would fill; the newest thousand can never be taken away */
+    "DROP TRIGGER events_no_delete;"
+    "CREATE TRIGGER events_no_delete BEFORE DELETE ON events WHEN OLD.id > (SELECT MAX(id) FROM "
+    "events) - 1000 BEGIN SELECT RAISE(ABORT, 'events is append-only'); END;",
     NULL,
 };

@@ -41,8 +41,14 @@ struct backoff_verdict backoff_crash(struct backoff *b, const struct backoff_rul
                                     .pause_ms = pause_of(r, b->n_crashes ? b->n_crashes : 1)};
 }
 
+uint64_t backoff_hold_up(struct backoff *b, const struct backoff_rules *r)
+{
+    return pause_of(r, ++b->hold_ups);
+}
+
 void backoff_ready(struct backoff *b)
 {
+    b->hold_ups = 0;
     b->failed_starts = 0;
 }
 

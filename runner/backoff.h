@@ -19,6 +19,7 @@ struct backoff {
     uint64_t failed_starts; /* in a row, of a version that never was ready */
     uint64_t *crashes_ms;   /* within the window, oldest first */
     uint64_t n_crashes;
+    uint64_t hold_ups; /* in a row: starts that the platform could not try */
 };
 
 struct backoff_verdict {
@@ -31,6 +32,9 @@ struct backoff_verdict backoff_failed_start(struct backoff *b, const struct back
 /* A worker ended by itself, or one did not come up of a version that did before. */
 struct backoff_verdict backoff_crash(struct backoff *b, const struct backoff_rules *r,
                                      uint64_t now_ms);
+/* The platform itself was in the way (no disk, no descriptors): the pause until the next try. It
+ * grows, but nothing is given up, and it counts as no failure of the Space. */
+uint64_t backoff_hold_up(struct backoff *b, const struct backoff_rules *r);
 /* A worker is ready. Crashes stay: they leave by time. */
 void backoff_ready(struct backoff *b);
 /* The owner asked for a start: all is forgotten. */

@@ -39,12 +39,45 @@ static bool waits(enum lc_event e)
     return e == EV_STOP || e == EV_PAUSE || e == EV_DELETE;
 }
 
-/* Not recorded where the disk is full: then it is done again some day, which is harmless. */
+/* What was done and could not be written down (a full disk). Until it is, a new runner would do it
+ * again, after newer ones. */
+struct unrecorded {
+    struct unrecorded *next;
+    uint64_t id;
+    int code;
+    char message[];
+};
+
+static void keep(struct runner *r, uint64_t id, int code, const char *message)
+{
+    size_t size = strlen(message) + 1;
+    struct unrecorded *u = calloc(1, sizeof(*u) + size), **last = &r->unrecorded;
+    if (!u)
+        return;
+    u->id = id;
+    u->code = code;
+    memcpy(u->message, message, size);
+    while (*last)
+        last = &(*last)->next;
+    *last = u;
+}
+
+void commands_record(struct runner *r)
+{
+    for (struct unrecorded *u; (u = r->unrecorded);) {
+        if (life_command_done(r, u->id, u->code, u->message, NULL) < 0)
+            return;
+        r->unrecorded = u->next;
+        free(u);
+    }
+}
+
 static void answer(struct runner *r, uint64_t id, int code, const char *message)
 {
     if (code)
         message = public_reason(code, message);
-    life_command_done(r, id, code, message, NULL);
+    if (life_command_done(r, id, code, message, NULL) < 0)
+        keep(r, id, code, message);
     control_command_done(r, id, code, message);
 }
 
@@ -55,7 +88,7 @@ static void pop(struct space *s)
     free(c);
 }
 
-/* 0: done and recorded, or begun (c->begun); else the reason why not. */
+/* 0: done, or begun (c->begun); else the reason why not. */
 static int apply(struct space *s, struct command *c, struct err *err)
 {
     struct version v;
@@ -72,9 +105,15 @@ static int apply(struct space *s, struct command *c, struct err *err)
         what.version = &v;
     }
     event_add(s->r, s, 0, "command", "%s", lifecycle_event_name(c->event));
+    c->begun = waits(c->event);
     int n = space_event(s, c->event, &what, err);
-    if (n == 0)
-        c->begun = waits(c->event);
+    if (n == -EPERM) {
+        c->begun = false;
+    } else if (n < 0) { /* it was done, and could not be written down */
+        if (what.command_id)
+            keep(s->r, c->id, 0, "");
+        n = 0;
+    }
     return n;
 }
 

@@ -8,6 +8,8 @@
 struct runner;
 struct space;
 
+/* Writes down what could not be when it was done. From time to time, and at the end. */
+void commands_record(struct runner *r);
 /* Reads what is new and does it. Cheap where there is nothing. */
 void commands_poll(struct runner *r);
 /* Goes on with the Space's commands, if its first one does not wait for anything any more. */

@@ -43,6 +43,7 @@ static void fail(struct space *s, int code, const char *message)
     struct log_ctx ctx = {.space = s->full_name};
     log_error(&ctx, "space.delete", "%s", message);
     commands_fail(s, code, message);
+    commands_progress(s); /* what was queued behind it */
 }
 
 static void on_removed(void *owner, int code)
@@ -70,6 +71,15 @@ static void on_removed(void *owner, int code)
     space_free(s);
 }
 
+static void on_not_begun(void *arg)
+{
+    struct space *s = arg;
+    char message[256];
+    snprintf(message, sizeof(message), "its files cannot be removed: %s",
+             strerror(s->removal_code));
+    fail(s, s->removal_code, message);
+}
+
 void delete_files(struct space *s)
 {
     if (s->removing)
@@ -82,6 +92,11 @@ void delete_files(struct space *s)
     struct order o = {.id = s->id};
     snprintf(o.data, sizeof(o.data), "%s", s->r->data);
     struct err err = {0};
-    if (chore_begin(s->r, remove_all, &o, on_removed, s, &err) < 0)
-        fail(s, err.code, err.msg);
+    if (chore_begin(s->r, remove_all, &o, on_removed, s, &err) == 0)
+        return;
+    /* Not from in here: the command whose turn it is would be answered, and freed, below the feet
+     * of who is just doing it. */
+    s->removal_code = err.code;
+    s->removal_timer = (struct loop_timer){.fn = on_not_begun, .arg = s};
+    loop_timer_set(s->r->loop, &s->removal_timer, 0);
 }

@@ -12,3 +12,6 @@ void gateway_connect(struct runner *r, int fd);
 void gateway_route(struct space *s);
 void gateway_route_none(struct runner *r, const char *label);
 void gateway_wait_line(struct space *s, const char *line);
+
+/* From time to time: what was counted of the gateway's notes is said. */
+void gateway_tick(struct runner *r);

@@ -98,6 +98,13 @@ void idle_watch(struct worker *w)
     watch_from(w, 0);
 }
 
+void idle_retime(struct worker *w)
+{
+    uint64_t now = mono_ms();
+    if (!w->asked && !w->draining)
+        watch_from(w, w->busy || w->active_ms > now ? 0 : now - w->active_ms);
+}
+
 void idle_drain(struct worker *w)
 {
     uint64_t timeout = conf_of(w->r)->lifecycle_drain_timeout, now = mono_ms();

@@ -10,6 +10,8 @@ struct worker;
 
 /* A serving worker: asked to sleep when it was idle for the Space's sleep time. */
 void idle_watch(struct worker *w);
+/* The sleep time of its Space changed. */
+void idle_retime(struct worker *w);
 /* A worker whose successor serves: let go of as soon as its streams end, and ended after
  * drain_timeout all the same. */
 void idle_drain(struct worker *w);

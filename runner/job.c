@@ -28,6 +28,9 @@
 
 #define MAX_RUNNING 4 /* the others wait */
 #define MAX_OUTPUT (256 * 1024)
+#define MAX_OUTPUT_IN_ALL (1024 * 1024)
+#define CHUNKS_A_TURN 4 /* of what it prints; then the others have their turn */
+#define PROGRESS_EACH_MS 100
 #define JOB_PROGRAM "/run/vitrine/vitrine-job"
 #define JOB_TREE "/job/tree"
 
@@ -43,6 +46,8 @@ struct job {
     int out;
     struct loop_io *out_io;
     struct buf line;
+    size_t printed;       /* bytes, in all */
+    uint64_t progress_ms; /* CLOCK_MONOTONIC of the last word about it */
     struct loop_timer timer;
     char *result; /* the JSON it printed */
     char error[1024];
@@ -153,6 +158,14 @@ static void on_finished(void *owner, int code)
     end(j);
 }
 
+static void on_not_finished(void *arg)
+{
+    struct job *j = arg;
+    struct runner *r = j->r;
+    end(j);
+    runner_check_stopped(r);
+}
+
 static void finish(struct job *j)
 {
     struct finish f = {.keep = !j->error_code};
@@ -163,7 +176,9 @@ static void finish(struct job *j)
     struct err err = {0};
     if (chore_begin(j->r, finish_tree, &f, on_finished, j, &err) < 0) {
         fail(j, err.code, public_reason(err.code, err.msg));
-        end(j);
+        /* Not from in here: who goes through the jobs would lose the one it is at. */
+        j->timer.fn = on_not_finished;
+        loop_timer_set(j->r->loop, &j->timer, 0);
     }
 }
 
@@ -194,11 +209,21 @@ static void take_result(struct job *j, const char *json)
     json_decref(o);
 }
 
-static void take_line(struct job *j, const char *line)
+static void take_progress(struct job *j, const char *line)
 {
     struct proto_job_progress p = {.job_id = j->job_id};
-    if (sscanf(line, "progress %63s %" SCNu64 " %" SCNu64, p.step, &p.done, &p.total) == 3)
-        link_send(&j->r->webui, PROTO_JOB_PROGRESS, &p, NULL, 0);
+    uint64_t now = mono_ms();
+    if (now - j->progress_ms < PROGRESS_EACH_MS ||
+        sscanf(line, "%63s %" SCNu64 " %" SCNu64, p.step, &p.done, &p.total) != 3)
+        return;
+    j->progress_ms = now;
+    link_send(&j->r->webui, PROTO_JOB_PROGRESS, &p, NULL, 0);
+}
+
+static void take_line(struct job *j, const char *line)
+{
+    if (strncmp(line, "progress ", 9) == 0)
+        take_progress(j, line + 9);
     else if (strncmp(line, "result ", 7) == 0 && !j->result)
         take_result(j, line + 7);
     else if (strncmp(line, "error ", 6) == 0)
@@ -214,20 +239,23 @@ static void take_lines(struct job *j)
     }
 }
 
-static void read_output(struct job *j)
+static void read_output(struct job *j, unsigned chunks)
 {
     char chunk[16384];
-    while (j->out >= 0) {
+    while (j->out >= 0 && chunks--) {
         ssize_t n = read(j->out, chunk, sizeof(chunk));
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
             return;
-        if (n > 0 && buf_append(&j->line, chunk, (size_t)n) == 0) {
+        j->printed += n > 0 ? (size_t)n : 0;
+        if (n > 0 && j->printed <= MAX_OUTPUT_IN_ALL &&
+            buf_append(&j->line, chunk, (size_t)n) == 0) {
             take_lines(j);
             continue;
         }
         if (n > 0) {
             fail(j, EPROTO, "the result of unpacking is too large");
-            worker_stop(j->worker, 0);
+            if (j->worker)
+                worker_stop(j->worker, 0);
         }
         loop_del(j->r->loop, &j->out_io);
         close_fd(&j->out);
@@ -237,14 +265,14 @@ static void read_output(struct job *j)
 static void on_output(void *arg, uint32_t events)
 {
     (void)events;
-    read_output(arg);
+    read_output(arg, CHUNKS_A_TURN);
 }
 
 static void on_end(struct worker *w, const struct worker_end *e)
 {
     struct job *j = w->owner;
-    read_output(j);
     j->worker = NULL;
+    read_output(j, UINT_MAX); /* at most what it may print in all */
     loop_timer_cancel(j->r->loop, &j->timer);
     if (!j->result || e->reason != EXIT_EXITED || e->status) {
         char text[512], message[600];

@@ -180,6 +180,10 @@ void logs_last_lines(struct runner *r, uint64_t space_id, uint64_t worker_id, un
         int n = snprintf(out + used, size - used, "%s%s", used ? "\n" : "", without_stamp(line));
         used += (size_t)n < size - used ? (size_t)n : size - used - 1;
     }
+    for (char *c = out; *c; c++) { /* no orders to the terminal of who reads it */
+        if (((unsigned char)*c < ' ' && *c != '\n' && *c != '\t') || *c == 0x7f)
+            *c = '?';
+    }
 }
 
 void logs_tail(struct runner *r, uint64_t space_id, uint64_t worker_id, struct log_tail *t,
@@ -199,13 +203,15 @@ void logs_tail(struct runner *r, uint64_t space_id, uint64_t worker_id, struct l
         ssize_t n = pread(fd, text, TAIL_BYTES, (off_t)t->offset[part]);
         if (n <= 0)
             continue;
-        text[n] = 0;
-        for (char *line = text, *end; (end = strchr(line, '\n')) && count < TAIL_LINES;
+        char *line = text, *stop = text + n, *end;
+        for (; count < TAIL_LINES && (end = memchr(line, '\n', (size_t)(stop - line)));
              line = end + 1, count++) {
             *end = 0;
-            t->offset[part] += (uint64_t)(end + 1 - line);
             fn(arg, without_stamp(line));
         }
+        if (line == text && n == TAIL_BYTES) /* the middle of a line that is too long to show */
+            line = stop;
+        t->offset[part] += (uint64_t)(line - text);
     }
 }
 

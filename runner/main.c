@@ -31,11 +31,13 @@
 #include "common/util.h"
 #include "runner/adopt.h"
 #include "runner/chore.h"
+#include "runner/commands.h"
 #include "runner/control.h"
 #include "runner/events.h"
 #include "runner/gateway.h"
 #include "runner/job.h"
 #include "runner/life.h"
+#include "runner/prune.h"
 #include "runner/runner.h"
 #include "runner/space.h"
 #include "runner/starter.h"
@@ -46,10 +48,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 
 #define TICK_MS 10000
+#define FDS_A_WORKER 4 /* at most, in the runner or the starter */
+#define FDS_OTHER 100
 #define CHECKPOINT_TICKS                                                                           \
     6                      /* it waits for the disk: seldom, and not while somebody waits for us   \
                             */
@@ -137,6 +142,10 @@ static void on_tick(void *arg)
         }
     }
     space_tick(r);
+    gateway_tick(r);
+    if (!starting)
+        prune_step(r);
+    commands_record(r);
     if (!starting && ++r->ticks % CHECKPOINT_TICKS == 0)
         life_checkpoint(r);
     loop_timer_set(r->loop, &r->tick_timer, TICK_MS);
@@ -181,6 +190,25 @@ static int find_places(struct runner *r, struct err *err)
     return n;
 }
 
+/* All that the machine gives us: each worker takes a few. The starter inherits it; demos get a
+ * limit of their own. */
+static void raise_descriptors(const struct runner *r)
+{
+    struct rlimit l;
+    if (getrlimit(RLIMIT_NOFILE, &l) < 0)
+        return;
+    l.rlim_cur = l.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &l) < 0)
+        log_warn(NULL, "runner.descriptors", "cannot raise the limit of open files: %s",
+                 strerror(errno));
+    uint64_t need = r->budget.max * FDS_A_WORKER + FDS_OTHER;
+    if (l.rlim_max != RLIM_INFINITY && l.rlim_max < need)
+        log_warn(NULL, "runner.descriptors",
+                 "%llu open files are allowed, and lifecycle.max_workers needs %llu: raise the "
+                 "hard limit (LimitNOFILE of the service, ulimit -Hn)",
+                 (unsigned long long)l.rlim_max, (unsigned long long)need);
+}
+
 static int begin(struct runner *r, struct err *err)
 {
     umask(0077);
@@ -197,6 +225,7 @@ static int begin(struct runner *r, struct err *err)
         return n;
     r->gateway_gone_ms = mono_ms();
     r->budget.max = conf_of(r)->lifecycle_max_workers;
+    raise_descriptors(r);
     r->first_job_id = (1ull << 62) + (now_ms() << 16);
     r->last_job_id = r->first_job_id;
     n = starter_begin(r, err);
@@ -227,8 +256,10 @@ int main(void)
         log_error(NULL, "runner.failed", "%s", err.msg);
     chore_kill_all(r);
     starter_end(r);
-    if (r->life)
+    if (r->life) {
+        commands_record(r);
         life_checkpoint(r);
+    }
     store_close(r->site);
     store_close(r->life);
     return n < 0 ? 1 : r->exit_status;

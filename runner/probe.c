@@ -30,7 +30,7 @@ struct probe {
     struct loop_io *io;
     bool asked; /* the request is on its way */
     int last_status;
-    char head[16];
+    char head[512]; /* its beginning; interim answers (1xx) whole */
     size_t head_len;
     int request_len;
     char request[1024];
@@ -68,6 +68,24 @@ static void retry(struct probe *p)
 
 static void attempt(struct probe *p);
 
+/* The status of the answer; 0 while it is not there yet, -1 where it is no HTTP. */
+static int final_status(struct probe *p)
+{
+    while (p->head_len >= strlen("HTTP/1.1 200")) {
+        int status = 0;
+        if (sscanf(p->head, "HTTP/1.%*1d %3d", &status) != 1 || status < 100)
+            return -1;
+        if (status >= 200)
+            return status;
+        const char *end = strstr(p->head, "\r\n\r\n");
+        if (!end)
+            return 0;
+        p->head_len -= (size_t)(end + 4 - p->head);
+        memmove(p->head, end + 4, p->head_len + 1);
+    }
+    return 0;
+}
+
 static void on_socket(void *arg, uint32_t events)
 {
     (void)events;
@@ -97,25 +115,21 @@ static void on_socket(void *arg, uint32_t events)
     ssize_t n = recv(p->fd, p->head + p->head_len, sizeof(p->head) - 1 - p->head_len, MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
+    int status = -1;
     if (n > 0) {
         p->head_len += (size_t)n;
         p->head[p->head_len] = 0;
-        int status = 0;
-        bool whole = p->head_len >= strlen("HTTP/1.1 200");
-        if (whole && sscanf(p->head, "HTTP/1.%*1d %3d", &status) == 1 && status >= 100) {
-            drop_socket(p);
-            p->last_status = status;
-            if (status < 500)
-                p->on_ready(p->worker);
-            else
-                retry(p);
-            return;
-        }
-        if (!whole)
+        status = final_status(p);
+        if (status == 0 && p->head_len < sizeof(p->head) - 1)
             return;
     }
     drop_socket(p);
-    retry(p);
+    if (status > 0)
+        p->last_status = status;
+    if (status > 0 && status < 500)
+        p->on_ready(p->worker);
+    else
+        retry(p);
 }
 
 /* PID 1's word is not taken for it. */

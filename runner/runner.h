@@ -20,6 +20,7 @@ struct space;
 struct worker;
 struct job;
 struct chore;
+struct unrecorded;
 
 struct runner {
     struct service service;
@@ -48,10 +49,12 @@ struct runner {
     struct budget budget;
     struct loop_timer room_timer; /* asks the next idle worker to make room */
 
-    uint64_t last_command_id; /* the newest one that was read from site.db */
+    struct unrecorded *unrecorded; /* commands that were done (commands.c) */
+    uint64_t last_command_id;      /* the newest one that was read from site.db */
     uint64_t watch_until_ms;
     struct loop_timer watch_timer, tick_timer;
     uint64_t ticks;
+    uint64_t pruned_to; /* the Space at which prune.c is */
 
     struct chore *chores;
     uint64_t first_job_id, last_job_id; /* worker ids of jobs; far above those of workers */

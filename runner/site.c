@@ -100,8 +100,11 @@ int site_version(struct runner *r, uint64_t space_id, uint64_t version_id, struc
     ret->port = port > 0 && port < 65536             ? (uint32_t)port
                 : strcmp(ret->sdk, "streamlit") == 0 ? PORT_STREAMLIT
                                                      : PORT_DEFAULT;
-    ret->start_timeout_ms =
-        store_is_null(q, 7) ? conf_of(r)->lifecycle_start_timeout : (uint64_t)store_int(q, 7);
+    const struct conf *c = conf_of(r);
+    uint64_t asked_ms = (uint64_t)store_int(q, 7), most_ms = c->lifecycle_start_timeout_max;
+    ret->start_timeout_ms = store_is_null(q, 7)  ? c->lifecycle_start_timeout
+                            : asked_ms < most_ms ? asked_ms
+                                                 : most_ms;
     store_reset(q);
     return 1;
 }

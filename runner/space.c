@@ -59,8 +59,12 @@ static void set_names(struct space *s, const struct site_space *site)
 void space_refresh(struct space *s)
 {
     struct site_space site;
-    if (site_space(s->r, s->id, &site, NULL) == 1)
-        set_names(s, &site);
+    if (site_space(s->r, s->id, &site, NULL) != 1)
+        return;
+    uint64_t before_ms = s->sleep_after_ms;
+    set_names(s, &site);
+    if (s->sleep_after_ms != before_ms && s->cur)
+        idle_retime(s->cur);
 }
 
 static void on_retry(void *arg)
@@ -92,7 +96,7 @@ struct space *space_get(struct runner *r, uint64_t id, const char *full_name, st
     struct site_space site = {0};
     struct life_space life = {.stage = "NO_APP_FILE"};
     int in_site = site_space(r, id, &site, err), in_life = life_space_load(r, id, &life, err);
-    if (in_life < 0)
+    if (in_life < 0 || (in_site < 0 && in_site != -ENOENT))
         return NULL;
     bool known = in_site == 1 && !site.deleted; /* a deleted one is known until its rows here go */
     if (!known && !in_life && !full_name) {
@@ -120,7 +124,13 @@ struct space *space_get(struct runner *r, uint64_t id, const char *full_name, st
     s->uid_index = life.uid_index;
     s->state = lifecycle_state_of(proto_stage_of(life.stage));
     snprintf(s->reason, sizeof(s->reason), "%s", life.reason);
-    if (life.version_id && site_version(r, id, life.version_id, &s->version, NULL) == 1)
+    int in_versions = life.version_id ? site_version(r, id, life.version_id, &s->version, err) : 0;
+    if (in_versions < 0 &&
+        in_versions != -ENOENT) { /* it cannot be read just now: that is not to be taken for none */
+        free(s);
+        return NULL;
+    }
+    if (in_versions == 1)
         s->version_was_ready = life_version_was_ready(r, id, life.version_id);
     struct space **bucket = &r->spaces[id % RUNNER_SPACE_BUCKETS];
     s->next = *bucket;
@@ -147,6 +157,7 @@ void space_free(struct space *s)
     *p = s->next;
     loop_timer_cancel(s->r->loop, &s->retry_timer);
     loop_timer_cancel(s->r->loop, &s->tail_timer);
+    loop_timer_cancel(s->r->loop, &s->removal_timer);
     budget_leave(&s->r->budget, &s->claim);
     backoff_forgive(&s->backoff);
     free(s);
@@ -289,14 +300,31 @@ int space_event(struct space *s, enum lc_event event, const struct space_what *w
 
 /* ---- a start ---- */
 
-void space_failed(struct space *s, bool served, const char *reason)
+static struct backoff_rules rules_of(const struct space *s)
 {
     const struct conf *c = conf_of(s->r);
-    const struct backoff_rules rules = {.start_tries = c->lifecycle_start_tries,
-                                        .crash_limit = c->lifecycle_crash_limit,
-                                        .crash_window_ms = c->lifecycle_crash_window,
-                                        .backoff_first_ms = c->lifecycle_backoff_first,
-                                        .backoff_max_ms = c->lifecycle_backoff_max};
+    return (struct backoff_rules){.start_tries = c->lifecycle_start_tries,
+                                  .crash_limit = c->lifecycle_crash_limit,
+                                  .crash_window_ms = c->lifecycle_crash_window,
+                                  .backoff_first_ms = c->lifecycle_backoff_first,
+                                  .backoff_max_ms = c->lifecycle_backoff_max};
+}
+
+void space_held_up(struct space *s, const char *reason)
+{
+    struct backoff_rules rules = rules_of(s);
+    if (s->state == LC_SWITCHING)
+        space_failed(s, false, reason); /* its submitter hears of it, and nothing is lost */
+    else
+        space_event(s, EV_FAIL,
+                    &(struct space_what){.reason = reason,
+                                         .pause_ms = backoff_hold_up(&s->backoff, &rules)},
+                    NULL);
+}
+
+void space_failed(struct space *s, bool served, const char *reason)
+{
+    const struct backoff_rules rules = rules_of(s);
     char text[sizeof(s->reason)];
     struct backoff_verdict v = {0};
     enum lc_event event;
@@ -417,26 +445,32 @@ void space_adopt(struct space *s, struct worker *w)
     budget_occupy(&s->r->budget);
 }
 
-static int start_worker(struct space *s, struct err *err)
+/* `held_up`: what failed is the platform's, not the Space's. */
+static int start_worker(struct space *s, bool *held_up, struct err *err)
 {
     static struct proto_start start; /* large, and used up before the next one */
     struct worker *w = worker_new(s->r, s);
+    *held_up = true;
     if (!w)
         return err_set(err, ENOMEM, "no memory for a worker");
     w->version = s->state == LC_SWITCHING ? s->beside : s->version;
     w->restarts = backoff_count(&s->backoff);
     int n = w->version.id ? 0 : err_set(err, ENOENT, "its version is not known any more");
+    if (n < 0)
+        *held_up = false;
     if (n == 0)
         n = space_make_folders(s, err);
     if (n == 0)
         n = life_worker_create(s->r, w, err); /* first, so that a new runner knows of it */
-    if (n == 0)
+    if (n == 0) {
         n = recipe_worker(&start, s->r, s, w, err);
+        *held_up = n == 0;
+    }
     if (n == 0)
         n = worker_start(w, &start, NULL, err);
     if (n < 0) {
         if (w->id)
-            life_worker_end(s->r, w->id, true, err->msg, NULL);
+            life_worker_end(s->r, w->id, !*held_up, err->msg, NULL);
         worker_free(w);
         return n;
     }
@@ -453,13 +487,17 @@ static int start_worker(struct space *s, struct err *err)
 void space_place(struct space *s)
 {
     struct err err = {0};
-    if (start_worker(s, &err) == 0) {
+    bool held_up = false;
+    if (start_worker(s, &held_up, &err) == 0) {
         event_add(s->r, s, s->nxt->id, "worker.start", "version %.12s", s->nxt->version.sha);
         return;
     }
     budget_release(&s->r->budget);
-    event_add(s->r, s, 0, "worker.failed", "%s", err.msg);
-    space_failed(s, false, public_reason(err.code, err.msg));
+    event_add(s->r, s, 0, held_up ? "worker.held-up" : "worker.failed", "%s", err.msg);
+    if (held_up)
+        space_held_up(s, public_reason(err.code, err.msg));
+    else
+        space_failed(s, false, public_reason(err.code, err.msg));
 }
 
 static void begin_start(struct space *s)
@@ -514,9 +552,10 @@ static void on_worker_end(struct worker *w, const struct worker_end *end)
     struct space *s = w->space;
     struct runner *r = s->r;
     bool served = w == s->cur, started = w == s->nxt;
+    bool held_up = started && worker_is_held_up(end->code);
     char text[512], lines[2048] = "";
     worker_end_text(r, end, text, sizeof(text));
-    w->state = served || started ? WORKER_FAILED : WORKER_GONE;
+    w->state = (served || started) && !held_up ? WORKER_FAILED : WORKER_GONE;
     if (served)
         s->cur = NULL;
     if (started) {
@@ -526,6 +565,7 @@ static void on_worker_end(struct worker *w, const struct worker_end *end)
     life_worker_save(r, w, text, NULL);
     event_add(r, s, w->id,
               served    ? "worker.crashed"
+              : held_up ? "worker.held-up"
               : started ? "worker.failed"
                         : "worker.ended",
               "%s%s%s", text, lines[0] ? "\n" : "", lines);
@@ -533,6 +573,8 @@ static void on_worker_end(struct worker *w, const struct worker_end *end)
     budget_release(&r->budget);
     if (started && !w->confirmed && !end->reason && !end->message[0])
         start_again(s);
+    else if (held_up)
+        space_held_up(s, public_reason(end->code, text));
     else if (served || started)
         space_failed(s, served, public_reason(0, text));
     if (!s->workers) {

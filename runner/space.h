@@ -46,10 +46,12 @@ struct space {
     struct loop_timer tail_timer;
     struct log_tail tail;
 
-    struct command *commands; /* to be done, in order (commands.c) */
-    bool unsaved;             /* life.db could not take its row: try again */
-    bool removing;            /* its files are being removed (delete.c) */
-    bool lost_cur, lost_nxt;  /* ended while no runner was there (adopt.c) */
+    struct command *commands;        /* to be done, in order (commands.c) */
+    bool unsaved;                    /* life.db could not take its row: try again */
+    bool removing;                   /* its files are being removed (delete.c) */
+    struct loop_timer removal_timer; /* tells that the removal could not begin ... */
+    int removal_code;                /* ... and why, as an errno */
+    bool lost_cur, lost_nxt;         /* ended while no runner was there (adopt.c) */
     uint64_t touched_ms;
 };
 
@@ -80,6 +82,9 @@ int space_event(struct space *s, enum lc_event event, const struct space_what *w
 /* The worker that was to serve (or `served`) ended, or could not be started: another try after a
  * pause, or the end of trying. `reason` is for all to read. */
 void space_failed(struct space *s, bool served, const char *reason);
+
+/* The platform could not even try to start it: tried again until it can, and never given up. */
+void space_held_up(struct space *s, const char *reason);
 
 /* There is a free place for it: start the worker that it waits for. */
 void space_place(struct space *s);

@@ -233,6 +233,17 @@ static void on_control_gone(void *arg, const char *why)
         loop_timer_set(w->r->loop, &w->timer, LAST_WORD_MS);
 }
 
+bool worker_is_held_up(int code)
+{
+    static const int ours[] = {ENOSPC, EDQUOT, EMFILE, ENFILE,  ENOMEM,
+                               EAGAIN, EUSERS, EROFS,  ENOTSUP, ENOTCONN};
+    for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
+        if (code == ours[i])
+            return true;
+    }
+    return false;
+}
+
 void worker_end_text(const struct runner *r, const struct worker_end *end, char *out, size_t size)
 {
     const struct conf *conf = conf_of(r);
@@ -332,22 +343,24 @@ int worker_start(struct worker *w, struct proto_start *start, const int *stdio, 
     struct runner *r = w->r;
     int fds[7] = {-1, -1, -1, -1};
     start->start_id = start->worker_id = w->id;
-    start->flags = stdio ? START_JOB : 0;
+    start->flags =
+        (stdio ? START_JOB : 0) | (conf_of(r)->sandbox_require_cgroup ? START_NEED_LIMITS : 0);
     start->lease_ms = stdio ? LEASE_JOB_MS : LEASE_MS;
     start->log_bytes = conf_of(r)->limits_log_size;
     start->log_rate = conf_of(r)->limits_log_rate;
     if (stdio)
         memcpy(&fds[4], stdio, 3 * sizeof(int));
 
+    /* The connection first: what was asked for cannot be taken back, and nobody would own it. */
     int n = open_start_fds(w, fds, err);
+    if (n == 0)
+        n = open_control(w, err);
     if (n == 0) {
         n = link_send(&r->starter, PROTO_START, start, fds, stdio ? 7 : 4);
         if (n < 0)
             err_set(err, -n, n == -ENOTCONN ? "vitrine-sandbox is being restarted" : "%s",
                     strerror(-n));
     }
-    if (n == 0)
-        n = open_control(w, err);
     for (int i = 0; i < 4; i++)
         close_fd(&fds[i]);
     if (n < 0) {
@@ -373,6 +386,7 @@ void worker_started(struct worker *w, struct proto_msg *m)
     w->started = w->confirmed = true;
     if (m->u.started.code) {
         snprintf(w->end.message, sizeof(w->end.message), "%s", m->u.started.message);
+        w->end.code = (int)m->u.started.code;
         reap(w);
         return;
     }
@@ -492,6 +506,7 @@ void worker_starter_restarted(struct worker *w)
         if (!link_is_open(&w->control)) {
             snprintf(w->end.message, sizeof(w->end.message),
                      "vitrine-sandbox ended while it made the sandbox");
+            w->end.code = ENOTCONN;
             reap(w);
         }
     }

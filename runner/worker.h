@@ -36,6 +36,7 @@ struct worker_end {
     int status, signal;
     uint64_t oom_kills, pids_refused;
     char message[512]; /* it never began: why */
+    int code;          /* ... and the positive errno, 0 where none is known */
 };
 
 struct worker_stats {
@@ -78,6 +79,10 @@ struct worker {
     uint64_t saved_requests; /* in life.db */
     uint32_t refs;
 
+    /* notes of the gateway about it (gateway.c) */
+    uint64_t notes_since_ms;
+    unsigned notes, notes_unsaid;
+
     /* worker.c's own */
     struct link control;
     int pidfd;
@@ -118,5 +123,7 @@ void worker_starter_restarted(struct worker *w);
 struct worker *worker_by_id(struct runner *r, uint64_t id);
 uint64_t worker_requests(const struct worker *w);
 const char *worker_state_name(enum worker_state s);
+/* The errno of a start that says that the platform, not what was to be started, was in the way. */
+bool worker_is_held_up(int code);
 /* "exited with status 3", "killed by SIGSEGV", "out of memory: 512 MiB" */
 void worker_end_text(const struct runner *r, const struct worker_end *end, char *out, size_t size);

@@ -1,9 +1,11 @@
 #!/usr/bin/python3
 """A stand-in for `vitrine-sandbox starter` that isolates nothing: so that the runner can be tested by itself,
 as any user, and with failures that a real sandbox does not have. Beside it, files steer it:
-fail-start (its text becomes the reason of every failed start), stuck (starts are swallowed), oom (workers
+fail-start (its text becomes the reason of every failed start, fail-code its errno), no-limits (a machine
+without control groups), stuck (starts are swallowed), oom (workers
 report an out-of-memory kill)."""
 import ctypes
+import errno
 import os
 import selectors
 import signal
@@ -150,7 +152,12 @@ def main():
                 m.close()
                 continue
             if os.path.exists(path_here("fail-start")):
-                wire.send(sock, "STARTED", start_id=m.start_id, code=5, message=open(path_here("fail-start")).read())
+                code = int(open(path_here("fail-code")).read()) if os.path.exists(path_here("fail-code")) else 5
+                wire.send(sock, "STARTED", start_id=m.start_id, code=code, message=open(path_here("fail-start")).read())
+                m.close()
+                continue
+            if os.path.exists(path_here("no-limits")) and m.flags & E["START_NEED_LIMITS"]:
+                wire.send(sock, "STARTED", start_id=m.start_id, code=errno.ENOTSUP, message="no control group limits it")
                 m.close()
                 continue
             pid = os.fork()

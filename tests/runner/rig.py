@@ -105,11 +105,17 @@ class Peer:
 
 
 class Rig:
-    def __init__(self, real=False, **config):
-        self.real = real
+    def __init__(self, real=False, disk=None, **config):
+        """`disk`: the data folder is a file system of its own, so large (as root; OSError where it cannot be)"""
+        self.real, self.disk = real, disk
         self.folder = tempfile.mkdtemp(prefix="vitrine-runner-", dir="/var/tmp")
         os.chmod(self.folder, 0o755)
         self.data, self.bin = self.folder + "/data", self.folder + "/bin"
+        if disk:
+            os.mkdir(self.data)
+            if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={disk},mode=700", "vitrine-test", self.data]).returncode:
+                shutil.rmtree(self.folder)
+                raise OSError("mounting is not allowed here")
         for d in ("run", "versions", "volumes", "logs"):
             os.makedirs(f"{self.data}/{d}", 0o700)
         os.mkdir(self.bin)
@@ -220,6 +226,19 @@ class Rig:
 
     def live(self):
         return self.life("SELECT id, pid, state FROM workers WHERE ended_ms IS NULL")
+
+    def fill(self):
+        """Not a byte is left on the data folder's file system; free() takes that back."""
+        with open(self.data + "/ballast", "wb", buffering=0) as f:
+            for size in (65536, 1):
+                try:
+                    while True:
+                        f.write(bytes(size))
+                except OSError:
+                    pass
+
+    def free(self):
+        os.unlink(self.data + "/ballast")
 
     # ---- the runner
 
@@ -369,5 +388,7 @@ class Rig:
         if "AddressSanitizer" in self.log() or "runtime error" in self.log():
             errors.append(self.log())
         self.site.close()
+        if self.disk:
+            subprocess.run(["umount", "-l", self.data], check=True)
         shutil.rmtree(self.folder, ignore_errors=True)
         assert not errors, "\n".join(errors)

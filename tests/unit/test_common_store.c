@@ -155,6 +155,22 @@ static void events_cannot_be_changed(void **state)
     assert_int_equal(one_int(s, "SELECT count(*) FROM events"), 1);
 }
 
+/* A disk is not filled by them, and who covers tracks cannot take the newest away. */
+static void only_old_events_can_go(void **state)
+{
+    _cleanup_store_ struct store *s = open_ok(state, "life.db", STORE_LIFE, STORE_WRITE);
+    struct err err = {0};
+    for (int i = 0; i < 1001; i++)
+        assert_int_equal(store_exec(s, &err,
+                                    "INSERT INTO events (at_ms, space, event, detail) VALUES (1, "
+                                    "'a/b', 'worker.ready', '')",
+                                    ""),
+                         0);
+    assert_true(store_exec(s, &err, "DELETE FROM events WHERE id = 2", "") < 0);
+    assert_int_equal(store_exec(s, &err, "DELETE FROM events WHERE id = 1", ""), 0);
+    assert_int_equal(one_int(s, "SELECT count(*) FROM events"), 1000);
+}
+
 static void transactions(void **state)
 {
     _cleanup_store_ struct store *s = open_ok(state, "site.db", STORE_SITE, STORE_WRITE);
@@ -357,6 +373,7 @@ int main(void)
         IN_FOLDER(wrong_statements_are_refused),
         IN_FOLDER(constraints_are_told_apart),
         IN_FOLDER(events_cannot_be_changed),
+        IN_FOLDER(only_old_events_can_go),
         IN_FOLDER(transactions),
         IN_FOLDER(a_reader_waits_for_no_database),
         IN_FOLDER(a_reader_reads_what_is_committed_and_writes_nothing),

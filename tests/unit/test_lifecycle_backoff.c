@@ -26,6 +26,20 @@ static void failed_starts_in_a_row(void **state)
     assert_int_equal(backoff_count(&b), 0);
 }
 
+static void hold_ups_are_no_failures(void **state)
+{
+    (void)state;
+    struct backoff b = {0};
+    const uint64_t due[] = {100, 200, 350, 350, 350, 350};
+    for (size_t i = 0; i < 6; i++)
+        assert_int_equal(backoff_hold_up(&b, &rules), due[i]);
+    assert_int_equal(backoff_count(&b), 0);
+    assert_int_equal(backoff_failed_start(&b, &rules).pause_ms, 100);
+    backoff_ready(&b);
+    assert_int_equal(backoff_hold_up(&b, &rules), 100);
+    backoff_forgive(&b);
+}
+
 static void pauses_double_up_to_the_longest(void **state)
 {
     (void)state;
@@ -76,6 +90,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(failed_starts_in_a_row),
+        cmocka_unit_test(hold_ups_are_no_failures),
         cmocka_unit_test(pauses_double_up_to_the_longest),
         cmocka_unit_test(crashes_within_the_window),
         cmocka_unit_test(old_crashes_are_forgotten),

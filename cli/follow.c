@@ -54,7 +54,7 @@ static void add_last_lines(struct client *c, const struct spacename *n, struct e
                 len += 3;
             }
         } else {
-            text[len++] = (unsigned char)*s < 0x20 ? ' ' : *s;
+            text[len++] = (unsigned char)*s < 0x20 || *s == 0x7f ? ' ' : *s;
         }
     }
     text[len] = 0;

@@ -4,17 +4,21 @@
 #include "common/buf.h"
 #include "common/util.h"
 #include "spacename.h"
+#include "terminal.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define LINE_MAX_BYTES (1u << 20)
 
 struct printer {
     bool json;
+    bool to_terminal;
+    struct terminal terminal;
     struct buf line; /* the beginning of a line that is not whole yet */
 };
 
@@ -43,6 +47,9 @@ static int print_json_line(const char *s, size_t len)
 static int take(void *arg, const char *data, size_t len)
 {
     struct printer *p = arg;
+    if (!p->json && p->to_terminal)
+        return terminal_write(&p->terminal, stdout, data, len) < 0 || fflush(stdout) != 0 ? -EIO
+                                                                                          : 0;
     if (!p->json)
         return fwrite(data, 1, len, stdout) != len || fflush(stdout) != 0 ? -EIO : 0;
     if (buf_append(&p->line, data, len) < 0)
@@ -91,7 +98,7 @@ int cmd_logs(int argc, char **argv)
                                           {NULL, 0, NULL, 0}};
     struct spacename n;
     struct err err = {0};
-    struct printer p = {.line = BUF_INIT(LINE_MAX_BYTES)};
+    struct printer p = {.line = BUF_INIT(LINE_MAX_BYTES), .to_terminal = isatty(STDOUT_FILENO)};
     const char *tail = NULL;
     bool build = false, follow = false;
     for (int o; (o = cmd_getopt(argc, argv, "f", longs)) != -1;) {

@@ -5,6 +5,8 @@
 
 #include <errno.h>
 
+#define MAX_IN_A_ROW 16 /* then everything else of the supervisor has its turn */
+
 static int answer(int sock, int run_fd, uint32_t count, struct err *err)
 {
     int fds[PROTO_MAX_FDS], n = 0;
@@ -30,7 +32,7 @@ static int answer(int sock, int run_fd, uint32_t count, struct err *err)
 
 int sitedial_serve(int sock, int run_fd, struct proto_msg *msg, struct err *err)
 {
-    for (;;) {
+    for (int i = 0; i < MAX_IN_A_ROW; i++) {
         int r = proto_recv(sock, msg, 0, err);
         if (r == -EAGAIN)
             return 0;
@@ -47,4 +49,5 @@ int sitedial_serve(int sock, int run_fd, struct proto_msg *msg, struct err *err)
         if (r < 0)
             return r;
     }
+    return 0;
 }

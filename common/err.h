@@ -6,9 +6,12 @@
 #pragma once
 
 #include <stdarg.h>
+#include <stdbool.h>
 
 struct err {
     int code;      /* positive errno, 0 while nothing failed */
+    bool internal; /* the sentence is for the operator's log: it shows paths, or how things are made
+                    */
     char msg[512]; /* one line, no newline at its end */
 };
 

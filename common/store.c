@@ -76,7 +76,10 @@ static int fail(struct store *s, int rc, struct err *err, const char *what)
         code = ENOSPC;
         remedy = ": free some space on its disk";
     }
-    return err_set(err, code, "%s: %s: %s%s", s->path, what, sqlite3_errmsg(s->db), remedy);
+    int r = err_set(err, code, "%s: %s: %s%s", s->path, what, sqlite3_errmsg(s->db), remedy);
+    if (err)
+        err->internal = true;
+    return r;
 }
 
 static int run(struct store *s, const char *sql, struct err *err)
@@ -288,10 +291,13 @@ static struct store_stmt *query(struct store *s, struct err *err, const char *sq
     int rc = bind(q, types, ap);
     if (rc == SQLITE_OK)
         return q;
-    if (rc == SQLITE_RANGE || rc == SQLITE_MISUSE)
+    if (rc == SQLITE_RANGE || rc == SQLITE_MISUSE) {
         err_set(err, EINVAL, "%s: the arguments \"%s\" do not match: %s", s->path, types, sql);
-    else
+        if (err)
+            err->internal = true;
+    } else {
         fail(s, rc, err, "arguments");
+    }
     return NULL;
 }
 

@@ -35,7 +35,7 @@ static inline void store_cleanup(struct store **s)
 struct store_stmt *store_query(struct store *s, struct err *err, const char *sql, const char *types,
                                ...);
 /* 1 a row, 0 the end (the statement is reset), negative errno (-ENOSPC disk full, -EEXIST
- * constraint, -EBUSY, -EIO). */
+ * constraint, -EBUSY, -EIO). SQLite's words name the file: they are marked as internal. */
 int store_step(struct store_stmt *q, struct err *err);
 /* Ends a query before its last row. Always done by store_step's 0 and errors. */
 void store_reset(struct store_stmt *q);

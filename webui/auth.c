@@ -5,6 +5,7 @@
 #include "webui/http.h"
 #include "webui/site.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <pthread.h>
 #include <sodium.h>
@@ -15,11 +16,12 @@
 
 #define SESSION_MS (30 * 24 * 3600000LL)
 #define LINK_MS 3600000
-#define FAILURES_MAX 10 /* of one address in a minute */
-#define ADDRESSES 64
+#define FAILURES_MAX 10 /* of one address ... */
+#define FAILURES_MS 60000
+#define ADDRESSES 1024
 
 struct failures {
-    char address[64];
+    uint8_t address[16]; /* IPv4 as mapped into IPv6; of IPv6 the /64 */
     uint64_t since_ms;
     unsigned n;
 };
@@ -80,6 +82,8 @@ enum auth_kind auth_of(struct req *r)
     const char *header = req_header(r, "Authorization");
     if (header && strncasecmp(header, "Bearer ", 7) == 0) {
         header += 7 + strspn(header + 7, " ");
+        if (auth_blocked(r))
+            return AUTH_BLOCKED;
         return auth_token_right(r->app->auth, header) ? AUTH_TOKEN : AUTH_WRONG;
     }
     const char *cookie = session_cookie(r);
@@ -99,27 +103,64 @@ bool auth_same_origin(struct req *r)
     return origin && urls_own_origin(&r->app->urls, origin, req_header(r, "Host"));
 }
 
+static void address_of(struct req *r, uint8_t out[16])
+{
+    const char *text = req_header(r, "X-Forwarded-For"); /* set by the gateway */
+    memset(out, 0, 16);
+    if (!text)
+        return;
+    if (inet_pton(AF_INET6, text, out) == 1) {
+        memset(out + 8, 0, 8); /* all of a /64 is one visitor's */
+    } else if (inet_pton(AF_INET, text, out + 12) == 1) {
+        out[10] = out[11] = 0xff;
+    }
+}
+
+/* ::1 is nothing but zeros as a /64, and so is an address that was not said */
+static bool is_loopback(const uint8_t address[16])
+{
+    static const uint8_t none[16] = {0}, v4[12] = {[10] = 0xff, [11] = 0xff};
+    return memcmp(address, none, 16) == 0 || (memcmp(address, v4, 12) == 0 && address[12] == 127);
+}
+
+/* The address's entry of the last minute, or NULL. The lock is held. */
+static struct failures *find_failures(struct auth *a, const uint8_t address[16], uint64_t now)
+{
+    for (struct failures *f = a->failures; f < a->failures + ADDRESSES; f++)
+        if (f->n && now - f->since_ms <= FAILURES_MS && memcmp(f->address, address, 16) == 0)
+            return f;
+    return NULL;
+}
+
+bool auth_blocked(struct req *r)
+{
+    struct auth *a = r->app->auth;
+    uint8_t address[16];
+    address_of(r, address);
+    if (is_loopback(address))
+        return false;
+    pthread_mutex_lock(&a->lock);
+    const struct failures *f = find_failures(a, address, mono_ms());
+    bool blocked = f && f->n >= FAILURES_MAX;
+    pthread_mutex_unlock(&a->lock);
+    return blocked;
+}
+
 bool auth_failed_too_often(struct req *r)
 {
-    const char *address = req_header(r, "X-Forwarded-For"); /* set by the gateway */
-    if (!address)
-        address = "";
     struct auth *a = r->app->auth;
     uint64_t now = mono_ms();
+    uint8_t address[16];
+    address_of(r, address);
     pthread_mutex_lock(&a->lock);
-    struct failures *f = &a->failures[0];
-    for (struct failures *e = a->failures; e < a->failures + ADDRESSES; e++) {
-        if (e->n && strncmp(e->address, address, sizeof e->address - 1) == 0) {
-            f = e;
-            break;
-        }
-        if (e->since_ms < f->since_ms)
-            f = e; /* the oldest gives way to a new address */
-    }
-    if (!f->n || strncmp(f->address, address, sizeof f->address - 1) != 0 ||
-        now - f->since_ms > 60000) {
+    struct failures *f = find_failures(a, address, now);
+    if (!f) { /* the oldest gives way to a new address */
+        f = &a->failures[0];
+        for (struct failures *e = a->failures; e < a->failures + ADDRESSES; e++)
+            if (e->since_ms < f->since_ms)
+                f = e;
         *f = (struct failures){.since_ms = now};
-        snprintf(f->address, sizeof f->address, "%s", address);
+        memcpy(f->address, address, sizeof f->address);
     }
     bool too_often = ++f->n > FAILURES_MAX;
     pthread_mutex_unlock(&a->lock);

@@ -11,7 +11,8 @@ struct site;
 
 enum auth_kind {
     AUTH_NONE,
-    AUTH_WRONG, /* a token that is not the right one */
+    AUTH_WRONG,   /* a token that is not the right one */
+    AUTH_BLOCKED, /* a token, which is not looked at: there were too many wrong ones */
     AUTH_TOKEN,
     AUTH_SESSION,
 };
@@ -34,6 +35,10 @@ bool auth_same_origin(struct req *r);
 /* Compares in constant time. */
 bool auth_token_right(struct auth *a, const char *token);
 
+/* Has this visitor's address had so many failures in the last minute that it may not try again?
+ * Asked before a secret is looked at. Never true for loopback: that is the operator, or a proxy in
+ * front whose visitors would lock one another out. */
+bool auth_blocked(struct req *r);
 /* Counts a failure of this visitor's address; true where it has had too many in the last minute. */
 bool auth_failed_too_often(struct req *r);
 

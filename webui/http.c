@@ -176,6 +176,8 @@ enum MHD_Result req_error(struct req *r, unsigned status, const char *fmt, ...)
 
 unsigned http_status_of(const struct err *err)
 {
+    if (err->internal) /* how the server failed says nothing of what was asked */
+        return err->code == ENOSPC ? 507 : err->code == EBUSY ? 503 : 500;
     switch (err->code) {
     case EINVAL:
         return 400;
@@ -201,14 +203,33 @@ unsigned http_status_of(const struct err *err)
     }
 }
 
+/* What went wrong inside is the operator's to read, not the visitor's. */
+static bool is_for_visitors(const struct err *err)
+{
+    return !err->internal && http_status_of(err) != 500;
+}
+
+static const char *sentence_of(const struct err *err)
+{
+    if (is_for_visitors(err))
+        return err->msg;
+    switch (http_status_of(err)) {
+    case 507:
+        return "the server's disk is full";
+    case 503:
+        return "the server is busy: try again in a moment";
+    default:
+        return "something went wrong on the server; its log says what";
+    }
+}
+
 enum MHD_Result req_fail(struct req *r, const struct err *err)
 {
     unsigned status = http_status_of(err);
-    if (status != 500)
+    if (is_for_visitors(err))
         return req_error(r, status, "%s", err->msg);
-    /* What went wrong inside is the operator's to read, not the visitor's. */
     log_error(NULL, "site.error", "%s %s: %s", r->method, r->path, err->msg);
-    return req_error(r, 500, "something went wrong on the server; its log says what");
+    return req_error(r, status, "%s", sentence_of(err));
 }
 
 /* ---- finding the route ---------------------------------------------------------------------- */
@@ -270,7 +291,9 @@ static void find_route(struct req *r, const char *method)
 static void check_access(struct req *r)
 {
     r->auth = auth_of(r);
-    if (r->auth == AUTH_WRONG) {
+    if (r->auth == AUTH_BLOCKED) {
+        refuse(r, 429, "too many wrong tokens: wait a minute");
+    } else if (r->auth == AUTH_WRONG) {
         if (auth_failed_too_often(r))
             refuse(r, 429, "too many wrong tokens: wait a minute");
         else
@@ -331,8 +354,7 @@ static enum MHD_Result answer_now(struct req *r, const struct err *err)
     unsigned status = http_status_of(err);
     _cleanup_buf_ struct buf body = BUF_INIT(8192);
     _cleanup_buf_ struct buf head = BUF_INIT(16384);
-    if (!info || buf_puts(&body, "{\"error\":") < 0 ||
-        buf_json(&body, status == 500 ? "something went wrong on the server" : err->msg) < 0 ||
+    if (!info || buf_puts(&body, "{\"error\":") < 0 || buf_json(&body, sentence_of(err)) < 0 ||
         buf_puts(&body, "}") < 0 ||
         buf_printf(&head,
                    "HTTP/1.1 %u %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n"
@@ -365,8 +387,11 @@ static struct req *req_new(struct app *app, struct MHD_Connection *connection, c
     if (!r->early)
         check_access(r);
     struct err err = {0};
-    if (!r->early && body_begin(r, &err) < 0)
-        refuse(r, http_status_of(&err), "%s", err.msg);
+    if (!r->early && body_begin(r, &err) < 0) {
+        if (!is_for_visitors(&err))
+            log_error(NULL, "site.error", "%s %s: %s", method, url, err.msg);
+        refuse(r, http_status_of(&err), "%s", sentence_of(&err));
+    }
     return r;
 }
 

@@ -43,7 +43,7 @@ enum MHD_Result page_submit_post(struct req *r)
         res = submit_run(r->app, &bundle, &result, &err);
     if (res < 0) {
         unsigned status = http_status_of(&err);
-        return status == 500 || req_wants_json(r)
+        return status == 500 || err.internal || req_wants_json(r)
                    ? req_fail(r, &err)
                    : submit_page(r, status, form.owner, form.name, err.msg);
     }

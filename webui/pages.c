@@ -119,6 +119,8 @@ enum MHD_Result page_login(struct req *r)
     const char *link = req_query(r, "link");
     if (!link)
         return login_form(r, 200, req_query(r, "next"), "");
+    if (auth_blocked(r) && !auth_is_admin(r->auth))
+        return req_error(r, 429, "too many attempts: wait a minute");
     struct err err = {0};
     int good = auth_link_use(r->app->auth, link, &err);
     if (good < 0)
@@ -143,6 +145,8 @@ enum MHD_Result page_login_post(struct req *r)
         token[0] = 0;
     char *text = token + strspn(token, " \t\r\n");
     text[strcspn(text, " \t\r\n")] = 0;
+    if (auth_blocked(r))
+        return req_error(r, 429, "too many attempts: wait a minute");
     if (auth_token_right(r->app->auth, text))
         return logged_in(r, next);
     if (auth_failed_too_often(r))

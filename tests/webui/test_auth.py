@@ -105,11 +105,27 @@ def test_no_open_redirect(site):
         assert headers["Location"] == "/admin"
 
 
-def test_guessing_is_slowed_down_but_the_right_token_still_works(site):
-    seen = [site.ask("POST", "/login", urlencode({"token": "x"}), {**OWN, **FORM, "X-Forwarded-For": "192.0.2.1"}) for _ in range(12)]
-    assert [s[0] for s in seen[:10]] == [403] * 10 and seen[11][0] == 429 and seen[11][2]["Retry-After"]
-    assert site.ask("POST", "/login", urlencode({"token": "x"}), {**OWN, **FORM, "X-Forwarded-For": "192.0.2.2"})[0] == 403
-    assert site.ask("GET", "/admin", headers={"X-Forwarded-For": "192.0.2.1"}, token=TOKEN)[0] == 200
+def login_from(site, token, address):
+    return site.ask("POST", "/login", urlencode({"token": token}), {**OWN, **FORM, "X-Forwarded-For": address})
+
+
+@pytest.mark.parametrize("guesser,same,other", [("192.0.2.1", "192.0.2.1", "192.0.2.2"), ("2001:db8:1:2::7", "2001:db8:1:2:3:4:5:6", "2001:db8:1:3::7")])
+def test_who_guesses_too_often_has_to_wait(site, guesser, same, other):
+    """Then not even the right token is looked at; others, and sessions that began before, go on."""
+    cookie = login_from(site, TOKEN, same)[2]["Set-Cookie"].split(";")[0]
+    seen = [login_from(site, "x", guesser) for _ in range(12)]
+    assert [s[0] for s in seen] == [403] * 10 + [429] * 2 and seen[11][2]["Retry-After"]
+    assert login_from(site, TOKEN, same)[0] == 429
+    assert site.ask("GET", "/admin", headers={"X-Forwarded-For": same}, token=TOKEN)[0] == 429
+    assert site.ask("GET", "/admin", headers={"X-Forwarded-For": same, "Cookie": cookie})[0] == 200
+    assert login_from(site, "x", other)[0] == 403 and login_from(site, TOKEN, other)[0] == 303
+    assert site.ask("GET", "/admin", headers={"X-Forwarded-For": other}, token=TOKEN)[0] == 200
+
+
+def test_visitors_behind_a_proxy_do_not_lock_out_the_operator(site):
+    """All have the proxy's address."""
+    assert [login_from(site, "x", "127.0.0.1")[0] for _ in range(11)][-1] == 429
+    assert site.ask("GET", "/admin", headers={"X-Forwarded-For": "127.0.0.1"}, token=TOKEN)[0] == 200
 
 
 def test_headers_of_pages(site):

@@ -39,7 +39,7 @@ static int logs_open(struct logs *l, struct err *err)
     if (r < 0)
         return r;
     bool first = l->log.count == 0;
-    if (!first && files.worker_id == l->log.worker_id && l->kind == LOG_KIND_RUN) {
+    if (!first && logtail_is_of(&l->log, &files)) {
         close_fd(&files.fds[0]);
         close_fd(&files.fds[1]);
         return 0;

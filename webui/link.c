@@ -18,7 +18,6 @@
 #include <sys/eventfd.h>
 
 #define RECORD_MAX (1 << 20)
-#define SEND_WAIT_MS 1000
 #define LOG_OPEN_MS 5000
 #define LOOK_UP_MS 1000
 #define WATCH_SECONDS 5
@@ -31,6 +30,7 @@ struct ask {
     uint64_t id;      /* job, request or command id */
     const void *body; /* a struct of that type; NULL for a command, whose question is its row */
     int fd;           /* that goes with it, -1 none */
+    bool unsent;      /* the runner's socket was full */
     bool answered;
     int code;
     char message[1024];
@@ -48,29 +48,57 @@ struct link {
     int new_peer; /* handed over, not yet taken by the thread; -1 none */
     int wake_fd;  /* there is a new peer, or the thread is to end */
     bool stop;
+    bool blocked, nudge_unsent; /* something waits for room in the runner's socket */
     struct ask *asks;
     uint64_t next_id;
     uint64_t watched_ms;
 };
 
-/* ---- sending; the lock is held -------------------------------------------------------------- */
+/* ---- sending; the lock is held, so nothing here waits: what finds no room is sent by the thread
+ * when there is some ----------------------------------------------------------------------------
+ */
 
-static int send_ask(struct link *l, const struct ask *a)
+static void wait_for_room(struct link *l)
+{
+    if (l->blocked)
+        return;
+    l->blocked = true;
+    (void)eventfd_write(l->wake_fd, 1);
+}
+
+static void send_ask(struct link *l, struct ask *a)
 {
     if (l->peer < 0 || !a->body)
-        return 0;
+        return;
     struct err err;
-    int r =
-        proto_send_wait(l->peer, a->type, a->body, &a->fd, a->fd >= 0 ? 1 : 0, SEND_WAIT_MS, &err);
-    if (r < 0)
+    int r = proto_send(l->peer, a->type, a->body, &a->fd, a->fd >= 0 ? 1 : 0, &err);
+    a->unsent = r == -EAGAIN;
+    if (a->unsent)
+        wait_for_room(l);
+    else if (r < 0)
         log_warn(NULL, "runner.send", "%s: %s", proto_type_name(a->type), err.msg);
-    return r;
 }
 
 static void nudge(struct link *l)
 {
-    if (l->peer >= 0)
-        (void)proto_send_wait(l->peer, PROTO_COMMAND_NUDGE, NULL, NULL, 0, SEND_WAIT_MS, NULL);
+    if (l->peer < 0)
+        return;
+    l->nudge_unsent = proto_send(l->peer, PROTO_COMMAND_NUDGE, NULL, NULL, 0, NULL) == -EAGAIN;
+    if (l->nudge_unsent)
+        wait_for_room(l);
+}
+
+/* There is room. */
+static void send_rest(struct link *l)
+{
+    pthread_mutex_lock(&l->lock);
+    l->blocked = false;
+    if (l->nudge_unsent)
+        nudge(l);
+    for (struct ask *a = l->asks; a && !l->blocked; a = a->next)
+        if (a->unsent && !a->answered)
+            send_ask(l, a);
+    pthread_mutex_unlock(&l->lock);
 }
 
 static void timespec_in(struct timespec *ts, unsigned ms)
@@ -93,7 +121,7 @@ static int ask_and_wait(struct link *l, struct ask *a, unsigned timeout_ms, stru
     pthread_mutex_lock(&l->lock);
     a->next = l->asks;
     l->asks = a;
-    (void)send_ask(l, a);
+    send_ask(l, a);
     int late = 0;
     while (!a->answered && !l->stop && late == 0)
         late = pthread_cond_timedwait(&l->answer, &l->lock, &end);
@@ -184,21 +212,23 @@ static void look_up_commands(struct link *l)
 }
 
 /* Takes a new runner, which is told of everything that is open. False where the thread is to end.
- */
-static bool take_peer(struct link *l)
+ * `*ret_blocked`: room in its socket is awaited. */
+static bool take_peer(struct link *l, bool *ret_blocked)
 {
     pthread_mutex_lock(&l->lock);
     bool fresh = l->new_peer >= 0;
     if (fresh) {
         close_fd(&l->peer);
         l->peer = steal_fd(&l->new_peer);
+        l->blocked = l->nudge_unsent = false;
         nudge(l);
         for (struct ask *a = l->asks; a; a = a->next)
             if (!a->answered)
-                (void)send_ask(l, a);
+                send_ask(l, a);
         l->watched_ms = 0;
     }
     bool go_on = !l->stop;
+    *ret_blocked = l->blocked;
     pthread_mutex_unlock(&l->lock);
     if (fresh) {
         look_up_commands(l);
@@ -223,17 +253,26 @@ static void *run(void *arg)
         log_error(NULL, "runner.link", "out of memory");
         return NULL;
     }
-    while (take_peer(l)) {
+    bool blocked;
+    uint64_t looked_ms = 0;
+    while (take_peer(l, &blocked)) {
         /* Only this thread changes l->peer, so it may look at it without the lock. */
-        struct pollfd p[2] = {{l->wake_fd, POLLIN, 0}, {l->peer, POLLIN, 0}};
-        if (poll(p, 2, LOOK_UP_MS) == 0)
+        struct pollfd p[2] = {{l->wake_fd, POLLIN, 0},
+                              {l->peer, (short)(POLLIN | (blocked ? POLLOUT : 0)), 0}};
+        (void)poll(p, 2, LOOK_UP_MS);
+        /* by the clock: with an admin's page open there is always something to receive */
+        if (mono_ms() - looked_ms >= LOOK_UP_MS) {
             look_up_commands(l);
+            looked_ms = mono_ms();
+        }
         if (p[0].revents) {
             eventfd_t n;
             (void)eventfd_read(l->wake_fd, &n);
             continue;
         }
-        if (!p[1].revents)
+        if (p[1].revents & POLLOUT)
+            send_rest(l);
+        if (!(p[1].revents & ~POLLOUT))
             continue;
         struct err err = {0};
         int r = proto_recv(l->peer, m, 0, &err);
@@ -386,8 +425,8 @@ void link_watch(struct link *l)
     struct proto_watch watch = {.seconds = WATCH_SECONDS};
     pthread_mutex_lock(&l->lock);
     if (l->peer >= 0 && (!l->watched_ms || mono_ms() - l->watched_ms > WATCH_EVERY_MS)) {
-        (void)proto_send_wait(l->peer, PROTO_WATCH, &watch, NULL, 0, SEND_WAIT_MS, NULL);
-        l->watched_ms = mono_ms();
+        if (proto_send(l->peer, PROTO_WATCH, &watch, NULL, 0, NULL) == 0)
+            l->watched_ms = mono_ms();
     }
     pthread_mutex_unlock(&l->lock);
 }

@@ -12,8 +12,7 @@ void logtail_open(struct logtail *t, struct link_log *log)
     *t = (struct logtail){.fds = {steal_fd(&log->fds[0]), steal_fd(&log->fds[1])},
                           .count = (int)log->count,
                           .current = (int)log->current,
-                          .old_first = log->count == 2,
-                          .worker_id = log->worker_id};
+                          .old_first = log->count == 2};
 }
 
 void logtail_close(struct logtail *t)
@@ -21,6 +20,23 @@ void logtail_close(struct logtail *t)
     close_fd(&t->fds[0]);
     close_fd(&t->fds[1]);
     t->count = 0;
+}
+
+static bool same_file(int a, int b)
+{
+    struct stat x, y;
+    return a >= 0 && b >= 0 && fstat(a, &x) == 0 && fstat(b, &y) == 0 && x.st_dev == y.st_dev &&
+           x.st_ino == y.st_ino;
+}
+
+bool logtail_is_of(const struct logtail *t, const struct link_log *log)
+{
+    if (t->count != (int)log->count)
+        return false;
+    for (int i = 0; i < t->count; i++) /* in either order: it changes with the part that grows */
+        if (!same_file(t->fds[0], log->fds[i]) && !same_file(t->fds[1], log->fds[i]))
+            return false;
+    return true;
 }
 
 static int64_t size_of(int fd)
@@ -109,6 +125,8 @@ bool logtail_read(struct logtail *t, bool all, size_t max, struct buf *out)
             if (take == 0 || buf_append(out, block, take) < 0)
                 break;
             t->offset += (int64_t)take;
+        } else if (t->count == 1 && size_of(fd) < t->offset) {
+            t->offset = 0; /* it was cut: the log of the next build */
         } else if (!next_part(t)) {
             break;
         }

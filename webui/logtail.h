@@ -13,12 +13,14 @@ struct logtail {
     bool old_first;           /* the full part is read first */
     int64_t offset;           /* in the part that is read now */
     int64_t other_changed_ns; /* of the full part: when that changes, the parts have swapped */
-    uint64_t worker_id;
 };
 
 /* Takes the descriptors of `log`. */
 void logtail_open(struct logtail *t, struct link_log *log);
 void logtail_close(struct logtail *t);
+/* Are these the files that it reads? Not whether they are those of the same worker: a build's log
+ * goes on with the next build. */
+bool logtail_is_of(const struct logtail *t, const struct link_log *log);
 
 /* Begins at the last `lines` lines. */
 void logtail_seek(struct logtail *t, long lines);

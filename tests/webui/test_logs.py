@@ -30,9 +30,9 @@ def text(site, query="", what="run", headers=None):
     return body.decode()
 
 
-def follow(site, query="follow=1", accept="text/event-stream"):
+def follow(site, query="follow=1", accept="text/event-stream", what="run"):
     s = site.socket()
-    s.sendall(f"GET /api/spaces/alice/hello/logs/run?{query} HTTP/1.1\r\nHost: x\r\nAccept: {accept}\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode())
+    s.sendall(f"GET /api/spaces/alice/hello/logs/{what}?{query} HTTP/1.1\r\nHost: x\r\nAccept: {accept}\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode())
     return events(s)
 
 
@@ -106,6 +106,28 @@ def test_follow_goes_on_with_the_next_worker(logs):
     logs.runner.logs[RUN] = (logs.parts[1:], 0, 2)
     logs.runner.set_stage(logs.space_id(), "RUNNING")
     assert data(stream) == "line 2\n"
+
+
+@pytest.mark.parametrize("kind,what", [(RUN, "run"), (BUILD, "build")])
+def test_follow_does_not_begin_again_when_the_stage_changes(logs, kind, what):
+    write(logs.parts[0], [1])
+    logs.runner.logs[kind] = (logs.parts[:1], 0, 1)
+    stream = follow(logs, what=what)
+    assert data(stream) == "line 1\n"
+    for n, stage in enumerate(("BUILDING", "APP_STARTING", "RUNNING"), 2):
+        logs.runner.set_stage(logs.space_id(), stage)
+        write(logs.parts[0], [n], "a")
+        assert data(stream) == f"line {n}\n"
+
+
+def test_follow_goes_on_with_the_next_build(logs):
+    """Its log is the same file, cut."""
+    write(logs.parts[0], range(5))
+    logs.runner.logs[BUILD] = (logs.parts[:1], 0, 0)
+    stream = follow(logs, what="build")
+    assert [data(stream) for _ in range(5)] == [f"line {n}\n" for n in range(5)]
+    write(logs.parts[0], [7])
+    assert data(stream) == "line 7\n"
 
 
 def test_half_lines_wait(logs):

@@ -1,7 +1,10 @@
 """The program under its supervisor."""
 import json
+import sqlite3
+import threading
+import time
 
-from platform_fake import events, until
+from platform_fake import TOKEN, events, until
 from test_upload import half
 
 
@@ -65,3 +68,55 @@ def test_public_url(make):
     site = make(**{"server.public_url": "https://spaces.example.org", "server.demo_domain": "demos.example.net"})
     answer = site.deploy()
     assert answer["url"] == "https://alice-hello.demos.example.net" and answer["page"].startswith("https://spaces.example.org/spaces/")
+
+
+def test_a_locked_database_is_no_news_for_visitors(site):
+    """As during a backup: nothing of its path or of SQLite's words, and not the visitor's fault."""
+    site.deploy()
+    db = sqlite3.connect(site.data + "/site.db", isolation_level=None)
+    db.execute("BEGIN IMMEDIATE")
+    status, body, _ = site.ask("POST", "/api/spaces/alice/hello/stop", token=TOKEN)
+    db.execute("ROLLBACK")
+    db.close()
+    assert status == 503 and json.loads(body) == {"error": "the server is busy: try again in a moment"}
+    assert "database is locked" in open(site.data + "/webui.log").read()
+
+
+def test_a_runner_that_reads_nothing_holds_up_no_page(site):
+    """Its socket is full: what was asked waits for room, and is asked then; others do not wait for it."""
+    site.deploy()
+    with site.runner.lock:  # its thread reads no more after one message
+        seen = []
+        log = {"method": "GET", "path": "/api/spaces/alice/hello/logs/run", "token": TOKEN}
+        asks = [threading.Thread(target=lambda: seen.append(site.ask(**log)[0]), daemon=True) for _ in range(400)]
+        for t in asks:
+            t.start()
+        time.sleep(1)
+        started = time.monotonic()
+        for _ in range(3):
+            assert site.ask("GET", "/api/admin/workers", token=TOKEN)[0] == 200
+        assert time.monotonic() - started < 2
+    for t in asks:
+        t.join(10)
+    assert seen == [200] * 400
+
+
+def test_a_command_is_found_done_while_numbers_come_all_the_time(site):
+    """Nobody tells that it was done, and there is never a pause on the runner's socket."""
+    site.deploy()
+    site.runner.silent_done = True
+    stop = threading.Event()
+
+    def numbers():
+        while not stop.wait(0.1):
+            site.runner.send("WORKER_STAT", space_id=1, worker_id=1)
+
+    threading.Thread(target=numbers, daemon=True).start()
+    try:
+        site.runner.hold_commands.set()
+        threading.Timer(0.5, site.runner.do_commands).start()
+        started = time.monotonic()
+        assert site.api("POST", "/api/spaces/alice/hello/stop")[0] == 200
+        assert time.monotonic() - started < 5
+    finally:
+        stop.set()

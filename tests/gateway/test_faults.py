@@ -248,7 +248,8 @@ def test_the_last_event_ends_the_stream(gateway, end):
     g.space("demo-a")
     c = g.connect()
     c.send(WAIT)
-    c.until(b'"waiting":true}\n\n')
+    c.until(b'"SLEEPING"')
+    c.until(b"\n\n")
     if end["stage"] == "RUNNING":
         end = {**end, "worker": g.worker(7, hello)}
     g.runner.route("demo-a", **end)
@@ -270,7 +271,8 @@ def test_many_routes_in_use_leave_room(gateway):
         assert g.get(f"nobody-{i}").status == 404
 
 
-@pytest.mark.parametrize("line", ["x", '"\\' * 200, "a line of a log as long as most of them are, more or less: 80"])
+@pytest.mark.parametrize("line", ["x", '"\\' * 200, "a line of a log as long as most of them are, more or less: 80"],
+                         ids=["short", "escaped", "usual"])
 def test_a_new_watcher_is_told_the_stage_and_the_last_lines(gateway, line):
     g = gateway()
     g.space("demo-a", stage="BUILDING")

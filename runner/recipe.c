@@ -140,6 +140,7 @@ static int fill_env(struct proto_start *start, struct runner *r, const struct sp
         add(&l, "STREAMLIT_SERVER_PORT=%u", v->port);
         add(&l, "STREAMLIT_SERVER_HEADLESS=true");
         add(&l, "STREAMLIT_BROWSER_GATHER_USAGE_STATS=false");
+        add(&l, "STREAMLIT_SERVER_FILE_WATCHER_TYPE=none"); /* nothing in a version changes */
     }
     add(&l, "HOME=/home/user");
     add(&l, "PATH=/usr/local/bin:/usr/bin:/bin");

@@ -166,9 +166,9 @@ static int step_hostname(struct child *c, struct err *err)
     return 0;
 }
 
-static int step_no_userns(struct child *c, struct err *err)
+static int step_namespace_limits(struct child *c, struct err *err)
 {
-    return limits_forbid_userns(c->proc_fd, err);
+    return limits_of_namespace(c->proc_fd, err);
 }
 
 /* For both sides of the fork: what is not in the bounding set cannot come back. */
@@ -292,7 +292,7 @@ static const struct {
     {"enter root", step_enter},
     {"network", step_network},
     {"host name", step_hostname},
-    {"no nested user namespaces", step_no_userns},
+    {"namespace limits", step_namespace_limits},
     {"capability bounds", step_bounds},
     {"stdio", step_stdio},
     {"fork", step_fork},

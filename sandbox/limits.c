@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 static int write_proc(int proc_fd, const char *name, const char *value, struct err *err)
 {
@@ -19,9 +20,12 @@ static int write_proc(int proc_fd, const char *name, const char *value, struct e
     return r < 0 ? err_set(err, -r, "write %s to /proc/%s: %s", value, name, strerror(-r)) : 0;
 }
 
-int limits_forbid_userns(int proc_fd, struct err *err)
+int limits_of_namespace(int proc_fd, struct err *err)
 {
-    return write_proc(proc_fd, "sys/user/max_user_namespaces", "0", err);
+    int r = write_proc(proc_fd, "sys/user/max_user_namespaces", "0", err);
+    if (r == 0 && faccessat(proc_fd, "sys/user/max_inotify_instances", F_OK, 0) == 0)
+        r = write_proc(proc_fd, "sys/user/max_inotify_instances", "2", err);
+    return r;
 }
 
 int limits_oom_score(int proc_fd, int score, struct err *err)

@@ -7,9 +7,10 @@
 
 #include <stdbool.h>
 
-/* For PID 1, before it forks the program: user namespaces inside are forbidden (`proc_fd`: the
- * private procfs), the program will be the one that memory runs out for. */
-int limits_forbid_userns(int proc_fd, struct err *err);
+/* For PID 1, before it forks the program: user namespaces inside are forbidden and inotify's
+ * instances, which count for the starter's user too, are few (`proc_fd`: the private procfs); the
+ * program will be the one that memory runs out for. */
+int limits_of_namespace(int proc_fd, struct err *err);
 int limits_oom_score(int proc_fd, int score, struct err *err);
 
 /* For the program. has_group: memory and pids are limited by a cgroup; without one RLIMIT_DATA

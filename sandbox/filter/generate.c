@@ -153,8 +153,8 @@ static void rules_personality(scmp_filter_ctx ctx)
     allow_int(ctx, "personality", 0, 0xffffffffu);
 }
 
-/* Not F_NOTIFY, which tells who works in a folder of the host's /usr (nor inotify: lists.h), and
- * no leases. */
+/* Not F_NOTIFY, which tells who works in a folder of the host's /usr (nor inotify_add_watch:
+ * lists.h), and no leases. */
 static void rules_fcntl(scmp_filter_ctx ctx)
 {
     static const int commands[] = {
@@ -243,6 +243,7 @@ static void print_user(void)
     scmp_filter_ctx ctx = new_filter(SCMP_ACT_ERRNO(ENOSYS));
     add_groups(ctx, SCMP_ACT_ALLOW, user_allowed, COUNT(user_allowed));
     add_groups(ctx, SCMP_ACT_ERRNO(EPERM), user_refused, COUNT(user_refused));
+    add_groups(ctx, SCMP_ACT_ERRNO(ENOSPC), user_watches, COUNT(user_watches));
     rules_clone(ctx);
     rules_ioctl(ctx);
     rules_socket(ctx);

@@ -32,6 +32,8 @@ static const struct filter_group user_allowed[] = {
     {"extended attributes: cp -a, git, tar; user.* only, the rest needs capabilities",
      CALLS("getxattr", "lgetxattr", "fgetxattr", "listxattr", "llistxattr", "flistxattr",
            "setxattr", "lsetxattr", "fsetxattr", "removexattr", "lremovexattr", "fremovexattr")},
+    {"watching files: Streamlit does not start without, but a watch is refused (below)",
+     CALLS("inotify_init", "inotify_init1", "inotify_rm_watch")},
     {"memory; mmap and mprotect with PROT_EXEC belong to every JIT and loader",
      CALLS("brk", "mmap", "mmap2", "munmap", "mremap", "mprotect", "madvise", "mincore", "msync",
            "mlock", "mlock2", "munlock", "mlockall", "munlockall", "memfd_create", "membarrier",
@@ -107,15 +109,18 @@ static const struct filter_group user_refused[] = {
            "afs_syscall", "set_mempolicy_home_node")},
 };
 
+/* ---- refused with ENOSPC, "too many watches", which every user of theirs copes with: a watch on a
+ * folder of /usr tells what the host and all neighbours start */
+static const struct filter_group user_watches[] = {
+    {"watching files", CALLS("inotify_add_watch")},
+};
+
 /* ---- absent (ENOSYS, as is whatever stands in no list): what libraries can do without. Listed for
  * the reasons; in none of the lists above. */
 static const struct filter_group user_absent[] __attribute__((unused)) = {
     {"flags in memory, where no filter sees them; libc falls back to clone", CALLS("clone3")},
     {"a second way to most calls, past every filter",
      CALLS("io_uring_setup", "io_uring_enter", "io_uring_register")},
-    {"a watch on a folder of /usr tells what the host and all neighbours start; and their count is "
-     "one for all. Reloaders poll, or do not reload",
-     CALLS("inotify_init", "inotify_init1", "inotify_add_watch", "inotify_rm_watch")},
     {"queues are counted for the host's user: one demo could take all",
      CALLS("mq_open", "mq_unlink", "mq_timedsend", "mq_timedsend_time64", "mq_timedreceive",
            "mq_timedreceive_time64", "mq_notify", "mq_getsetattr")},

@@ -26,6 +26,11 @@ def attempt(f):
     try: f(); return "done"
     except OSError as e: return errno.errorcode[e.errno]
 
+def instances():
+    fds = [libc.inotify_init() for _ in range(5)]
+    for fd in fds: os.close(fd) if fd >= 0 else None
+    return [fd >= 0 for fd in fds]
+
 def notify():
     fd = os.open("/usr/bin", os.O_RDONLY)
     try: return call(72, fd, 1026, 1)
@@ -56,9 +61,10 @@ out = {
  "unshare_user": call(272, 0x10000000), "i386": None,
  "tiocsti": [call(16, 0, 0x5412, ctypes.c_char_p(b"x")), call(16, 0, 0x5412 | (1 << 32), ctypes.c_char_p(b"x")), call(16, 0, 0x541c, ctypes.c_char_p(b"\3"))],
  "devices": [call(133, ctypes.c_char_p(b"/tmp/dev"), 0o020666, 0x103), call(133, ctypes.c_char_p(b"/tmp/dev"), 0o060666, 0x800)],
- "watches": {"inotify": call(294, 0), "inotify_old": call(253), "notify": notify(),
+ "watches": {"notify": notify(),
              "lease": call(72, 0, 1024, 0), "queue": call(240, ctypes.c_char_p(b"q"), 66, 0o600, 0)},
  "absent": {n: call(nr, 0, 0, 0, 0, 0) for n, nr in {"vmsplice": 278, "tee": 276, "mbind": 237, "set_mempolicy": 238, "process_mrelease": 448}.items()},
+ "inotify": [call(294, 0), call(254, 3, ctypes.c_char_p(b"/usr/bin"), 0xfff)], "instances": instances(),
  "ioprio": call(251, 1, 0, 2 << 13), "ulp": call(54, socket.socket().fileno(), 6, 31, ctypes.c_char_p(b"tls"), 3),
  "ulp_high": call(54, socket.socket().fileno(), 6 | 1 << 32, 31 | 1 << 32, ctypes.c_char_p(b"tls"), 3),
  "nodelay": attempt(lambda: socket.socket().setsockopt(6, 1, 1)), "fifo": attempt(lambda: os.mkfifo("/tmp/fifo")),
@@ -149,6 +155,12 @@ def test_no_device_nodes_but_fifos(seen):
 
 def test_nothing_tells_what_the_host_or_a_neighbour_opens(seen):
     assert set(seen["watches"].values()) == {"ENOSYS"}, seen["watches"]
+    assert seen["inotify"] == ["done", "ENOSPC"]
+
+
+def test_few_inotify_instances(seen):
+    """they are counted for whoever started all of this, too"""
+    assert seen["instances"] == [True, True, False, False, False]
 
 
 def test_calls_that_no_program_needs_are_absent(seen):

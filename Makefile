@@ -2,6 +2,7 @@
 #
 #   make [all]      build everything into build/        make V=1     show the commands
 #   make run        ... and run it with the examples    make test    ... and run every test
+#   make attack     the attack suite against the sandbox, and against others beside it
 #   make bench fuzz format lint install clean           make deps    what building and running needs
 #   make test-unit test-sandbox test-runner test-gateway test-webui test-e2e test-browser   one suite;
 #                   T=... picks tests
@@ -194,6 +195,16 @@ $(BUILD)/venv/.done: tests/browser/requirements.txt
 	$(call say,VENV,$(@D))/usr/bin/python3 -m venv --system-site-packages $(@D) && \
 	$(@D)/bin/pip install -q --disable-pip-version-check -r $< && touch $@
 
+# The attack suite: each attempt in our sandbox and in two others. Linked statically, so that it runs
+# in any root.
+$(BUILD)/attack/attempts: $(call objs,tests/attack)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) $(ALL_CFLAGS) -static -pthread -o $@ $^
+attack:
+	@.ci/deps bench
+	@$(MAKE) --no-print-directory -j$(JOBS) $(BUILD)/vitrine-sandbox $(BUILD)/attack/attempts
+	@VITRINE_BUILD=$(abspath $(BUILD)) tests/attack/run $(if $(T),-k '$(T)')
+
 # ---- fuzzing -----------------------------------------------------------------------------------
 # tests/fuzz/fuzz_NAME.c names its objects as a unit test does; everything is compiled by clang with
 # the sanitizers. Seeds are in tests/fuzz/corpus/NAME/, what is found goes to BUILD/fuzz/.
@@ -245,6 +256,6 @@ install: all
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all clean deps run examples unit-tests fuzz-targets fuzz bench format lint install test \
+.PHONY: all attack clean deps run examples unit-tests fuzz-targets fuzz bench format lint install test \
 	$(SUITES:%=test-%) FORCE
 -include $(shell find $(BUILD)/obj $(BUILD)/plain $(BUILD)/fuzz/obj -name '*.d' 2>/dev/null)

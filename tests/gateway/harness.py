@@ -3,6 +3,7 @@
 A worker's dial socket hands out plain TCP sockets of the host's network, and its demo is a listening
 socket on 127.0.0.1 whose connections a test's function serves."""
 import contextlib
+import fcntl
 import os
 import queue
 import re
@@ -191,7 +192,7 @@ class Gateway:
         sup_fd = self.sup.theirs.fileno()
 
         def place():  # 3 and 4 may be in use for one another
-            a, b = os.dup2(sup_fd, 100), os.dup2(conf_fd, 101)
+            a, b = (fcntl.fcntl(fd, fcntl.F_DUPFD, 100) for fd in (sup_fd, conf_fd))
             os.dup2(a, 3), os.dup2(b, 4)
             os.close(a), os.close(b)
 

@@ -1,5 +1,6 @@
 """What stands around vitrine-webui: `up` (descriptors 3 and 4, the listening socket) and a runner whose deeds a test
 steers. The program under test is the real one."""
+import fcntl
 import hashlib
 import http.client
 import json
@@ -187,7 +188,7 @@ class Platform:
         os.write(conf, b"".join(k.encode() + b"\0" + str(v).encode() + b"\0" for k, v in self.options.items()))
 
         def child():
-            high = [os.dup2(fd, 100 + i, inheritable=False) for i, fd in enumerate((theirs.fileno(), conf))]
+            high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 100) for fd in (theirs.fileno(), conf)]  # of ours, some are there
             os.dup2(high[0], 3, inheritable=True)
             os.dup2(high[1], 4, inheritable=True)
 

@@ -399,12 +399,6 @@ void worker_started(struct worker *w, struct proto_msg *m)
         log_warn(&ctx, "worker.pidfd", "%s", err.msg);
     if (m->u.started.message[0]) /* it runs, with less protection than was asked for */
         log_warn(&ctx, "worker.protection", "%s", m->u.started.message);
-    if (m->u.started.message[0] && conf_of(w->r)->sandbox_require_cgroup) {
-        snprintf(w->end.message, sizeof(w->end.message),
-                 "%.400s, and the configuration requires it (sandbox.require_cgroup)",
-                 m->u.started.message);
-        worker_kill(w);
-    }
     if (!link_is_open(&w->control) && !w->pid_io)
         reap(w);
     else if (w->on_started)

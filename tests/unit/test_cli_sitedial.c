@@ -17,9 +17,9 @@ static int ask(void)
 }
 
 /* In place of the real one: while the supervisor answers one question, the next one comes. */
-int listener_unix_connect(int dirfd, const char *name, struct err *err)
+int listener_unix_connect(int dir_fd, const char *name, struct err *err)
 {
-    (void)dirfd, (void)name, (void)err;
+    (void)dir_fd, (void)name, (void)err;
     static struct proto_msg answer;
     struct err ignored = {0};
     while (proto_recv(pair[1], &answer, 0, &ignored) == 1)

@@ -1,5 +1,6 @@
 """Demos that behave badly, on purpose or not: each is stopped by a limit, and the reason is said. Bombs run only
 where the limit that they meet was confirmed."""
+import os
 import http.client
 import json
 import subprocess
@@ -127,3 +128,21 @@ class H(http.server.BaseHTTPRequestHandler):
 http.server.HTTPServer(("0.0.0.0", int(os.environ["PORT"])), H).serve_forever()
 """}), "demo/two")
     assert v.demo("demo/two").json == []
+
+
+def test_a_terminal_takes_no_orders_of_a_demo(vitrine):
+    v = vitrine()
+    v.deploy(v.probe(more=r'print("\x1b]0;owned\x07 caf\xe9 \x9b2J", flush=True)'), "demo/probe")
+    assert "\x1b]0;owned\x07 café \x9b2J" in v.cli("logs", "demo/probe").stdout  # a file gets what was written
+    ours, theirs = os.openpty()
+    p = v.popen("logs", "demo/probe", stdout=theirs)
+    os.close(theirs)
+    seen = b""
+    try:
+        while data := os.read(ours, 4096):
+            seen += data
+    except OSError:  # how a terminal says that nobody writes to it any more
+        pass
+    os.close(ours)
+    assert p.wait(10) == 0
+    assert "^[]0;owned^G café ?2J" in seen.decode() and b"\x1b" not in seen, seen

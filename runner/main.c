@@ -53,6 +53,7 @@
 #include <sys/stat.h>
 
 #define TICK_MS 10000
+#define PRUNE_MORE_MS 500
 #define FDS_A_WORKER 4 /* at most, in the runner or the starter */
 #define FDS_OTHER 100
 #define CHECKPOINT_TICKS                                                                           \
@@ -143,12 +144,16 @@ static void on_tick(void *arg)
     }
     space_tick(r);
     gateway_tick(r);
-    if (!starting)
-        prune_step(r);
     commands_record(r);
     if (!starting && ++r->ticks % CHECKPOINT_TICKS == 0)
         life_checkpoint(r);
     loop_timer_set(r->loop, &r->tick_timer, TICK_MS);
+}
+
+static void on_prune(void *arg)
+{
+    struct runner *r = arg;
+    loop_timer_set(r->loop, &r->prune_timer, prune_step(r) ? PRUNE_MORE_MS : TICK_MS);
 }
 
 /* ---- the start ---- */
@@ -236,6 +241,8 @@ static int begin(struct runner *r, struct err *err)
     r->last_command_id = life_commands_all_done_to(r);
     r->tick_timer = (struct loop_timer){.fn = on_tick, .arg = r};
     loop_timer_set(r->loop, &r->tick_timer, TICK_MS);
+    r->prune_timer = (struct loop_timer){.fn = on_prune, .arg = r};
+    loop_timer_set(r->loop, &r->prune_timer, TICK_MS / 2);
     r->supervisor.on_msg = on_supervisor;
     r->supervisor.on_gone = on_supervisor_gone;
     r->supervisor.arg = r;

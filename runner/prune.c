@@ -11,7 +11,7 @@
 #define EVENTS_KEPT 1000 /* of each Space, and for ... */
 #define EVENTS_KEPT_MS (30ull * 24 * 3600 * 1000)
 #define WORKERS_KEPT 100 /* ended ones of each Space, at least */
-#define BATCH 1000       /* rows a step */
+#define BATCH 250        /* rows a step */
 #define SPACES_A_STEP 16
 
 static int64_t next_space(struct runner *r, int64_t after, struct err *err)
@@ -60,7 +60,7 @@ static int prune_old(struct runner *r, struct err *err)
                       "iii", (int64_t)EVENTS_KEPT, (int64_t)BATCH, (int64_t)before);
 }
 
-void prune_step(struct runner *r)
+bool prune_step(struct runner *r)
 {
     struct err err = {0};
     int n = store_begin(r->life, &err);
@@ -86,4 +86,5 @@ void prune_step(struct runner *r)
         store_rollback(r->life);
         log_warn(NULL, "life.prune", "%s", err.msg);
     }
+    return n == 0 && left <= 0;
 }

@@ -1,7 +1,9 @@
 /* What life.db may forget: old events, and workers that ended long ago. */
 #pragma once
 
+#include <stdbool.h>
+
 struct runner;
 
-/* A small batch, so that nobody waits for it. Called from time to time. */
-void prune_step(struct runner *r);
+/* A small batch (a millisecond), so that nobody waits for it. True where more is due. */
+bool prune_step(struct runner *r);

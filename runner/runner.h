@@ -52,7 +52,7 @@ struct runner {
     struct unrecorded *unrecorded; /* commands that were done (commands.c) */
     uint64_t last_command_id;      /* the newest one that was read from site.db */
     uint64_t watch_until_ms;
-    struct loop_timer watch_timer, tick_timer;
+    struct loop_timer watch_timer, tick_timer, prune_timer;
     uint64_t ticks;
     uint64_t pruned_to; /* the Space at which prune.c is */
 

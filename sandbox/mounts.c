@@ -18,7 +18,8 @@
 /* What tells about the whole machine, or lets its hardware be timed. */
 static const char *const masked_files[] = {
     "/proc/kcore",       "/proc/keys",          "/proc/cmdline",  "/proc/timer_list",
-    "/proc/sched_debug", "/proc/latency_stats", "/proc/kallsyms", "/proc/interrupts"};
+    "/proc/sched_debug", "/proc/latency_stats", "/proc/kallsyms", "/proc/interrupts",
+    "/proc/locks",       "/proc/partitions",    "/proc/diskstats"};
 static const char *const masked_dirs[] = {"/proc/acpi", "/proc/asound", "/proc/scsi"};
 
 int mounts_private(struct err *err)

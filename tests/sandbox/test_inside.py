@@ -1,6 +1,8 @@
 """What a program sees and may do inside, asked from the inside."""
+import ctypes
 import json
 import os
+import signal
 import subprocess
 
 import pytest
@@ -84,7 +86,7 @@ out = {
  "writable": sorted({m[4] for m in mounts if m[5].startswith("rw")}),
  "shared": [m for m in mounts if any(f.startswith(("shared:", "master:")) for f in m[6:m.index("-")])],
  "host": [p for p in json.loads(os.environ["HOST_FILES"]) if reads(p)],
- "masked": {p: reads(p) for p in ("/proc/kcore", "/proc/keys", "/proc/cmdline", "/proc/timer_list", "/proc/kallsyms", "/proc/interrupts", "/proc/kmsg")},
+ "masked": {p: reads(p) for p in ("/proc/kcore", "/proc/keys", "/proc/cmdline", "/proc/timer_list", "/proc/kallsyms", "/proc/interrupts", "/proc/locks", "/proc/partitions", "/proc/diskstats", "/proc/kmsg")},
  "scsi": [os.listdir(p) for p in ("/proc/acpi", "/proc/scsi", "/proc/asound") if os.path.isdir(p)],
  "sys": os.path.exists("/sys"), "cgroup": open("/proc/self/cgroup").read().split(),
  "fds": sorted(int(f) for f in os.listdir("/proc/self/fd")), "cwd": os.getcwd(),
@@ -252,6 +254,19 @@ def test_names(seen):
 def test_devices_work(seen):
     assert seen["zero"] and seen["random"] == 8
     assert seen["tty"] == "ENOENT"
+
+
+def ignore_every_signal():
+    """Also those two that libc keeps for itself: some package tools start programs so."""
+    number = {"x86_64": 13, "aarch64": 134}[os.uname().machine]  # rt_sigaction
+    action = (ctypes.c_ulong * 8)(signal.SIG_IGN)
+    for sig in set(range(1, 65)) - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD}:
+        assert ctypes.CDLL(None).syscall(number, sig, action, None, 8) == 0
+
+
+def test_no_signal_stays_ignored():
+    r = rig.run("--", "/bin/grep", "SigIgn", "/proc/self/status", preexec_fn=ignore_every_signal)
+    assert r.stdout.split() == ["SigIgn:", "0" * 16], r
 
 
 def test_signals_are_as_born(seen):

@@ -205,7 +205,8 @@ def test_old_events_and_workers_are_forgotten(rig):
                        " VALUES (?, 1, 'gone', '', 1, 1, 0, 1, 1)", [(s,)] * 150)
     db.close()
     r.start()
-    assert until(lambda: len(r.life("SELECT 1 FROM events WHERE space_id = 99")) == 1000, 15)
+    # one look each ten seconds, a few Spaces and rows a look
+    assert until(lambda: len(r.life("SELECT 1 FROM events WHERE space_id = 99")) == 1000, 60)
     assert [d for d, in r.life("SELECT detail FROM events WHERE space_id = 99 ORDER BY id LIMIT 1")] == ["200"]
     assert not r.life("SELECT 1 FROM events WHERE detail = 'old'")
     assert len(r.life("SELECT 1 FROM events WHERE detail = 'new'")) == 1000

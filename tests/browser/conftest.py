@@ -21,7 +21,7 @@ HARMLESS = ("An iframe which has both allow-scripts", "Failed to load resource: 
 def chromium():
     program = shutil.which("chromium")
     if not program:
-        pytest.skip("no chromium on this machine")
+        pytest.fail("no chromium on this machine: `make deps` installs it")
     with sync_playwright() as p:
         browser = p.chromium.launch(executable_path=program, args=ARGS)
         yield browser

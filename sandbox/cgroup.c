@@ -125,7 +125,7 @@ int cgroup_open_joins(const struct cgroup_host *h, const struct cgroup_group *g,
 {
     int n = 0;
     char path[96];
-    snprintf(path, sizeof(path), "%s/cgroup.procs", g->name);
+    snprintf(path, sizeof(path), "%s/tasks", g->name);
     for (int i = 0; i < CGROUP_UNIFIED; i++) {
         if (h->fd[i] < 0)
             continue;

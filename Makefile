@@ -60,9 +60,10 @@ LIBS_vitrine := -lcurl -ljansson -larchive $(COMMON_LIBS)
 LIBS_vitrine-runner := -ljansson $(COMMON_LIBS)
 LIBS_vitrine-gateway := $(COMMON_LIBS)
 LIBS_vitrine-webui := -lmicrohttpd -ljansson -lcmark-gfm -lcmark-gfm-extensions -larchive -pthread $(COMMON_LIBS)
-LIBS_vitrine-sandbox := $(COMMON_LIBS)
+LIBS_vitrine-sandbox := -static-pie -lsodium
 LIBS_vitrine-job := -larchive -lyaml -ljansson $(COMMON_LIBS)
-# Linked statically it answers 0.3 ms sooner after its start, and runs in a root without a libc.
+# Linked statically they start 0.3 ms sooner, and forks copy less; the file server so also runs in a
+# root without a libc.
 LIBS_vitrine-static := -static-pie
 
 all: $(addprefix $(BUILD)/,$(PROGRAMS)) examples ; @:

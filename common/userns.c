@@ -237,6 +237,22 @@ static void helper_main(int sock_rd, int sock_wr, pid_t target, const struct out
     _exit(n == sizeof(a) ? 0 : 1);
 }
 
+/* The user's name. From the file, not by the name service, whose libraries a program that is linked
+ * statically should not load; who is not listed there is called what the session calls him. A wrong
+ * name does no harm: newuidmap checks the range against the real uid. */
+static const char *find_name(uid_t uid, char store[256])
+{
+    _cleanup_fclose_ FILE *f = fopen("/etc/passwd", "re");
+    struct passwd *pw = NULL;
+    while (f && (pw = fgetpwent(f)) && pw->pw_uid != uid)
+        ;
+    const char *name = pw ? pw->pw_name : getenv("USER");
+    if (!name || strlen(name) >= 256)
+        return NULL;
+    memcpy(store, name, strlen(name) + 1);
+    return store;
+}
+
 static int plan_outer(struct outer_plan *plan, struct err *err)
 {
     static const char *const uid_programs[] = {"/usr/bin/newuidmap", "/bin/newuidmap",
@@ -245,11 +261,8 @@ static int plan_outer(struct outer_plan *plan, struct err *err)
                                                "/usr/local/bin/newgidmap", NULL};
     plan->uid = geteuid();
     plan->gid = getegid();
-    struct passwd pw, *found = NULL;
-    char store[4096];
-    if (getpwuid_r(plan->uid, &pw, store, sizeof(store), &found) != 0)
-        found = NULL;
-    const char *name = found ? found->pw_name : NULL;
+    char store[256];
+    const char *name = find_name(plan->uid, store);
     if (subid_find("/etc/subuid", name, plan->uid, &plan->uids) < 0)
         return err_set(err, ENOENT, "user %s has no range in /etc/subuid; %s",
                        name ? name : "(unnamed)", REMEDY_SUBUID);

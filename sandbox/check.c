@@ -255,7 +255,7 @@ static int try_sandbox(struct err *err)
         return r;
     st.uid_index = env.range.count - 2;
     st.lease_ms = UINT64_MAX;
-    if ((r = launch_open(&env, &l, err)) == 0) {
+    if ((r = launch_open(&env, "host", &l, err)) == 0) {
         r = launch_go(&env, &l, &st, fds, err);
         struct pollfd p = {.fd = l.sock, .events = POLLIN};
         while (r == 0 && (r = launch_result(&l, err)) == -EAGAIN)

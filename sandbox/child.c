@@ -90,8 +90,8 @@ static void restore(int *fd, const int *received, int n)
         *fd = *fd < n ? received[*fd] : -1;
 }
 
-/* Waits for the order, and with it for the maps: the starter writes them before it sends. */
-static int step_order(struct child *c, struct err *err)
+/* Waits for a message of the starter with descriptors: how many. */
+static int receive_fds(struct child *c, int received[LAUNCH_MAX_PASSED], struct err *err)
 {
     union {
         char bytes[CMSG_SPACE(sizeof(int) * (LAUNCH_MAX_PASSED))];
@@ -110,17 +110,25 @@ static int step_order(struct child *c, struct err *err)
     if (n == 0)
         _exit(0); /* the starter ended, or found something wrong with the order */
     if (n < 0 || (msg.msg_flags & MSG_CTRUNC))
-        return err_errno(err, "receive the order");
+        return err_errno(err, "receive descriptors");
     struct cmsghdr *h = CMSG_FIRSTHDR(&msg);
-    int received[LAUNCH_MAX_PASSED], count = 0;
+    int count = 0;
     if (h && h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS) {
         count = (int)((h->cmsg_len - CMSG_LEN(0)) / sizeof(int));
         memcpy(received, CMSG_DATA(h), (size_t)count * sizeof(int));
     }
+    return count;
+}
+
+/* Waits for the order, and with it for the maps: the starter writes them before it sends. */
+static int step_order(struct child *c, struct err *err)
+{
+    int received[LAUNCH_MAX_PASSED], count = receive_fds(c, received, err);
+    if (count < 0)
+        return count;
     struct order *o = c->order;
     for (int i = 0; i < SPEC_FD_COUNT; i++)
         restore(&o->fds[i], received, count);
-    restore(&o->plan.root_fd, received, count);
     restore(&o->plan.app_fd, received, count);
     for (int i = 0; i < o->plan.n; i++)
         restore(&o->plan.mounts[i].fd, received, count);
@@ -139,22 +147,48 @@ static int step_private_mounts(struct child *c, struct err *err)
     return mounts_private(err);
 }
 
+/* Waits for the root, and puts our own /proc into it. */
 static int step_root(struct child *c, struct err *err)
 {
-    c->root_fd = mounts_build(&c->order->plan, &c->order->spec, &c->proc_fd, err);
-    return c->root_fd < 0 ? c->root_fd : 0;
+    int received[LAUNCH_MAX_PASSED], count = receive_fds(c, received, err);
+    if (count < 0)
+        return count;
+    if (count != 1)
+        return err_set(err, EPROTO, "%d descriptors came instead of one", count);
+    c->root_fd = received[0];
+    return mounts_begin(c->root_fd, &c->proc_fd, err);
 }
 
 static int step_enter(struct child *c, struct err *err)
 {
-    int r = mounts_enter(c->root_fd, err);
+    return mounts_enter(c->root_fd, err);
+}
+
+static int step_mounts(struct child *c, struct err *err)
+{
+    int r = mounts_complete(c->root_fd, c->proc_fd, &c->order->plan, &c->order->spec, err);
     close_fd(&c->root_fd);
     return r;
 }
 
+/* By ourselves, not by the clone: meanwhile the starter puts the root together. */
+static int step_namespaces(struct child *c, struct err *err)
+{
+    (void)c;
+    if (unshare(CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) < 0)
+        return err_errno(err, "make network, ipc and uts namespaces");
+    return 0;
+}
+
 static int step_network(struct child *c, struct err *err)
 {
-    return network_loopback(c->proc_fd, c->order->spec.start.port, err);
+    (void)c;
+    return network_loopback(err);
+}
+
+static int step_port(struct child *c, struct err *err)
+{
+    return network_open_port(c->proc_fd, c->order->spec.start.port, err);
 }
 
 static int step_hostname(struct child *c, struct err *err)
@@ -285,15 +319,18 @@ static const struct {
     {"session", step_session},
     {"cgroup", step_cgroup},
     {"descriptors", step_descriptors},
-    {"order", step_order}, /* everything above is done before anybody asks for a sandbox */
-    {"identity", step_identity},
+    {"namespaces", step_namespaces},
+    {"network", step_network},
     {"private mounts", step_private_mounts},
+    {"capability bounds", step_bounds},
     {"root", step_root},
     {"enter root", step_enter},
-    {"network", step_network},
-    {"host name", step_hostname},
     {"namespace limits", step_namespace_limits},
-    {"capability bounds", step_bounds},
+    {"order", step_order}, /* everything above is done before anybody asks for a sandbox */
+    {"identity", step_identity},
+    {"mounts", step_mounts},
+    {"port", step_port},
+    {"host name", step_hostname},
     {"stdio", step_stdio},
     {"fork", step_fork},
     {"settle", step_settle},
@@ -331,6 +368,7 @@ _Noreturn void child_main(const struct launch_env *env, struct order *order, int
             answer(sock, err.code, err.msg);
             _exit(125);
         }
+        steps_mark(&order->inside, steps[i].name);
     }
     answer(sock, 0, "");
     close(sock);

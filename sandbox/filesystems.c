@@ -49,9 +49,19 @@ int fs_proc(struct err *err)
     _cleanup_close_ int fs = fsopen("proc", FSOPEN_CLOEXEC);
     if (fs < 0)
         return err_errno(err, "open a procfs");
-    if (fsconfig(fs, FSCONFIG_SET_STRING, "hidepid", "invisible", 0) == 0)
-        (void)fsconfig(fs, FSCONFIG_SET_STRING, "gid", "0", 0);
+    (void)fsconfig(fs, FSCONFIG_SET_STRING, "hidepid", "invisible", 0);
     return create(fs, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, err);
+}
+
+int fs_proc_show_to_group_0(int proc_fd, struct err *err)
+{
+    _cleanup_close_ int fs = fspick(proc_fd, "", FSPICK_EMPTY_PATH | FSPICK_CLOEXEC);
+    if (fs < 0)
+        return err_errno(err, "pick the procfs");
+    int r = set_option(fs, "gid", "0", err);
+    if (r == 0 && fsconfig(fs, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0) < 0)
+        r = err_errno(err, "show all of the procfs to group 0");
+    return r;
 }
 
 int fs_overlay(struct err *err)

@@ -11,8 +11,10 @@
 int fs_tmpfs(uint64_t bytes, uint64_t inodes, const char *mode, struct err *err);
 /* The inodes that go with a size. */
 uint64_t fs_inodes_for(uint64_t bytes);
-/* A procfs of our pid namespace; other uids' processes are hidden from all but gid 0, where the
- * kernel can do that (5.8). */
+/* A procfs of our pid namespace; other uids' processes are hidden from everybody, where the kernel
+ * can do that (5.8). */
 int fs_proc(struct err *err);
+/* Shows them to gid 0 of our user namespace, once that is mapped: PID 1 counts them. */
+int fs_proc_show_to_group_0(int proc_fd, struct err *err);
 /* An overlay of the folders "lower", "upper" and "work" of the current working folder. */
 int fs_overlay(struct err *err);

@@ -16,9 +16,9 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-/* The cgroup namespace is made by the child once it is in its group, or its root would be ours. */
-#define NAMESPACES                                                                                 \
-    (CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)
+/* The others are made by the child: while we put the root together, and that of control groups once
+ * it is in its group, or its root would be ours. */
+#define NAMESPACES (CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID)
 
 /* Sources are copied from a mount namespace of our own: it follows the host's mounts, and nothing
  * goes back. */
@@ -55,7 +55,7 @@ void launch_env_close(struct launch_env *env)
 
 static void launch_none(struct launch *l)
 {
-    *l = (struct launch){.pidfd = -1, .sock = -1};
+    *l = (struct launch){.pidfd = -1, .sock = -1, .mounts_fd = -1};
 }
 
 static int clone_child(struct launch_env *env, struct launch *l, int group_fd, int child_sock,
@@ -78,10 +78,55 @@ static int clone_child(struct launch_env *env, struct launch *l, int group_fd, i
     if (pid < 0)
         return err_errno(err, "clone into new namespaces");
     l->pid = pid;
+    char path[40];
+    snprintf(path, sizeof(path), "/proc/%d/ns/mnt", pid);
+    if ((l->mounts_fd = open(path, O_RDONLY | O_CLOEXEC)) < 0)
+        return err_errno(err, "open the mount namespace of the sandbox");
     return 0;
 }
 
-int launch_open(struct launch_env *env, struct launch *ret, struct err *err)
+/* One message with descriptors, which stay the caller's. */
+static int send_fds(int sock, const int *fds, int n, struct err *err)
+{
+    union {
+        char bytes[CMSG_SPACE(sizeof(int) * LAUNCH_MAX_PASSED)];
+        struct cmsghdr align;
+    } control = {0};
+    char go = 'g';
+    struct iovec iov = {.iov_base = &go, .iov_len = 1};
+    struct msghdr msg = {.msg_iov = &iov,
+                         .msg_iovlen = 1,
+                         .msg_control = control.bytes,
+                         .msg_controllen = CMSG_SPACE((size_t)n * sizeof(int))};
+    struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN((size_t)n * sizeof(int));
+    memcpy(CMSG_DATA(c), fds, (size_t)n * sizeof(int));
+    if (sendmsg(sock, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+        return err_errno(err, "hand %d descriptors to the sandbox", n);
+    return 0;
+}
+
+static int send_root(struct launch_env *env, struct launch *l, const char *root, struct err *err)
+{
+    _cleanup_close_ int fd = -1;
+    int r = root_open(&env->roots, root, &l->root_serial, err);
+    if (r == 0)
+        r = fd = root_copy(&env->roots, root, err);
+    if (r < 0)
+        return err_prefix(err, -r, "mounts");
+    return send_fds(l->sock, &fd, 1, err);
+}
+
+int launch_fits(struct launch_env *env, const struct launch *l, const char *root, struct err *err)
+{
+    unsigned serial;
+    int r = root_open(&env->roots, root, &serial, err);
+    return r < 0 ? err_prefix(err, -r, "mounts") : serial == l->root_serial;
+}
+
+int launch_open(struct launch_env *env, const char *root, struct launch *ret, struct err *err)
 {
     struct launch l;
     launch_none(&l);
@@ -92,6 +137,7 @@ int launch_open(struct launch_env *env, struct launch *ret, struct err *err)
     int r = 0, join[CGROUP_HIERARCHIES], n_join = 0;
     _cleanup_close_ int group_fd = -1, child_sock = -1;
     int p[2];
+    steps_mark(&l.steps, "begin");
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, p) < 0) {
         r = err_errno(err, "make a socket pair");
         goto fail;
@@ -101,6 +147,7 @@ int launch_open(struct launch_env *env, struct launch *ret, struct err *err)
     if (env->has_groups) {
         if ((r = cgroup_create(&env->groups, &l.group, err)) < 0)
             goto fail;
+        steps_mark(&l.steps, "control group");
         group_fd = cgroup_unified_fd(&env->groups, &l.group);
         n_join = cgroup_open_joins(&env->groups, &l.group, join, err);
         if (n_join < 0) {
@@ -113,6 +160,10 @@ int launch_open(struct launch_env *env, struct launch *ret, struct err *err)
         close(join[i]);
     if (r < 0)
         goto fail;
+    steps_mark(&l.steps, "clone");
+    if ((r = send_root(env, &l, root, err)) < 0)
+        goto fail;
+    steps_mark(&l.steps, "root");
     *ret = l;
     return 0;
 fail:
@@ -139,29 +190,10 @@ static int send_order(struct launch *l, struct err *err)
     for (int i = 0; i < SPEC_FD_COUNT; i++)
         pass(&o->fds[i], passed, &n);
     int n_spec = n;
-    pass(&o->plan.root_fd, passed, &n);
     pass(&o->plan.app_fd, passed, &n);
     for (int i = 0; i < o->plan.n; i++)
         pass(&o->plan.mounts[i].fd, passed, &n);
-
-    union {
-        char bytes[CMSG_SPACE(sizeof(passed))];
-        struct cmsghdr align;
-    } control = {0};
-    char go = 'g';
-    struct iovec iov = {.iov_base = &go, .iov_len = 1};
-    struct msghdr msg = {.msg_iov = &iov,
-                         .msg_iovlen = 1,
-                         .msg_control = control.bytes,
-                         .msg_controllen = CMSG_SPACE((size_t)n * sizeof(int))};
-    struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-    c->cmsg_level = SOL_SOCKET;
-    c->cmsg_type = SCM_RIGHTS;
-    c->cmsg_len = CMSG_LEN((size_t)n * sizeof(int));
-    memcpy(CMSG_DATA(c), passed, (size_t)n * sizeof(int));
-    int r = 0;
-    if (sendmsg(l->sock, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
-        r = err_errno(err, "hand %d descriptors to the sandbox", n);
+    int r = send_fds(l->sock, passed, n, err);
     for (int i = n_spec; i < n; i++)
         close(passed[i]);
     return r;
@@ -175,15 +207,18 @@ static int prepare(struct launch_env *env, struct launch *l, struct err *err)
     int r;
     if ((r = plan_make(&o->plan, &env->roots, &o->spec, err)) < 0)
         return err_prefix(err, -r, "mounts");
+    steps_mark(&l->steps, "sources");
     if (env->has_groups) {
         struct cgroup_limits limits = {
             .memory_bytes = st->memory_bytes, .cpu_milli = st->cpu_milli, .pids = st->pids};
         if ((r = cgroup_set_limits(&env->groups, &l->group, &limits, err)) < 0)
             return err_prefix(err, -r, "cgroup");
         cgroup_mark(&env->groups, &l->group, st->worker_id);
+        steps_mark(&l->steps, "group limits");
     }
     if ((r = userns_write_maps(l->pid, &env->range, st->uid_index, err)) < 0)
         return err_prefix(err, -r, "id maps");
+    steps_mark(&l->steps, "id maps");
     return 0;
 }
 
@@ -191,6 +226,7 @@ int launch_go(struct launch_env *env, struct launch *l, const struct proto_start
               const int fds[SPEC_FD_COUNT], struct err *err)
 {
     struct order *o = l->order;
+    steps_mark(&l->steps, "ready");
     o->spec.start = *start;
     int r = spec_parse(&o->spec, err);
     if (r < 0)
@@ -202,7 +238,9 @@ int launch_go(struct launch_env *env, struct launch *l, const struct proto_start
         plan_close(&o->plan);
         return r;
     }
-    return send_order(l, err);
+    r = send_order(l, err);
+    steps_mark(&l->steps, "order");
+    return r;
 }
 
 int launch_result(struct launch *l, struct err *err)
@@ -218,7 +256,13 @@ int launch_result(struct launch *l, struct err *err)
                        "the sandbox died while it was made (its memory or pids limit may "
                        "be too small for it)");
     a.msg[sizeof(a.msg) - 1] = '\0';
-    return a.code ? err_set(err, a.code, "%s", a.msg) : 1;
+    if (a.code)
+        return err_set(err, a.code, "%s", a.msg);
+    steps_mark(&l->steps, "answer");
+    steps_print(&l->steps, "outside");
+    steps_print(&l->order->inside, "inside");
+    steps_print(&l->order->program, "program");
+    return 1;
 }
 
 void launch_finish(struct launch *l)
@@ -240,5 +284,6 @@ void launch_abandon(struct launch_env *env, struct launch *l)
         (void)cgroup_remove(&env->groups, &l->group);
     launch_finish(l);
     close_fd(&l->pidfd);
+    close_fd(&l->mounts_fd);
     launch_none(l);
 }

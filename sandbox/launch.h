@@ -1,10 +1,10 @@
 /* Making one sandbox, seen from outside: the process that will be its PID 1 is cloned into its
- * namespaces and its control group and held there; then it gets its order, works it off (child.c),
- * and says how that went.
+ * namespaces and its control group, enters the root that it is given, and is held there; then it
+ * gets its order, works it off (child.c), and says how that went.
  *
- * Between the two halves may lie any time: the starter keeps one such process ready, since cloning
- * namespaces and joining v1 control groups (which waits for the kernel's grace period) are the slow
- * part and depend on nothing that an order says. */
+ * Between the two halves may lie any time: the starter keeps such processes ready, since
+ * namespaces, control groups and the root are the slow part and depend on nothing but the root that
+ * an order says. */
 #pragma once
 
 #include "common/err.h"
@@ -13,6 +13,7 @@
 #include "sandbox/plan.h"
 #include "sandbox/root.h"
 #include "sandbox/spec.h"
+#include "sandbox/steps.h"
 
 #include <stdbool.h>
 #include <sys/types.h>
@@ -31,7 +32,8 @@ struct order {
     struct sandbox_spec spec;
     struct plan plan;
     int fds[SPEC_FD_COUNT];
-    bool memory_limited; /* by a control group */
+    bool memory_limited;          /* by a control group */
+    struct steps inside, program; /* as far as they came */
 };
 
 struct launch {
@@ -39,7 +41,10 @@ struct launch {
     int pidfd;
     int sock; /* to the child, SEQPACKET */
     struct order *order;
+    int mounts_fd; /* its mount namespace: see launch_finish */
+    unsigned root_serial;
     struct cgroup_group group;
+    struct steps steps;
 };
 
 /* A private copy of the mount namespace, range, groups. Once a process; the process should
@@ -47,8 +52,11 @@ struct launch {
 int launch_env_open(struct launch_env *env, const char *instance, uid_t uid_first, struct err *err);
 void launch_env_close(struct launch_env *env);
 
-/* Clones the child, which then waits. */
-int launch_open(struct launch_env *env, struct launch *ret, struct err *err);
+/* Clones the child, which enters a copy of the root of that name and then waits. */
+int launch_open(struct launch_env *env, const char *root, struct launch *ret, struct err *err);
+/* Whether a launch that was opened some time ago has the root that an order with `root` would get
+ * now: 1, 0, or a negative errno where that root cannot be had. */
+int launch_fits(struct launch_env *env, const struct launch *l, const char *root, struct err *err);
 
 /* Gives the order: `start` with `fds` (by enum spec_fd; -1 where there is none; they stay the
  * caller's). After an error the launch is of no use any more: launch_abandon. */
@@ -58,8 +66,9 @@ int launch_go(struct launch_env *env, struct launch *l, const struct proto_start
 /* How it went, without waiting: 1 the sandbox runs, -EAGAIN not known yet, else "step: reason". */
 int launch_result(struct launch *l, struct err *err);
 
-/* Lets go of what is only needed until the result is known; pidfd and group are the caller's from
- * here. */
+/* Lets go of what is only needed until the result is known; pidfd, mounts_fd and group are the
+ * caller's from here. While mounts_fd is open, the mounts outlive the sandbox, and taking them down
+ * (which waits for the kernel) keeps nobody waiting for its end. */
 void launch_finish(struct launch *l);
 
 /* Kills the child and removes its group. */

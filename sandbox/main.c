@@ -7,13 +7,13 @@
  * How it works. A sandbox is asked for by one message, START (common/proto.h); `run` makes that
  * message from its options, so there is one way only.
  *
- *   launch.c   outside: a control group (cgroup.c), and a process cloned into new user, mount, pid,
- *              net, ipc and uts namespaces, held there. Then the order: sources of the root opened
- *              while we still may (plan.c, plan_etc.c, devices.c), limits, the maps of ids
- *              (userns.c), everything handed over by descriptor.
- *   child.c    inside: the list of steps. no_new_privs, cgroup, descriptors closed; identity; the
- *              root built and entered (mounts.c); loopback (network.c); no further user namespaces;
- *              then the fork.
+ *   launch.c   outside: a control group (cgroup.c), and a process cloned into new user, mount and
+ *              pid namespaces, which gets a copy of the root (root.c), enters it and is held there.
+ *              Then the order: sources of mounts opened while we still may (plan.c), limits, the
+ *              maps of ids (userns.c), everything handed over by descriptor.
+ *   child.c    inside: the list of steps. no_new_privs, cgroup, descriptors closed; the other
+ *              namespaces; loopback (network.c); the root entered (mounts.c); no further user
+ *              namespaces; after the order identity, the mounts of its own, and the fork.
  *   program.c  the program's side of the fork: session, limits (limits.c), credentials (creds.c),
  *              keyring, Landlock (landlock.c), the filter (filter.c; its rules are in filter/, made
  *              into a program while Vitrine is built) last, exec.

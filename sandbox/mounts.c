@@ -203,13 +203,17 @@ static int build_asked(struct plan_mount *m, int root_fd, struct err *err)
     return 0;
 }
 
-int mounts_build(struct plan *p, const struct sandbox_spec *s, int *ret_proc_fd, struct err *err)
+int mounts_begin(int root_fd, int *ret_proc_fd, struct err *err)
 {
-    _cleanup_close_ int root_fd = steal_fd(&p->root_fd);
-    _cleanup_close_ int proc_fd = -1;
     if (move_mount(root_fd, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0)
         return err_errno(err, "mount the new root");
-    int r = build_proc(root_fd, &proc_fd, err);
+    return build_proc(root_fd, ret_proc_fd, err);
+}
+
+int mounts_complete(int root_fd, int proc_fd, struct plan *p, const struct sandbox_spec *s,
+                    struct err *err)
+{
+    int r = fs_proc_show_to_group_0(proc_fd, err);
     if (r == 0)
         r = build_scratch(root_fd, s->start.tmp_bytes, err);
     if (r == 0)
@@ -217,10 +221,7 @@ int mounts_build(struct plan *p, const struct sandbox_spec *s, int *ret_proc_fd,
     close_fd(&p->app_fd);
     for (int i = 0; r == 0 && i < p->n; i++)
         r = build_asked(&p->mounts[i], root_fd, err);
-    if (r < 0)
-        return r;
-    *ret_proc_fd = steal_fd(&proc_fd);
-    return steal_fd(&root_fd);
+    return r < 0 ? r : chdir("/") < 0 ? err_errno(err, "enter the new root") : 0;
 }
 
 int mounts_enter(int root_fd, struct err *err)

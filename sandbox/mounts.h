@@ -9,11 +9,15 @@
 /* Cuts every tie of propagation with the namespace that this one was copied from. */
 int mounts_private(struct err *err);
 
-/* Puts the new root on top of "/": the copy of the shared one, /proc, /tmp, /dev/shm, the home with
- * the version's tree under a writable layer, and what was asked for. The plan's descriptors are
- * used up. Returns the root's descriptor; *ret_proc_fd is a procfs of this pid namespace that is
- * mounted nowhere and can be written, for PID 1 alone. */
-int mounts_build(struct plan *p, const struct sandbox_spec *s, int *ret_proc_fd, struct err *err);
+/* Puts the copy of the shared root on top of "/", with a /proc of this pid namespace. *ret_proc_fd
+ * is a procfs that is mounted nowhere and can be written, for PID 1 alone. Works before any id is
+ * mapped. */
+int mounts_begin(int root_fd, int *ret_proc_fd, struct err *err);
 
 /* Makes it the root and lets go of the old one. */
 int mounts_enter(int root_fd, struct err *err);
+
+/* Once ids are mapped: /tmp, /dev/shm, the home with the version's tree under a writable layer, and
+ * what was asked for. The plan's descriptors are used up. */
+int mounts_complete(int root_fd, int proc_fd, struct plan *p, const struct sandbox_spec *s,
+                    struct err *err);

@@ -11,7 +11,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-int network_loopback(int proc_fd, uint32_t port, struct err *err)
+int network_loopback(struct err *err)
 {
     _cleanup_close_ int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (sock < 0)
@@ -19,6 +19,11 @@ int network_loopback(int proc_fd, uint32_t port, struct err *err)
     struct ifreq req = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
     if (ioctl(sock, SIOCSIFFLAGS, &req) < 0)
         return err_errno(err, "bring the loopback interface up");
+    return 0;
+}
+
+int network_open_port(int proc_fd, uint32_t port, struct err *err)
+{
     if (port == 0 || port >= 1024)
         return 0;
     _cleanup_close_ int fd =

@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
-/* Brings lo up. A port below 1024 is opened to the program (a namespace's own setting, `proc_fd`:
- * the private procfs). */
-int network_loopback(int proc_fd, uint32_t port, struct err *err);
+/* Brings lo up. */
+int network_loopback(struct err *err);
+/* Opens a port below 1024 to the program: a namespace's own setting, `proc_fd` is the private
+ * procfs. */
+int network_open_port(int proc_fd, uint32_t port, struct err *err);

@@ -13,13 +13,12 @@
 
 void plan_init(struct plan *p)
 {
-    p->root_fd = p->app_fd = -1;
+    p->app_fd = -1;
     p->n = 0;
 }
 
 void plan_close(struct plan *p)
 {
-    close_fd(&p->root_fd);
     close_fd(&p->app_fd);
     while (p->n > 0)
         close_fd(&p->mounts[--p->n].fd);
@@ -64,11 +63,9 @@ static int add_mount(struct plan *p, struct root_cache *roots, const struct sand
 int plan_make(struct plan *p, struct root_cache *roots, const struct sandbox_spec *s,
               struct err *err)
 {
-    int r = root_open(roots, s->start.root, err);
+    int r = 0;
     for (int i = 0; r == 0 && i < s->n_mounts; i++)
         r = add_mount(p, roots, s, &s->mounts[i], err);
-    if (r == 0 && (p->root_fd = root_copy(roots, s->start.root, err)) < 0)
-        r = p->root_fd;
     if (r == 0 && s->start.app[0]) {
         p->app_fd =
             plan_open_source(AT_FDCWD, s->start.app, MOUNT_ATTR_NODEV | MOUNT_ATTR_RDONLY, err);

@@ -21,8 +21,7 @@ struct plan_mount {
 };
 
 struct plan {
-    int root_fd; /* a copy of the shared root (root.h), or -1 */
-    int app_fd;  /* the version's tree, or -1 */
+    int app_fd; /* the version's tree, or -1 */
     struct plan_mount mounts[SPEC_MAX_MOUNTS];
     int n;
 };
@@ -33,7 +32,8 @@ void plan_close(struct plan *p);
 
 struct root_cache;
 
-/* Everything that a spec asks for. The message says which source could not be had. */
+/* Everything that a spec asks for, but its root, which must be open. The message says which source
+ * could not be had. */
 int plan_make(struct plan *p, struct root_cache *roots, const struct sandbox_spec *s,
               struct err *err);
 

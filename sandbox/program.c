@@ -21,7 +21,7 @@
 
 struct program {
     const struct launch_env *env;
-    const struct order *order;
+    struct order *order;
     const int *stdio;
     int report_fd;
 };
@@ -134,10 +134,11 @@ static void report(int fd, enum program_stage stage, int code, const char *msg)
     (void)!write(fd, &r, sizeof(r));
 }
 
-_Noreturn void program_main(const struct launch_env *env, const struct order *order,
-                            const int stdio[3], int report_fd)
+_Noreturn void program_main(const struct launch_env *env, struct order *order, const int stdio[3],
+                            int report_fd)
 {
     struct program p = {.env = env, .order = order, .stdio = stdio, .report_fd = report_fd};
+    steps_mark(&order->program, "fork");
     for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
         struct err err = {0};
         int r = steps[i].run(&p, &err);
@@ -146,6 +147,7 @@ _Noreturn void program_main(const struct launch_env *env, const struct order *or
             report(report_fd, PROGRAM_SETUP_FAILED, err.code, err.msg);
             _exit(125);
         }
+        steps_mark(&order->program, steps[i].name);
     }
     report(report_fd, PROGRAM_READY, 0, "");
     char *const *argv = order->spec.argv, *const *env_list = order->spec.env;

@@ -16,5 +16,5 @@ struct program_report {
 };
 
 /* `stdio`: the three descriptors that become 0, 1, 2. */
-_Noreturn void program_main(const struct launch_env *env, const struct order *order,
-                            const int stdio[3], int report_fd);
+_Noreturn void program_main(const struct launch_env *env, struct order *order, const int stdio[3],
+                            int report_fd);

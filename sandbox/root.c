@@ -223,7 +223,7 @@ static struct shared_root *find(struct root_cache *c, const char *name)
     return NULL;
 }
 
-int root_open(struct root_cache *c, const char *name, struct err *err)
+int root_open(struct root_cache *c, const char *name, unsigned *ret_serial, struct err *err)
 {
     bool host = strcmp(name, "host") == 0;
     _cleanup_close_ int source_fd = open(host ? "/" : name, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -234,8 +234,10 @@ int root_open(struct root_cache *c, const char *name, struct err *err)
     if (r < 0)
         return r;
     if (old && same_time(old->etc_changed, now.etc_changed) &&
-        same_time(old->top_changed, now.top_changed))
+        same_time(old->top_changed, now.top_changed)) {
+        *ret_serial = old->serial;
         return 0;
+    }
 
     if (!old) {
         old = &c->roots[c->next];
@@ -251,6 +253,7 @@ int root_open(struct root_cache *c, const char *name, struct err *err)
         return r;
     }
     snprintf(now.name, sizeof(now.name), "%s", name);
+    *ret_serial = now.serial = ++c->made;
     *old = now;
     return 0;
 }

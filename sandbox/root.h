@@ -21,6 +21,7 @@
 struct shared_root {
     char name[1024];             /* "host" or a path; "" for a free entry */
     int fd;                      /* the tmpfs' mount, writable */
+    unsigned serial;             /* another one each time that it is made */
     struct timespec etc_changed; /* a change in the source's /etc means: make it anew */
     struct timespec top_changed;
 };
@@ -29,13 +30,15 @@ struct root_cache {
     int holder_fd; /* a tmpfs, in whose folders "0", "1", ... they are attached; -1: none yet */
     struct shared_root roots[ROOT_CACHE_MAX];
     int next; /* the entry that is given up next */
+    unsigned made;
 };
 
 void root_cache_init(struct root_cache *c);
 void root_cache_close(struct root_cache *c);
 
-/* Makes the root of that name, unless it is there and its source has not changed. */
-int root_open(struct root_cache *c, const char *name, struct err *err);
+/* Makes the root of that name, unless it is there and its source has not changed. *ret_serial tells
+ * apart what was made at different times. */
+int root_open(struct root_cache *c, const char *name, unsigned *ret_serial, struct err *err);
 /* Makes a folder or an empty file as place for a mount, in the root that root_open made. */
 int root_make_place(struct root_cache *c, const char *name, const char *path, bool is_dir,
                     struct err *err);

@@ -254,7 +254,7 @@ static void say_limits_met(struct launch_env *env, const struct launch *l,
         fprintf(stderr, "vitrine-sandbox: out of processes: %u\n", st->pids);
 }
 
-static int run_sandbox(struct launch_env *env, const struct proto_start *st)
+static int run_sandbox(struct launch_env *env, const struct proto_start *st, struct steps *steps)
 {
     struct err err = {0};
     struct launch l;
@@ -264,7 +264,7 @@ static int run_sandbox(struct launch_env *env, const struct proto_start *st)
         run_wait_open(&w, control[0], env->range.first + 1 + st->uid_index, &err) < 0)
         return complain(&err, EXIT_NO_SANDBOX);
     int fds[SPEC_FD_COUNT] = {-1, -1, -1, -1, w.stdio[0], w.stdio[1], w.stdio[2], control[1]};
-    int r = launch_open(env, &l, &err);
+    int r = launch_open(env, st->root, &l, &err);
     if (r == 0 && (r = launch_go(env, &l, st, fds, &err)) < 0)
         launch_abandon(env, &l);
     close(control[1]);
@@ -276,8 +276,10 @@ static int run_sandbox(struct launch_env *env, const struct proto_start *st)
         launch_abandon(env, &l);
         return complain(&err, EXIT_NO_SANDBOX);
     }
+    steps_mark(steps, "sandbox");
     say_limits_met(env, &l, st);
     launch_abandon(env, &l); /* it has ended: this removes its group */
+    steps_mark(steps, "group removed");
     return status;
 }
 
@@ -285,6 +287,8 @@ int run_main(int argc, char **argv)
 {
     static struct proto_start st; /* large */
     struct err err = {0};
+    struct steps steps = {0};
+    steps_mark(&steps, "begin");
     int r = parse(argc, argv, &st, &err);
     if (r == 1) {
         fputs(usage_text, stdout);
@@ -295,14 +299,18 @@ int run_main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     if (userns_enter_outer(&err) < 0)
         return complain(&err, EXIT_NO_SANDBOX);
+    steps_mark(&steps, "outer namespace");
     struct launch_env env;
     char instance[48];
     cgroup_own_instance(instance);
     if (launch_env_open(&env, instance, 0, &err) < 0)
         return complain(&err, EXIT_NO_SANDBOX);
+    steps_mark(&steps, "namespace and hierarchies");
     if (st.uid_index == UINT32_MAX)
         st.uid_index = env.range.count - 2;
-    int status = run_sandbox(&env, &st);
+    int status = run_sandbox(&env, &st, &steps);
     launch_env_close(&env);
+    steps_mark(&steps, "closed");
+    steps_print(&steps, "run");
     return status;
 }

@@ -27,7 +27,7 @@
 struct worker {
     uint64_t id;
     pid_t pid;
-    int pidfd;
+    int pidfd, mounts_fd;
     struct cgroup_group group;
 };
 
@@ -49,6 +49,7 @@ struct starter {
 };
 
 static struct starter the_starter;
+static const struct launch no_launch = {.pidfd = -1, .sock = -1, .mounts_fd = -1};
 
 static int tell(struct starter *s, enum proto_type type, const void *body, const int *fds,
                 int n_fds)
@@ -73,6 +74,7 @@ static struct worker *worker_find(struct starter *s, uint64_t id)
 static void worker_forget(struct starter *s, struct worker *w)
 {
     close_fd(&w->pidfd);
+    close_fd(&w->mounts_fd);
     *w = s->workers[--s->n_workers];
 }
 
@@ -87,8 +89,11 @@ static int worker_add(struct starter *s, uint64_t id, struct launch *l)
         s->workers = grown;
         s->cap_workers = cap;
     }
-    s->workers[s->n_workers++] =
-        (struct worker){.id = id, .pid = l->pid, .pidfd = steal_fd(&l->pidfd), .group = l->group};
+    s->workers[s->n_workers++] = (struct worker){.id = id,
+                                                 .pid = l->pid,
+                                                 .pidfd = steal_fd(&l->pidfd),
+                                                 .mounts_fd = steal_fd(&l->mounts_fd),
+                                                 .group = l->group};
     return 0;
 }
 
@@ -136,11 +141,17 @@ static int begin(struct starter *s, struct launch *l, struct err *err)
     if ((s->msg.u.start.flags & START_NEED_LIMITS) && s->env.missing[0])
         return err_set(err, ENOTSUP, "no control group limits %s here, and limits are asked for",
                        s->env.missing);
-    if (s->spare.pid) {
-        *l = s->spare;
-        s->spare = (struct launch){.pidfd = -1, .sock = -1};
-    } else if ((r = launch_open(&s->env, l, err)) < 0) {
+    const char *root = s->msg.u.start.root;
+    if (s->spare.pid && (r = launch_fits(&s->env, &s->spare, root, err)) < 0)
         return r;
+    if (s->spare.pid && r == 1) {
+        *l = s->spare;
+        s->spare = no_launch;
+    } else {
+        if (s->spare.pid && strcmp(root, "host") == 0) /* the host's /etc has changed since */
+            launch_abandon(&s->env, &s->spare);
+        if ((r = launch_open(&s->env, root, l, err)) < 0)
+            return r;
     }
     if ((r = launch_go(&s->env, l, &s->msg.u.start, fds, err)) < 0)
         launch_abandon(&s->env, l);
@@ -186,7 +197,7 @@ static void make_spare(struct starter *s)
     if (s->spare.pid || mono_ms() < s->spare_not_before_ms)
         return;
     struct err err = {0};
-    if (launch_open(&s->env, &s->spare, &err) < 0) {
+    if (launch_open(&s->env, "host", &s->spare, &err) < 0) {
         log_warn(NULL, "starter.spare", "%s", err.msg);
         s->spare_not_before_ms = mono_ms() + SPARE_RETRY_MS;
     }
@@ -329,7 +340,7 @@ int starter_main(const char *instance, uid_t uid_first)
     signal(SIGPIPE, SIG_IGN);
     signal(SIGINT, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
-    s->spare = (struct launch){.pidfd = -1, .sock = -1};
+    s->spare = no_launch;
     s->sock = STARTER_FD;
     if (fd_set_cloexec(s->sock, true) < 0 || fd_set_nonblock(s->sock, true) < 0) {
         log_error(NULL, "starter.fd", "descriptor %d is not there: the runner starts this program",
@@ -349,6 +360,7 @@ int starter_main(const char *instance, uid_t uid_first)
     for (int i = 0; i < s->n_pending; i++) {
         launch_finish(&s->pending[i].launch);
         close_fd(&s->pending[i].launch.pidfd);
+        close_fd(&s->pending[i].launch.mounts_fd);
     }
     launch_abandon(&s->env, &s->spare);
     if (s->env.has_groups && s->n_pending == 0) /* those may not have joined their groups yet */

@@ -111,9 +111,9 @@ $(BUILD)/plain/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(ALL_CPPFLAGS) $(CFLAGS) $(WARN) $(HARDEN) -MMD -MP -c -o $@ $<
 
-$(BUILD)/gen/sandbox/generate: sandbox/filter/generate.c sandbox/filter/lists.h $(BUILD)/flags
+$(BUILD)/gen/sandbox/generate: $(addprefix sandbox/filter/,generate.c rules.c rules.h lists.h) common/err.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(call say,CC,$<)$(CC) $(ALL_CPPFLAGS) $(CFLAGS) $(WARN) -o $@ $< -lseccomp
+	$(call say,CC,$<)$(CC) $(ALL_CPPFLAGS) $(CFLAGS) $(WARN) -o $@ $(filter %.c,$^) -lseccomp
 $(BUILD)/gen/sandbox/filters.c: $(BUILD)/gen/sandbox/generate
 	$(call say,GEN,$@)$< >$@.new && mv $@.new $@
 $(BUILD)/gen/sandbox/filters.o: $(BUILD)/gen/sandbox/filters.c sandbox/filter.h $(BUILD)/flags

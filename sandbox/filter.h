@@ -5,6 +5,8 @@
 #include "common/err.h"
 
 #include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stdint.h>
 
 struct filter_program {
     const struct sock_filter *code;
@@ -17,6 +19,18 @@ struct filter_program {
 extern const struct filter_program filter_user;
 /* For PID 1: its own loop and nothing else. */
 extern const struct filter_program filter_init;
+
+/* The machine's calls by number, and why a call is refused (NULL: no list says). The name is NULL
+ * where there is none, or it is newer than the library that the build had. */
+#define FILTER_CALLS 512
+struct filter_call {
+    const char *name, *reason;
+};
+extern const struct filter_call filter_calls[FILTER_CALLS];
+
+/* What a filter answers to a call: SECCOMP_RET_... with its data, as the kernel would run it. 0,
+ * which is the action that kills, where the program is none that the kernel would take. */
+uint32_t filter_verdict(const struct filter_program *p, const struct seccomp_data *call);
 
 /* Puts the calling process under it, for good. no_new_privs must be set. */
 int filter_load(const struct filter_program *p, struct err *err);

@@ -1,289 +1,55 @@
 /* Makes the sandbox's filters while Vitrine is built: libseccomp takes milliseconds to make a
- * binary tree of the lists, a start has none to spare. Prints a C file with the two programs.
- *
- * The lists are in lists.h, the rules on arguments here. */
-#include "lists.h"
+ * binary tree of the lists, a start has none to spare. Prints a C file with the two programs, and
+ * the names of the calls with the reasons why some are refused (for `vitrine-sandbox trace`). */
+#include "rules.h"
 
-#include <asm/ioctls.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <linux/fiemap.h>
-#include <linux/filter.h>
-#include <linux/fs.h>
-#include <linux/netlink.h>
-#include <linux/prctl.h>
-#include <linux/sockios.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sched.h>
-#include <seccomp.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/personality.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 
-#define LOW_32 0xffffffffu /* what the kernel looks at of an int argument (CVE-2019-10063) */
-#define COUNT(list) (sizeof(list) / sizeof(*(list)))
+#define LAST_CALL 511 /* the tables of all machines end before */
 
-static _Noreturn void fail(const char *what, const char *name, int code)
+static int print_program(enum rules_for who, const char *name)
 {
-    fprintf(stderr, "sandbox/filter: %s%s: %s\n", what, name, strerror(code));
-    exit(1);
-}
-
-static void add_rule(scmp_filter_ctx ctx, uint32_t action, const char *name, unsigned n,
-                     const struct scmp_arg_cmp *args)
-{
-    int nr = seccomp_syscall_resolve_name(name);
-    if (nr < 0) /* not a call of this architecture, or newer than the library */
-        return;
-    int r = seccomp_rule_add_array(ctx, action, nr, n, args);
-    if (r < 0)
-        fail("rule for ", name, -r);
-}
-
-static void add_groups(scmp_filter_ctx ctx, uint32_t action, const struct filter_group *groups,
-                       size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        for (const char *const *call = groups[i].calls; *call; call++)
-            add_rule(ctx, action, *call, 0, NULL);
-}
-
-static void allow_int(scmp_filter_ctx ctx, const char *name, unsigned arg, uint64_t value)
-{
-    struct scmp_arg_cmp a = SCMP_CMP(arg, SCMP_CMP_MASKED_EQ, LOW_32, value);
-    add_rule(ctx, SCMP_ACT_ALLOW, name, 1, &a);
-}
-
-/* Threads and processes, no namespaces. clone3 hides its flags in memory where no filter can see
- * them, so it does not exist here (not listed: ENOSYS; EPERM breaks thread libraries). */
-static void rules_clone(scmp_filter_ctx ctx)
-{
-    const uint64_t namespaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC |
-                                CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
-    struct scmp_arg_cmp a = SCMP_A0(SCMP_CMP_MASKED_EQ, namespaces, 0);
-    add_rule(ctx, SCMP_ACT_ALLOW, "clone", 1, &a);
-}
-
-/* Requests on what a demo has: files, pipes, sockets. TIOCSTI and TIOCLINUX (typing into a
- * terminal) are not among them, nor is any device's. */
-static void rules_ioctl(scmp_filter_ctx ctx)
-{
-    static const unsigned long requests[] = {
-        FIONREAD,       FIONBIO,      FIOCLEX,       FIONCLEX,       FIOASYNC,
-        TCGETS,         TIOCGWINSZ,   TIOCGPGRP,     TIOCOUTQ,       FS_IOC_GETFLAGS,
-        FICLONE,        FICLONERANGE, FS_IOC_FIEMAP, SIOCATMARK,     SIOCGIFNAME,
-        SIOCGIFINDEX,   SIOCGIFCONF,  SIOCGIFFLAGS,  SIOCGIFADDR,    SIOCGIFBRDADDR,
-        SIOCGIFNETMASK, SIOCGIFMTU,   SIOCGIFHWADDR, SIOCGIFDSTADDR, SIOCETHTOOL,
-    };
-    for (size_t i = 0; i < sizeof(requests) / sizeof(*requests); i++)
-        allow_int(ctx, "ioctl", 1, requests[i]);
-}
-
-/* Unix, TCP and UDP, and asking for addresses by netlink. No raw, packet, vsock, crypto or other
- * sockets, no other netlink, no SCTP or the like. */
-static void rules_socket(scmp_filter_ctx ctx)
-{
-    static const int families[] = {AF_INET, AF_INET6};
-    static const struct {
-        int type, protocol;
-    } kinds[] = {
-        {SOCK_STREAM, 0}, {SOCK_STREAM, IPPROTO_TCP}, {SOCK_DGRAM, 0}, {SOCK_DGRAM, IPPROTO_UDP}};
-    const uint64_t type_mask = 0xf; /* the rest of it are SOCK_CLOEXEC and SOCK_NONBLOCK */
-    allow_int(ctx, "socket", 0, AF_UNIX);
-    for (size_t f = 0; f < 2; f++)
-        for (size_t k = 0; k < sizeof(kinds) / sizeof(*kinds); k++) {
-            struct scmp_arg_cmp a[] = {
-                SCMP_A0(SCMP_CMP_MASKED_EQ, LOW_32, (uint64_t)families[f]),
-                SCMP_A1(SCMP_CMP_MASKED_EQ, type_mask, (uint64_t)kinds[k].type),
-                SCMP_A2(SCMP_CMP_MASKED_EQ, LOW_32, (uint64_t)kinds[k].protocol)};
-            add_rule(ctx, SCMP_ACT_ALLOW, "socket", 3, a);
-        }
-    struct scmp_arg_cmp route[] = {SCMP_A0(SCMP_CMP_MASKED_EQ, LOW_32, AF_NETLINK),
-                                   SCMP_A2(SCMP_CMP_MASKED_EQ, LOW_32, NETLINK_ROUTE)};
-    add_rule(ctx, SCMP_ACT_ALLOW, "socket", 2, route);
-    allow_int(ctx, "socketpair", 0, AF_UNIX);
-}
-
-static void rules_prctl(scmp_filter_ctx ctx)
-{
-    static const int options[] = {
-        PR_SET_NAME,
-        PR_GET_NAME,
-        PR_SET_PDEATHSIG,
-        PR_GET_PDEATHSIG,
-        PR_GET_DUMPABLE,
-        PR_SET_DUMPABLE,
-        PR_SET_TIMERSLACK,
-        PR_GET_TIMERSLACK,
-        PR_SET_NO_NEW_PRIVS,
-        PR_GET_NO_NEW_PRIVS,
-        PR_SET_SECCOMP,
-        PR_GET_SECCOMP,
-        PR_CAPBSET_READ,
-        PR_GET_SECUREBITS,
-        PR_CAP_AMBIENT,
-        PR_SET_THP_DISABLE,
-        PR_GET_THP_DISABLE,
-        PR_SET_VMA,
-        PR_GET_KEEPCAPS,
-        PR_SET_CHILD_SUBREAPER,
-        PR_GET_CHILD_SUBREAPER,
-        PR_GET_TAGGED_ADDR_CTRL,
-        PR_SET_TAGGED_ADDR_CTRL,
-        PR_SVE_GET_VL,
-        PR_SVE_SET_VL,
-        PR_PAC_RESET_KEYS,
-        PR_GET_SPECULATION_CTRL,
-        PR_SET_SPECULATION_CTRL,
-        PR_GET_TID_ADDRESS,
-    };
-    for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++)
-        allow_int(ctx, "prctl", 0, (uint64_t)options[i]);
-}
-
-/* Asking, and plain Linux: no fixed addresses, no other system's ways. */
-static void rules_personality(scmp_filter_ctx ctx)
-{
-    allow_int(ctx, "personality", 0, PER_LINUX);
-    allow_int(ctx, "personality", 0, 0xffffffffu);
-}
-
-/* Not F_NOTIFY, which tells who works in a folder of the host's /usr (nor inotify_add_watch:
- * lists.h), and no leases. */
-static void rules_fcntl(scmp_filter_ctx ctx)
-{
-    static const int commands[] = {
-        F_DUPFD,      F_DUPFD_CLOEXEC, F_GETFD,     F_SETFD,     F_GETFL,       F_SETFL,
-        F_GETLK,      F_SETLK,         F_SETLKW,    F_OFD_GETLK, F_OFD_SETLK,   F_OFD_SETLKW,
-        F_SETOWN,     F_GETOWN,        F_SETOWN_EX, F_GETOWN_EX, F_SETSIG,      F_GETSIG,
-        F_SETPIPE_SZ, F_GETPIPE_SZ,    F_ADD_SEALS, F_GET_SEALS, F_GET_RW_HINT, F_SET_RW_HINT,
-    };
-    for (size_t i = 0; i < COUNT(commands); i++) {
-        allow_int(ctx, "fcntl", 1, (uint64_t)commands[i]);
-        allow_int(ctx, "fcntl64", 1, (uint64_t)commands[i]);
+    static struct sock_filter code[BPF_MAXINSNS + 1];
+    struct err err = {0};
+    int n = rules_make(who, 0, code, BPF_MAXINSNS + 1, &err);
+    if (n < 0) {
+        fprintf(stderr, "sandbox/filter: %s\n", err.msg);
+        return n;
     }
-}
-
-/* Levels of the families above. Of TCP what servers set: not TCP_ULP, which loads protocols into
- * the kernel (TLS, SMC), not TCP_REPAIR or keys. */
-static void rules_setsockopt(scmp_filter_ctx ctx)
-{
-    static const int levels[] = {SOL_SOCKET, IPPROTO_IP, IPPROTO_IPV6, IPPROTO_UDP, 270};
-    static const int tcp[] = {
-        TCP_NODELAY,      TCP_MAXSEG,       TCP_CORK,          TCP_KEEPIDLE,
-        TCP_KEEPINTVL,    TCP_KEEPCNT,      TCP_SYNCNT,        TCP_LINGER2,
-        TCP_DEFER_ACCEPT, TCP_WINDOW_CLAMP, TCP_QUICKACK,      TCP_CONGESTION,
-        TCP_USER_TIMEOUT, TCP_FASTOPEN,     TCP_NOTSENT_LOWAT, TCP_FASTOPEN_CONNECT,
-    };
-    for (size_t i = 0; i < COUNT(levels); i++) /* 270: SOL_NETLINK, not in libc's headers */
-        allow_int(ctx, "setsockopt", 1, (uint64_t)levels[i]);
-    for (size_t i = 0; i < COUNT(tcp); i++) {
-        struct scmp_arg_cmp a[] = {SCMP_A1(SCMP_CMP_MASKED_EQ, LOW_32, IPPROTO_TCP),
-                                   SCMP_A2(SCMP_CMP_MASKED_EQ, LOW_32, (uint64_t)tcp[i])};
-        add_rule(ctx, SCMP_ACT_ALLOW, "setsockopt", 2, a);
-    }
-}
-
-/* Fifos, which are files; no devices, not even the whiteouts of overlays. */
-static void rules_mknod(scmp_filter_ctx ctx)
-{
-    static const struct {
-        const char *name;
-        unsigned mode; /* which argument */
-    } calls[] = {{"mknod", 1}, {"mknodat", 2}};
-    for (size_t i = 0; i < COUNT(calls); i++) {
-        struct scmp_arg_cmp fifo = SCMP_CMP(calls[i].mode, SCMP_CMP_MASKED_EQ, S_IFMT, S_IFIFO);
-        struct scmp_arg_cmp chr = SCMP_CMP(calls[i].mode, SCMP_CMP_MASKED_EQ, S_IFMT, S_IFCHR);
-        struct scmp_arg_cmp blk = SCMP_CMP(calls[i].mode, SCMP_CMP_MASKED_EQ, S_IFMT, S_IFBLK);
-        add_rule(ctx, SCMP_ACT_ALLOW, calls[i].name, 1, &fifo);
-        add_rule(ctx, SCMP_ACT_ERRNO(EPERM), calls[i].name, 1, &chr);
-        add_rule(ctx, SCMP_ACT_ERRNO(EPERM), calls[i].name, 1, &blk);
-    }
-}
-
-static scmp_filter_ctx new_filter(uint32_t otherwise)
-{
-    scmp_filter_ctx ctx = seccomp_init(otherwise);
-    if (!ctx)
-        fail("make a filter", "", ENOMEM);
-    int r;
-    if ((r = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS)) < 0 ||
-        (r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2)) < 0)
-        fail("set up a filter", "", -r);
-    return ctx;
-}
-
-/* Libseccomp writes to descriptors only. */
-static void print_program(scmp_filter_ctx ctx, const char *name)
-{
-    FILE *f = tmpfile();
-    int r = f ? seccomp_export_bpf(ctx, fileno(f)) : -errno;
-    if (r < 0)
-        fail("export ", name, -r);
-    rewind(f);
     printf("\nstatic const struct sock_filter %s_code[] = {\n", name);
-    struct sock_filter i;
-    unsigned n = 0;
-    for (; fread(&i, sizeof(i), 1, f) == 1; n++)
-        printf("    {0x%04x, %u, %u, 0x%08x},\n", i.code, i.jt, i.jf, i.k);
-    if (n == 0 || n > BPF_MAXINSNS || ferror(f))
-        fail("as large as the kernel takes: ", name, E2BIG);
-    printf("};\nconst struct filter_program filter_%s = {%s_code, %u};\n", name, name, n);
-    fclose(f);
-    seccomp_release(ctx);
+    for (int i = 0; i < n; i++)
+        printf("    {0x%04x, %u, %u, 0x%08x},\n", code[i].code, code[i].jt, code[i].jf, code[i].k);
+    printf("};\nconst struct filter_program filter_%s = {%s_code, %d};\n", name, name, n);
+    return 0;
 }
 
-static void print_user(void)
+static void print_calls(void)
 {
-    scmp_filter_ctx ctx = new_filter(SCMP_ACT_ERRNO(ENOSYS));
-    add_groups(ctx, SCMP_ACT_ALLOW, user_allowed, COUNT(user_allowed));
-    add_groups(ctx, SCMP_ACT_ERRNO(EPERM), user_refused, COUNT(user_refused));
-    add_groups(ctx, SCMP_ACT_ERRNO(ENOSPC), user_watches, COUNT(user_watches));
-    rules_clone(ctx);
-    rules_ioctl(ctx);
-    rules_socket(ctx);
-    rules_prctl(ctx);
-    rules_personality(ctx);
-    rules_fcntl(ctx);
-    rules_setsockopt(ctx);
-    rules_mknod(ctx);
-    print_program(ctx, "user");
-}
-
-static void print_init(void)
-{
-    scmp_filter_ctx ctx = new_filter(SCMP_ACT_KILL_PROCESS);
-    struct scmp_arg_cmp tcp[] = {SCMP_A0(SCMP_CMP_MASKED_EQ, LOW_32, AF_INET),
-                                 SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, SOCK_STREAM)};
-    add_groups(ctx, SCMP_ACT_ALLOW, init_allowed, COUNT(init_allowed));
-    add_rule(ctx, SCMP_ACT_ALLOW, "socket", 2, tcp);
-    print_program(ctx, "init");
-}
-
-static void refuse_twice_listed(const struct filter_group *a, size_t n_a,
-                                const struct filter_group *b, size_t n_b)
-{
-    for (size_t i = 0; i < n_a; i++)
-        for (const char *const *x = a[i].calls; *x; x++)
-            for (size_t k = 0; k < n_b; k++)
-                for (const char *const *y = b[k].calls; *y; y++)
-                    if (strcmp(*x, *y) == 0)
-                        fail("in two lists: ", *x, EEXIST);
+    puts("\nconst struct filter_call filter_calls[FILTER_CALLS] = {");
+    for (int nr = 0; nr <= LAST_CALL; nr++) {
+        char name[48];
+        if (rules_call_name(0, nr, name) < 0)
+            continue;
+        const char *reason = rules_reason(name);
+        if (reason)
+            printf("    [%d] = {\"%s\", \"%s\"},\n", nr, name, reason);
+        else
+            printf("    [%d] = {\"%s\", NULL},\n", nr, name);
+    }
+    puts("};");
 }
 
 int main(void)
 {
-    refuse_twice_listed(user_allowed, COUNT(user_allowed), user_refused, COUNT(user_refused));
-    refuse_twice_listed(user_allowed, COUNT(user_allowed), user_absent, COUNT(user_absent));
-    refuse_twice_listed(user_refused, COUNT(user_refused), user_absent, COUNT(user_absent));
+    struct err err = {0};
+    if (rules_check(&err) < 0) {
+        fprintf(stderr, "sandbox/filter: %s\n", err.msg);
+        return 1;
+    }
     puts("/* Made by sandbox/filter/generate.c from sandbox/filter/lists.h. */\n"
-         "#include \"sandbox/filter.h\"");
-    print_user();
-    print_init();
+         "#include \"sandbox/filter.h\"\n\n#include <stddef.h>");
+    if (print_program(RULES_USER, "user") < 0 || print_program(RULES_INIT, "init") < 0)
+        return 1;
+    print_calls();
     return ferror(stdout) || fflush(stdout) ? 1 : 0;
 }

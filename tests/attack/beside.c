@@ -5,12 +5,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -147,6 +149,10 @@ int measure_main(const char *path, double seconds)
         perror("attempts: connect");
         return 2;
     }
+    /* The neighbour is measured, not the one who measures: that one waits for nobody if it can. */
+    struct sched_param first = {.sched_priority = 1};
+    if (sched_setscheduler(0, SCHED_FIFO, &first) < 0)
+        (void)setpriority(PRIO_PROCESS, 0, -20);
     size_t n = 0;
     long start = now_us(), due = start;
     for (char c = 'x'; n < 100000 && due < start + (long)(seconds * 1e6); due += 5000, n++) {

@@ -229,6 +229,8 @@ $(foreach t,$(notdir $(FUZZ_TARGETS)),$(eval $(call FUZZ_TARGET,$(t))))
 # ---- benches -----------------------------------------------------------------------------------
 # Each tests/bench/bench-NAME measures ours and the peers, prints a table, writes BUILD/bench/NAME.json.
 BENCHES := $(patsubst tests/bench/bench-%,%,$(wildcard tests/bench/bench-*))
+bench-%:
+	@$(MAKE) --no-print-directory bench T=$*
 bench:
 	@.ci/deps bench
 	@$(MAKE) --no-print-directory -j$(JOBS) all

@@ -203,8 +203,14 @@ class Starter:
         assert m and m.type == name, m
         return m
 
-    def begin(self, argv, worker_id=None, stdio=None, mounts=(), env=(), **values):
+    def begin(self, argv, **values):
         """Sends START; the worker, of which STARTED is still to come"""
+        w, send = self.prepare(argv, **values)
+        send()
+        return w
+
+    def prepare(self, argv, worker_id=None, stdio=None, mounts=(), env=(), **values):
+        """A worker that is not started yet, and the function that sends its START"""
         self.next_id += 1
         w = Worker(worker_id or self.next_id, self.folder)
         self.workers[w.id] = w
@@ -215,8 +221,7 @@ class Starter:
                      memory_bytes=256 << 20, cpu_milli=1000, pids=64, open_files=1024, file_size_bytes=64 << 20,
                      tmp_bytes=16 << 20, home_bytes=16 << 20, log_bytes=1 << 20, log_rate=1 << 20, lease_ms=NEVER)
         given.update(values)
-        self.ask("START", [w.listener.fileno(), *w.log_fds, w.exit_fd, *(stdio or [])], **given)
-        return w
+        return w, lambda: self.ask("START", [w.listener.fileno(), *w.log_fds, w.exit_fd, *(stdio or [])], **given)
 
     def finish(self, w):
         m = self.receive("STARTED")

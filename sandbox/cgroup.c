@@ -103,7 +103,10 @@ static int make_in(struct cgroup_host *h, const struct cgroup_group *g, enum cgr
 int cgroup_create(struct cgroup_host *h, struct cgroup_group *ret, struct err *err)
 {
     struct cgroup_group g;
-    snprintf(g.name, sizeof(g.name), "g%d-%u", getpid(), h->serial++);
+    if (h->single)
+        cgroup_single_name(&g);
+    else
+        snprintf(g.name, sizeof(g.name), "g%d-%u", getpid(), h->serial++);
     for (int i = 0; i < CGROUP_HIERARCHIES; i++) {
         int r = h->fd[i] < 0 ? 0 : make_in(h, &g, i);
         if (r == 0)

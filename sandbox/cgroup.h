@@ -7,7 +7,8 @@
  *
  * Below our own group lies one folder "vitrine-INSTANCE" in each hierarchy in use, and in it one
  * group a sandbox: "g...", with the worker's id as an extended attribute, so that a starter that
- * was restarted finds it again. */
+ * was restarted finds it again. A process that makes one sandbox for itself has no folder, and one
+ * group "vitrine-run-PID-PIDNAMESPACE". */
 #pragma once
 
 #include "common/err.h"
@@ -21,8 +22,9 @@ enum cgroup_kind { CGROUP_MEMORY, CGROUP_PIDS, CGROUP_CPU, CGROUP_CPUACCT, CGROU
 
 struct cgroup_host {
     char name[80];                   /* "vitrine-INSTANCE" */
+    bool single;                     /* no folder, one group at a time */
     int base_fd[CGROUP_HIERARCHIES]; /* the group that `name` lies in, or -1 */
-    int fd[CGROUP_HIERARCHIES];      /* `name` itself, or -1 */
+    int fd[CGROUP_HIERARCHIES];      /* the folder `name`, or what groups lie in; or -1 */
     bool v2[CGROUP_HIERARCHIES];     /* this kind is a controller of the unified hierarchy */
     unsigned serial;
 };
@@ -42,11 +44,12 @@ struct cgroup_group {
     char name[32];
 };
 
-/* The instance name of a process that makes sandboxes for itself: what it leaves behind when it is
- * killed is swept away by the next one that sees that it is gone. */
-void cgroup_own_instance(char out[48]);
+/* The group's name where `single`: what such a process leaves behind when it is killed is swept
+ * away by the next one that sees that it is gone. */
+void cgroup_single_name(struct cgroup_group *g);
 
-/* Finds and makes what there is; hierarchies that cannot be had stay -1. -ENOTSUP if none can. */
+/* Finds and makes what there is (`instance` NULL: single); hierarchies that cannot be had stay -1.
+ * -ENOTSUP if none can. */
 int cgroup_host_open(struct cgroup_host *h, const char *instance, struct err *err);
 /* Removes the folder where it is empty, and closes. */
 void cgroup_host_close(struct cgroup_host *h);

@@ -27,46 +27,57 @@ static bool list_has(const char *list, const char *word)
     return false;
 }
 
-/* Our own group's path in the hierarchy of `kind`, from /proc/self/cgroup ("4:memory:/a/b"). */
-static int own_path(enum cgroup_kind kind, char out[PATH_MAX])
+/* Where each hierarchy is, as /proc tells: "" where there is none. Large: static. */
+struct places {
+    char own[CGROUP_HIERARCHIES][PATH_MAX]; /* our own group's path in the hierarchy */
+    char root[CGROUP_HIERARCHIES][PATH_MAX], point[CGROUP_HIERARCHIES][PATH_MAX]; /* of its mount */
+};
+
+/* /proc/self/cgroup: "4:memory:/a/b". */
+static void read_own_paths(struct places *p)
 {
     _cleanup_fclose_ FILE *f = fopen("/proc/self/cgroup", "re");
-    if (!f)
-        return -errno;
     char line[PATH_MAX + 256];
-    while (fgets(line, sizeof(line), f)) {
+    while (f && fgets(line, sizeof(line), f)) {
         char *list = strchr(line, ':'), *path = list ? strchr(list + 1, ':') : NULL;
         if (!path)
             continue;
         *list++ = *path++ = '\0';
         path[strcspn(path, "\n")] = '\0';
         bool unified = strcmp(line, "0") == 0;
-        if (kind == CGROUP_UNIFIED ? unified : !unified && list_has(list, kind_names[kind])) {
-            snprintf(out, PATH_MAX, "%.*s", PATH_MAX - 1, path);
-            return 0;
-        }
+        for (int i = 0; i < CGROUP_HIERARCHIES; i++)
+            if (i == CGROUP_UNIFIED ? unified : !unified && list_has(list, kind_names[i]))
+                snprintf(p->own[i], PATH_MAX, "%.*s", PATH_MAX - 1, path);
     }
-    return -ENOENT;
 }
 
-/* Where the hierarchy of `kind` is mounted, and which group of it is the mount's root. */
-static int mount_point(enum cgroup_kind kind, char root[PATH_MAX], char point[PATH_MAX])
+/* Where the hierarchies are mounted first, and which group is the mount's root. */
+static void read_mount_points(struct places *p)
 {
     _cleanup_fclose_ FILE *f = fopen("/proc/self/mountinfo", "re");
-    if (!f)
-        return -errno;
     char line[3 * PATH_MAX], type[64], options[512];
-    while (fgets(line, sizeof(line), f)) {
-        char *dash = strstr(line, " - ");
-        if (!dash || sscanf(dash, " - %63s %*s %511s", type, options) != 2 ||
-            sscanf(line, "%*s %*s %*s %4095s %4095s", root, point) != 2)
+    while (f && fgets(line, sizeof(line), f)) {
+        char *dash = strstr(line, " - cgroup");
+        if (!dash || sscanf(dash, " - %63s %*s %511s", type, options) != 2)
             continue;
-        if (kind == CGROUP_UNIFIED
-                ? strcmp(type, "cgroup2") == 0
-                : strcmp(type, "cgroup") == 0 && list_has(options, kind_names[kind]))
-            return 0;
+        for (int i = 0; i < CGROUP_HIERARCHIES; i++) {
+            bool here = i == CGROUP_UNIFIED
+                            ? strcmp(type, "cgroup2") == 0
+                            : strcmp(type, "cgroup") == 0 && list_has(options, kind_names[i]);
+            if (here && !p->point[i][0] &&
+                sscanf(line, "%*s %*s %*s %4095s %4095s", p->root[i], p->point[i]) != 2)
+                p->point[i][0] = '\0';
+        }
     }
-    return -ENOENT;
+}
+
+static const struct places *find_places(void)
+{
+    static struct places p;
+    memset(&p, 0, sizeof(p));
+    read_own_paths(&p);
+    read_mount_points(&p);
+    return &p;
 }
 
 static int open_dir(int dirfd, const char *path)
@@ -76,10 +87,11 @@ static int open_dir(int dirfd, const char *path)
 }
 
 /* Our own group's folder in that hierarchy. `top`: the hierarchy's topmost one that we see. */
-static int open_own(enum cgroup_kind kind, bool top)
+static int open_own(const struct places *p, enum cgroup_kind kind, bool top)
 {
-    char own[PATH_MAX], root[PATH_MAX], point[PATH_MAX], path[2 * PATH_MAX];
-    if (own_path(kind, own) < 0 || mount_point(kind, root, point) < 0)
+    const char *own = p->own[kind], *root = p->root[kind], *point = p->point[kind];
+    char path[2 * PATH_MAX];
+    if (!own[0] || !point[0])
         return -ENOENT;
     if (top)
         return open_dir(AT_FDCWD, point);
@@ -167,11 +179,11 @@ static bool offers_controllers(int fd)
 /* The folder of the unified hierarchy that our groups go into. Where it has controllers: our own
  * group if it was delegated to us; for root without delegation the top, as container engines do.
  * Without controllers our own group will do. */
-static int open_unified_base(void)
+static int open_unified_base(const struct places *p)
 {
-    int own = open_own(CGROUP_UNIFIED, false);
+    int own = open_own(p, CGROUP_UNIFIED, false);
     if (own < 0 || !offers_controllers(own)) {
-        int top = geteuid() == 0 ? open_own(CGROUP_UNIFIED, true) : -1;
+        int top = geteuid() == 0 ? open_own(p, CGROUP_UNIFIED, true) : -1;
         if (top >= 0 && offers_controllers(top)) {
             close_fd(&own);
             return top;
@@ -190,7 +202,7 @@ static int open_unified_base(void)
         return parent;
     }
     close_fd(&parent);
-    int top = geteuid() == 0 ? open_own(CGROUP_UNIFIED, true) : -1;
+    int top = geteuid() == 0 ? open_own(p, CGROUP_UNIFIED, true) : -1;
     if (top >= 0) {
         close(own);
         return top;
@@ -214,8 +226,16 @@ int cgroup_host_remake(struct cgroup_host *h, enum cgroup_kind kind)
     return 0;
 }
 
+/* Takes `base` over where that works. A process that makes one sandbox makes no folder, only the
+ * group: each of the two costs as much as the rest of a control group's life. */
 static int make_folder(struct cgroup_host *h, enum cgroup_kind kind, int base)
 {
+    if (h->single) {
+        if (faccessat(base, ".", W_OK, AT_EACCESS) < 0)
+            return -errno;
+        h->fd[kind] = base;
+        return 0;
+    }
     if (mkdirat(base, h->name, 0755) < 0 && errno != EEXIST)
         return -errno;
     int fd = open_dir(base, h->name);
@@ -229,11 +249,13 @@ static int make_folder(struct cgroup_host *h, enum cgroup_kind kind, int base)
 int cgroup_host_open(struct cgroup_host *h, const char *instance, struct err *err)
 {
     *h = (struct cgroup_host){0};
-    snprintf(h->name, sizeof(h->name), "vitrine-%.60s", instance);
+    h->single = instance == NULL;
+    snprintf(h->name, sizeof(h->name), "vitrine-%.60s", h->single ? "run" : instance);
     for (int i = 0; i < CGROUP_HIERARCHIES; i++)
         h->base_fd[i] = h->fd[i] = -1;
 
-    int n = 0, base = open_unified_base();
+    const struct places *p = find_places();
+    int n = 0, base = open_unified_base(p);
     if (base >= 0) {
         bool got[CGROUP_HIERARCHIES] = {0}, below[CGROUP_HIERARCHIES] = {0};
         hand_down(base, got);
@@ -241,7 +263,10 @@ int cgroup_host_open(struct cgroup_host *h, const char *instance, struct err *er
             close(base);
         } else {
             n++;
-            hand_down(h->fd[CGROUP_UNIFIED], below);
+            if (h->single)
+                memcpy(below, got, sizeof(below));
+            else
+                hand_down(h->fd[CGROUP_UNIFIED], below);
             for (int i = 0; i < CGROUP_UNIFIED; i++)
                 h->v2[i] = got[i] && below[i];
         }
@@ -249,7 +274,7 @@ int cgroup_host_open(struct cgroup_host *h, const char *instance, struct err *er
     for (int i = 0; i < CGROUP_UNIFIED; i++) {
         if (h->v2[i])
             continue;
-        base = open_own(i, false);
+        base = open_own(p, i, false);
         if (base < 0 || make_folder(h, i, base) < 0)
             close_fd(&base);
         else
@@ -316,9 +341,9 @@ static unsigned long pid_namespace(void)
     return stat("/proc/self/ns/pid", &st) == 0 ? (unsigned long)st.st_ino : 0;
 }
 
-void cgroup_own_instance(char out[48])
+void cgroup_single_name(struct cgroup_group *g)
 {
-    snprintf(out, 48, "run-%d-%lu", getpid(), pid_namespace());
+    snprintf(g->name, sizeof(g->name), "vitrine-run-%d-%lu", getpid(), pid_namespace());
 }
 
 /* What a process that made sandboxes for itself left when it was killed. */
@@ -333,14 +358,9 @@ static void remove_of_dead_runs(int base_fd)
     while ((e = readdir(d))) {
         int pid;
         unsigned long namespace;
-        if (sscanf(e->d_name, "vitrine-run-%d-%lu", &pid, &namespace) != 2 ||
-            namespace != own_namespace || !is_gone(pid))
-            continue;
-        int fd = openat(base_fd, e->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd >= 0)
-            remove_empty(fd);
-        close_fd(&fd);
-        (void)unlinkat(base_fd, e->d_name, AT_REMOVEDIR);
+        if (sscanf(e->d_name, "vitrine-run-%d-%lu", &pid, &namespace) == 2 &&
+            namespace == own_namespace && is_gone(pid))
+            (void)unlinkat(base_fd, e->d_name, AT_REMOVEDIR);
     }
 }
 
@@ -349,7 +369,8 @@ void cgroup_host_sweep(struct cgroup_host *h)
     for (int i = 0; i < CGROUP_HIERARCHIES; i++) {
         if (h->fd[i] < 0)
             continue;
-        remove_empty(h->fd[i]);
-        remove_of_dead_runs(h->base_fd[i]);
+        if (!h->single)
+            remove_empty(h->fd[i]);
+        remove_of_dead_runs(h->single ? h->fd[i] : h->base_fd[i]);
     }
 }

@@ -248,9 +248,7 @@ static int try_sandbox(struct err *err)
     struct launch_env env;
     struct launch l;
     int fds[SPEC_FD_COUNT] = {-1, -1, -1, -1, -1, -1, -1, -1};
-    char instance[48];
-    cgroup_own_instance(instance);
-    int r = launch_env_open(&env, instance, 0, err);
+    int r = launch_env_open(&env, NULL, 0, err);
     if (r < 0)
         return r;
     st.uid_index = env.range.count - 2;
@@ -358,9 +356,7 @@ int check_main(int argc, char **argv)
         fputs("usage: vitrine-sandbox check [--json]\n", stderr);
         return 2;
     }
-    char instance[48];
-    cgroup_own_instance(instance);
-    has_groups = cgroup_host_open(&groups, instance, NULL) == 0;
+    has_groups = cgroup_host_open(&groups, NULL, NULL) == 0;
     struct result results[N_CHECKS] = {0};
     bool can_run = true;
     for (size_t i = 0; i < N_CHECKS; i++) {

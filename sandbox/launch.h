@@ -47,7 +47,8 @@ struct launch {
     struct steps steps;
 };
 
-/* A private copy of the mount namespace, range, groups. Once a process; the process should
+/* A private copy of the mount namespace, range, groups (`instance` NULL: for one sandbox at a time,
+ * see cgroup.h). Once a process; the process should
  * own its namespaces (be root or have entered the outer namespace). */
 int launch_env_open(struct launch_env *env, const char *instance, uid_t uid_first, struct err *err);
 void launch_env_close(struct launch_env *env);

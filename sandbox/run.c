@@ -301,9 +301,7 @@ int run_main(int argc, char **argv)
         return complain(&err, EXIT_NO_SANDBOX);
     steps_mark(&steps, "outer namespace");
     struct launch_env env;
-    char instance[48];
-    cgroup_own_instance(instance);
-    if (launch_env_open(&env, instance, 0, &err) < 0)
+    if (launch_env_open(&env, NULL, 0, &err) < 0)
         return complain(&err, EXIT_NO_SANDBOX);
     steps_mark(&steps, "namespace and hierarchies");
     if (st.uid_index == UINT32_MAX)

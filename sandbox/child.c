@@ -155,8 +155,9 @@ static int step_root(struct child *c, struct err *err)
         return count;
     if (count != 1)
         return err_set(err, EPROTO, "%d descriptors came instead of one", count);
-    c->root_fd = received[0];
-    return mounts_begin(c->root_fd, &c->proc_fd, err);
+    int r = mounts_begin(received[0], &c->root_fd, &c->proc_fd, err);
+    close(received[0]);
+    return r;
 }
 
 static int step_enter(struct child *c, struct err *err)

@@ -55,3 +55,13 @@ int root_devices(int root_fd, struct err *err)
         r = root_link(root_fd, links[i].target, links[i].path, err);
     return r;
 }
+
+int root_move_devices(int copy_fd, int root_fd, struct err *err)
+{
+    for (size_t i = 0; i < sizeof(devices) / sizeof(*devices); i++) {
+        const char *path = devices[i].path + 1;
+        if (move_mount(copy_fd, path, root_fd, path, 0) < 0)
+            return err_errno(err, "mount %s", devices[i].path);
+    }
+    return 0;
+}

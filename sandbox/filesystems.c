@@ -78,3 +78,18 @@ int fs_overlay(struct err *err)
         return err_errno(err, "overlay in a user namespace (Linux 5.11 or newer)");
     return create(fs, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, err);
 }
+
+int fs_overlay_read_only(const char *lower, const char *empty, struct err *err)
+{
+    _cleanup_close_ int fs = fsopen("overlay", FSOPEN_CLOEXEC);
+    if (fs < 0)
+        return err_errno(err, "open an overlay file system (CONFIG_OVERLAY_FS)");
+    char layers[320];
+    snprintf(layers, sizeof(layers), "%s:%s", lower, empty);
+    int r = set_option(fs, "lowerdir", layers, err);
+    if (r < 0)
+        return r;
+    if (fsconfig(fs, FSCONFIG_SET_FLAG, "userxattr", NULL, 0) < 0)
+        return err_errno(err, "overlay in a user namespace (Linux 5.11 or newer)");
+    return create(fs, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_RDONLY, err);
+}

@@ -163,7 +163,8 @@ static int build_overlay(int fs, int app_fd, struct err *err)
 
 /* The tmpfs lies at the home's place first, where overlayfs finds its layers, and is then covered
  * by the folder of it that is the home. */
-static int build_home(int root_fd, int app_fd, const struct proto_start *st, struct err *err)
+static int build_home(int root_fd, int app_fd, const struct proto_start *st, int *ret_fs,
+                      struct err *err)
 {
     const char *hostname = *st->hostname ? st->hostname : "sandbox";
     _cleanup_close_ int fs = fs_tmpfs(st->home_bytes, fs_inodes_for(st->home_bytes), "0755", err);
@@ -180,21 +181,14 @@ static int build_home(int root_fd, int app_fd, const struct proto_start *st, str
         return overlay;
     if ((r = show(fs, "home", root_fd, SPEC_HOME, err)) < 0)
         return r;
-    return overlay < 0 ? 0 : path_attach(overlay, root_fd, SPEC_APP, err);
+    if (overlay >= 0 && (r = path_attach(overlay, root_fd, SPEC_APP, err)) < 0)
+        return r;
+    *ret_fs = steal_fd(&fs);
+    return 0;
 }
 
-static int build_asked(struct plan_mount *m, int root_fd, struct err *err)
+static int check_same(int fd, const struct plan_mount *m, struct err *err)
 {
-    /* a place in the shared root was made by the starter, one in a file system of our own is not
-     * there yet */
-    int r = path_make(root_fd, m->dst, m->is_dir, err);
-    if (r == 0)
-        r = path_attach(m->fd, root_fd, m->dst, err);
-    if (r < 0)
-        return r;
-    close_fd(&m->fd);
-    /* what lies there now must be what the starter opened */
-    _cleanup_close_ int fd = path_open(root_fd, m->dst);
     struct stat st;
     if (fd < 0 || fstat(fd, &st) < 0)
         return err_errno(err, "look at the mount %s", m->dst);
@@ -203,24 +197,77 @@ static int build_asked(struct plan_mount *m, int root_fd, struct err *err)
     return 0;
 }
 
-int mounts_begin(int root_fd, int *ret_proc_fd, struct err *err)
+/* A folder to read is shown by an overlay, so that its inodes are ours alone (mounts_root.c), and
+ * m->fd becomes that; one with mounts below it stays what it is, since an overlay would not show
+ * those (EINVAL, where they are locked to it). `fs` is the home's file system, where layers are out
+ * of sight. */
+static int show_read_only(struct plan_mount *m, int fs, struct err *err)
 {
-    if (move_mount(root_fd, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0)
-        return err_errno(err, "mount the new root");
-    return build_proc(root_fd, ret_proc_fd, err);
+    struct stat st;
+    if ((mkdirat(fs, "asked", 0700) < 0 || mkdirat(fs, "empty", 0755) < 0) && errno != EEXIST)
+        return err_errno(err, "create a layer");
+    if (fchdir(fs) < 0 || move_mount(m->fd, "", fs, "asked", MOVE_MOUNT_F_EMPTY_PATH) < 0)
+        return err_errno(err, "mount the source of %s", m->dst);
+    int r = check_same(m->fd, m, err);
+    _cleanup_close_ int overlay = r < 0 ? r : fs_overlay_read_only("asked", "empty", err);
+    if (overlay < 0 && overlay != -EINVAL)
+        return overlay;
+    close_fd(&m->fd);
+    if (umount2("asked", UMOUNT_NOFOLLOW) == 0 && overlay >= 0)
+        m->fd = steal_fd(&overlay);
+    else if (errno != EBUSY) /* that is what one with mounts below it says */
+        return err_errno(err, "take the source of %s out of sight", m->dst);
+    else
+        m->fd = open_tree(fs, "asked", OPEN_TREE_CLOEXEC);
+    if (m->fd < 0 || fstat(m->fd, &st) < 0)
+        return err_errno(err, "look at the layer of %s", m->dst);
+    m->dev = st.st_dev;
+    m->ino = st.st_ino;
+    return 0;
+}
+
+static int build_asked(struct plan_mount *m, int root_fd, int fs, struct err *err)
+{
+    /* a place in the shared root was made by the starter, one in a file system of our own is not
+     * there yet */
+    int r = path_make(root_fd, m->dst, m->is_dir, err);
+    if (r == 0 && m->is_dir && !m->writable)
+        r = show_read_only(m, fs, err);
+    if (r == 0)
+        r = path_attach(m->fd, root_fd, m->dst, err);
+    if (r < 0)
+        return r;
+    close_fd(&m->fd);
+    /* what lies there now must be what the starter opened */
+    _cleanup_close_ int fd = path_open(root_fd, m->dst);
+    return check_same(fd, m, err);
+}
+
+int mounts_begin(int copy_fd, int *ret_root_fd, int *ret_proc_fd, struct err *err)
+{
+    if (move_mount(copy_fd, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0)
+        return err_errno(err, "mount the shared root");
+    _cleanup_close_ int root_fd = mounts_show_root(copy_fd, err);
+    if (root_fd < 0)
+        return root_fd;
+    int r = build_proc(root_fd, ret_proc_fd, err);
+    if (r == 0)
+        *ret_root_fd = steal_fd(&root_fd);
+    return r;
 }
 
 int mounts_complete(int root_fd, int proc_fd, struct plan *p, const struct sandbox_spec *s,
                     struct err *err)
 {
+    _cleanup_close_ int fs = -1;
     int r = fs_proc_show_to_group_0(proc_fd, err);
     if (r == 0)
         r = build_scratch(root_fd, s->start.tmp_bytes, err);
     if (r == 0)
-        r = build_home(root_fd, p->app_fd, &s->start, err);
+        r = build_home(root_fd, p->app_fd, &s->start, &fs, err);
     close_fd(&p->app_fd);
     for (int i = 0; r == 0 && i < p->n; i++)
-        r = build_asked(&p->mounts[i], root_fd, err);
+        r = build_asked(&p->mounts[i], root_fd, fs, err);
     return r < 0 ? r : chdir("/") < 0 ? err_errno(err, "enter the new root") : 0;
 }
 
@@ -231,8 +278,10 @@ int mounts_enter(int root_fd, struct err *err)
     /* the old root lands on top of the new one, and is taken off there */
     if (sys_pivot_root(".", ".") < 0)
         return err_errno(err, "pivot_root");
-    if (umount2(".", MNT_DETACH) < 0)
-        return err_errno(err, "detach the old root");
+    /* the copy of the shared root, which lies on top of that one, goes first */
+    for (int i = 0; i < 2; i++)
+        if (umount2(".", MNT_DETACH) < 0)
+            return err_errno(err, "detach the old root");
     if (chdir("/") < 0)
         return err_errno(err, "enter the new root");
     return 0;

@@ -50,6 +50,7 @@ static int add_mount(struct plan *p, struct root_cache *roots, const struct sand
     struct plan_mount *m = &p->mounts[p->n];
     snprintf(m->dst, sizeof(m->dst), "%s", asked->dst);
     m->is_dir = S_ISDIR(st.st_mode);
+    m->writable = asked->writable;
     m->dev = st.st_dev;
     m->ino = st.st_ino;
     int r = root_make_place(roots, s->start.root, asked->dst, m->is_dir, err);

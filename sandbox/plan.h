@@ -15,7 +15,7 @@
 struct plan_mount {
     char dst[256]; /* absolute, in the sandbox */
     int fd;        /* owned by the plan */
-    bool is_dir;
+    bool is_dir, writable;
     dev_t dev; /* what the source is: compared once it is in place */
     ino_t ino;
 };

@@ -15,8 +15,8 @@
 #include <string.h>
 #include <sys/mount.h>
 
-#define ROOT_BYTES (1u << 20) /* folders, links and a few texts */
-#define ROOT_INODES 4096
+#define ROOT_BYTES (16u << 20) /* folders, links, and what is copied of /etc */
+#define ROOT_INODES 16384
 #define READ_ONLY (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV)
 
 void root_cache_init(struct root_cache *c)
@@ -185,7 +185,10 @@ static int places(int root_fd, struct err *err)
     int r = 0;
     for (size_t i = 0; r == 0 && i < sizeof(dirs) / sizeof(*dirs); i++)
         r = root_dir(root_fd, dirs[i], err);
-    return r < 0 ? r : root_link(root_fd, "/tmp", "/var/tmp", err);
+    if (r == 0)
+        r = root_link(root_fd, "/tmp", "/var/tmp", err);
+    int empty = r < 0 ? r : fs_tmpfs(4096, 2, "0555", err);
+    return empty < 0 ? empty : root_mount(root_fd, empty, ROOT_EMPTY_DIR, err);
 }
 
 static int fill(int root_fd, int source_fd, bool host, struct err *err)
@@ -198,21 +201,26 @@ static int fill(int root_fd, int source_fd, bool host, struct err *err)
     return r < 0 ? r : places(root_fd, err);
 }
 
-/* When the source's /etc, and the source itself, last got or lost an entry. */
+/* When the source's folders from which something was copied last got or lost an entry. */
 static int read_changes(int source_fd, struct shared_root *s, struct err *err)
 {
-    struct stat top, etc = {0};
-    if (fstat(source_fd, &top) < 0)
-        return err_errno(err, "stat the root");
-    (void)fstatat(source_fd, "etc", &etc, 0); /* a root need not have one */
-    s->top_changed = top.st_mtim;
-    s->etc_changed = etc.st_mtim;
+    static const char *const watched[ROOT_WATCHED] = {".", "etc"};
+    for (size_t i = 0; i < ROOT_WATCHED; i++) {
+        struct stat st = {0};
+        if (fstatat(source_fd, watched[i], &st, 0) < 0 && i == 0)
+            return err_errno(err, "stat the root");
+        s->changed[i] = st.st_mtim;
+    }
     return 0;
 }
 
-static bool same_time(struct timespec a, struct timespec b)
+static bool is_same(const struct shared_root *a, const struct shared_root *b)
 {
-    return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+    bool same = true;
+    for (size_t i = 0; i < ROOT_WATCHED; i++)
+        same = same && a->changed[i].tv_sec == b->changed[i].tv_sec &&
+               a->changed[i].tv_nsec == b->changed[i].tv_nsec;
+    return same;
 }
 
 static struct shared_root *find(struct root_cache *c, const char *name)
@@ -233,8 +241,7 @@ int root_open(struct root_cache *c, const char *name, unsigned *ret_serial, stru
     int r = read_changes(source_fd, &now, err);
     if (r < 0)
         return r;
-    if (old && same_time(old->etc_changed, now.etc_changed) &&
-        same_time(old->top_changed, now.top_changed)) {
+    if (old && is_same(old, &now)) {
         *ret_serial = old->serial;
         return 0;
     }

@@ -1,6 +1,7 @@
 /* The root that sandboxes share: a small tmpfs with the system's folders (read-only), /etc, the
  * devices, and places for what each sandbox has of its own. Made once for each root that is asked
- * for; a sandbox gets a read-only copy of its mounts, which is one system call.
+ * for; a sandbox gets a read-only copy of its mounts, which is one system call, and looks at it
+ * through overlays of its own (mounts_root.c).
  *
  * They are attached in the starter's own mount namespace (a mount that is attached nowhere could
  * not be copied before Linux 6.15), over a folder that nobody wants to see in a sandbox. */
@@ -12,18 +13,18 @@
 #include <sys/stat.h>
 
 #define ROOT_CACHE_MAX 4
+#define ROOT_WATCHED 2
 #define ROOT_OWN_DIR                                                                               \
-    "/run/sandbox" /* hosts and hostname of each sandbox: /etc has links to them                   \
-                    */
-#define ROOT_EMPTY_DIR "/var/empty"
-#define ROOT_NULL "/var/null" /* a read-only /dev/null, to mask files with */
+    "/run/sandbox"                  /* hosts and hostname of each sandbox: /etc has links to them  \
+                                     */
+#define ROOT_EMPTY_DIR "/var/empty" /* a file system of its own */
+#define ROOT_NULL "/var/null"       /* a read-only /dev/null, to mask files with */
 
 struct shared_root {
-    char name[1024];             /* "host" or a path; "" for a free entry */
-    int fd;                      /* the tmpfs' mount, writable */
-    unsigned serial;             /* another one each time that it is made */
-    struct timespec etc_changed; /* a change in the source's /etc means: make it anew */
-    struct timespec top_changed;
+    char name[1024];                       /* "host" or a path; "" for a free entry */
+    int fd;                                /* the tmpfs' mount, writable */
+    unsigned serial;                       /* another one each time that it is made */
+    struct timespec changed[ROOT_WATCHED]; /* a change in the source means: make it anew */
 };
 
 struct root_cache {
@@ -51,7 +52,14 @@ int root_link(int root_fd, const char *target, const char *path, struct err *err
 int root_file(int root_fd, const char *path, const char *text, struct err *err);
 /* Mounts `source` (a detached mount, which is used up) at `path`. */
 int root_mount(int root_fd, int source, const char *path, struct err *err);
+/* Folders below /etc that are mounts in the shared root; they need not be there. */
+#define ROOT_ETC_FOLDERS 3
+extern const char *const root_etc_folders[ROOT_ETC_FOLDERS];
 /* /etc: what programs expect, made here or taken from the root at `source_fd`. */
 int root_etc(int root_fd, int source_fd, struct err *err);
+/* Copies what is at `path` below the folder etc_fd, as far as everybody may read it. */
+int root_take(int root_fd, int etc_fd, const char *path, struct err *err);
 /* /dev. */
 int root_devices(int root_fd, struct err *err);
+/* Moves the devices from the copy of a root to the overlay that shows it. */
+int root_move_devices(int copy_fd, int root_fd, struct err *err);

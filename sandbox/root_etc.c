@@ -2,6 +2,7 @@
  * what libraries look for; nothing that tells about the host. */
 #include "root.h"
 
+#include "common/cleanup.h"
 #include "sandbox/plan.h"
 
 #include <fcntl.h>
@@ -36,16 +37,20 @@ static const struct {
     {"/etc/mtab", "/proc/self/mounts"},
 };
 
-/* Taken from the source where they are there. */
+/* Folders of hundreds of entries: mounted, and shown by overlays. */
+const char *const root_etc_folders[ROOT_ETC_FOLDERS] = {
+    "etc/alternatives", /* /usr/bin/X -> /etc/alternatives/X */
+    "etc/ssl/certs",    /* whom TLS trusts */
+    "etc/fonts",
+};
+
+/* Copied from the source where they are there. */
 static const char *const taken[] = {
     /* the dynamic linker */
     "ld.so.cache",
     "ld.so.conf",
     "ld.so.conf.d",
-    /* /usr/bin/X -> /etc/alternatives/X */
-    "alternatives",
     /* whom TLS trusts */
-    "ssl/certs",
     "ssl/openssl.cnf",
     "ca-certificates",
     "pki/tls/certs",
@@ -57,7 +62,6 @@ static const char *const taken[] = {
     "services",
     "protocols",
     /* data of libraries, start files of interpreters */
-    "fonts",
     "terminfo",
     "ImageMagick-6",
     "java-17-openjdk",
@@ -67,22 +71,27 @@ static const char *const taken[] = {
     "R",
 };
 
-static int take(int root_fd, int source_fd, const char *name, struct err *err)
+static int take(int root_fd, int etc_fd, const char *name, struct err *err)
 {
-    char src[64], dst[64], target[PATH_MAX];
-    snprintf(src, sizeof(src), "etc/%s", name);
+    char dst[64], target[PATH_MAX];
     snprintf(dst, sizeof(dst), "/etc/%s", name);
+    ssize_t n = readlinkat(etc_fd, name, target, sizeof(target) - 1);
+    if (n < 0)
+        return root_take(root_fd, etc_fd, name, err);
+    target[n] = '\0';
+    /* a link to what is there anyway; others would dangle */
+    return strncmp(target, "/usr/", 5) == 0 ? root_link(root_fd, target, dst, err) : 0;
+}
+
+static int show(int root_fd, int source_fd, const char *name, struct err *err)
+{
+    char path[64];
     struct stat st;
-    if (fstatat(source_fd, src, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    if (fstatat(source_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode))
         return 0;
-    if (S_ISLNK(st.st_mode)) {
-        ssize_t n = readlinkat(source_fd, src, target, sizeof(target) - 1);
-        target[n > 0 ? n : 0] = '\0';
-        /* a link to what is there anyway; others would dangle */
-        return strncmp(target, "/usr/", 5) == 0 ? root_link(root_fd, target, dst, err) : 0;
-    }
-    int fd = plan_open_source(source_fd, src, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV, err);
-    return fd < 0 ? fd : root_mount(root_fd, fd, dst, err);
+    snprintf(path, sizeof(path), "/%s", name);
+    int fd = plan_open_source(source_fd, name, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV, err);
+    return fd < 0 ? fd : root_mount(root_fd, fd, path, err);
 }
 
 int root_etc(int root_fd, int source_fd, struct err *err)
@@ -92,7 +101,10 @@ int root_etc(int root_fd, int source_fd, struct err *err)
         r = root_file(root_fd, files[i].path, files[i].text, err);
     for (size_t i = 0; r == 0 && i < sizeof(links) / sizeof(*links); i++)
         r = root_link(root_fd, links[i].target, links[i].path, err);
-    for (size_t i = 0; r == 0 && i < sizeof(taken) / sizeof(*taken); i++)
-        r = take(root_fd, source_fd, taken[i], err);
+    for (size_t i = 0; r == 0 && i < ROOT_ETC_FOLDERS; i++)
+        r = show(root_fd, source_fd, root_etc_folders[i], err);
+    _cleanup_close_ int etc_fd = openat(source_fd, "etc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    for (size_t i = 0; r == 0 && etc_fd >= 0 && i < sizeof(taken) / sizeof(*taken); i++)
+        r = take(root_fd, etc_fd, taken[i], err);
     return r;
 }

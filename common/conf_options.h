@@ -48,6 +48,9 @@
     X(limits, tmp_size, BYTES, "256M", 65536, UINT64_MAX, "/tmp of a worker")                      \
     X(limits, home_size, BYTES, "512M", 65536, UINT64_MAX,                                         \
       "what a worker may write below /home/user")                                                  \
+    X(limits, tmp_inodes, INT, "65536", 16, 100000000, "files and folders in /tmp of a worker")    \
+    X(limits, home_inodes, INT, "131072", 16, 100000000,                                           \
+      "files and folders that a worker may make below /home/user")                                 \
     X(limits, log_size, BYTES, "2M", 65536, 1073741824, "kept run log of one worker")              \
     X(limits, log_rate, BYTES, "256K", 1024, 1073741824,                                           \
       "log bytes a second that are kept; more is dropped and said")                                \

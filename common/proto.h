@@ -145,13 +145,14 @@ enum proto_log_kind { LOG_KIND_RUN = 1, LOG_KIND_BUILD };
  * program instead of the log pump. argv, env, mounts: NUL-terminated strings one after the other; a
  * mount is "ro:SRC:DST" or "rw:SRC:DST"; app is the version's tree that is laid under a writable
  * layer at /home/user/app ("" for none). uid_index as in userns.h. START_NEED_LIMITS: where memory,
- * pids and CPU cannot be limited, nothing runs: STARTED with ENOTSUP and the reason. */
+ * pids and CPU cannot be limited, nothing runs: STARTED with ENOTSUP and the reason. tmp_inodes,
+ * home_inodes: 0 is as many as a page each would take. */
 enum proto_start_flags { START_JOB = 1, START_NEED_LIMITS = 2 };
 #define PROTO_F_START(U32, U64, I32, STR, BLOB) \
     U64(start_id) U64(worker_id) U32(flags) U32(uid_index) U32(port) STR(hostname, 64) \
     STR(root, 1024) STR(app, 1024) STR(cwd, 1024) BLOB(argv, 16384) BLOB(env, 65536) \
     BLOB(mounts, 16384) U64(memory_bytes) U64(cpu_milli) U32(pids) U32(open_files) \
-    U64(file_size_bytes) U64(tmp_bytes) U64(home_bytes) U64(log_bytes) U64(log_rate) \
+    U64(file_size_bytes) U64(tmp_bytes) U64(home_bytes) U64(tmp_inodes) U64(home_inodes) U64(log_bytes) U64(log_rate) \
     U64(lease_ms)
 /* starter -> runner; code 0 and 1 fd: a pidfd of PID 1. Else errno and "step: reason". */
 #define PROTO_F_STARTED(U32, U64, I32, STR, BLOB) U64(start_id) U32(code) U32(pid) STR(message, 512)

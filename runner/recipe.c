@@ -170,6 +170,8 @@ void recipe_limits(struct proto_start *start, const struct runner *r)
     start->file_size_bytes = c->limits_file_size;
     start->tmp_bytes = c->limits_tmp_size;
     start->home_bytes = c->limits_home_size;
+    start->tmp_inodes = c->limits_tmp_inodes;
+    start->home_inodes = c->limits_home_inodes;
     snprintf(start->root, sizeof(start->root), "%s", c->sandbox_root);
 }
 

@@ -106,9 +106,9 @@ static int show(int fs_fd, const char *name, int root_fd, const char *path, stru
 
 /* /tmp and /dev/shm are folders of one tmpfs, so that its size limits both together. The tmpfs
  * itself lies below what is shown at /tmp, out of reach. */
-static int build_scratch(int root_fd, uint64_t bytes, struct err *err)
+static int build_scratch(int root_fd, uint64_t bytes, uint64_t inodes, struct err *err)
 {
-    _cleanup_close_ int fs = fs_tmpfs(bytes, fs_inodes_for(bytes), "0755", err);
+    _cleanup_close_ int fs = fs_tmpfs(bytes, inodes ? inodes : fs_inodes_for(bytes), "0755", err);
     if (fs < 0)
         return fs;
     int r;
@@ -167,7 +167,8 @@ static int build_home(int root_fd, int app_fd, const struct proto_start *st, int
                       struct err *err)
 {
     const char *hostname = *st->hostname ? st->hostname : "sandbox";
-    _cleanup_close_ int fs = fs_tmpfs(st->home_bytes, fs_inodes_for(st->home_bytes), "0755", err);
+    uint64_t inodes = st->home_inodes ? st->home_inodes : fs_inodes_for(st->home_bytes);
+    _cleanup_close_ int fs = fs_tmpfs(st->home_bytes, inodes, "0755", err);
     if (fs < 0)
         return fs;
     int r;
@@ -262,7 +263,7 @@ int mounts_complete(int root_fd, int proc_fd, struct plan *p, const struct sandb
     _cleanup_close_ int fs = -1;
     int r = fs_proc_show_to_group_0(proc_fd, err);
     if (r == 0)
-        r = build_scratch(root_fd, s->start.tmp_bytes, err);
+        r = build_scratch(root_fd, s->start.tmp_bytes, s->start.tmp_inodes, err);
     if (r == 0)
         r = build_home(root_fd, p->app_fd, &s->start, &fs, err);
     close_fd(&p->app_fd);

@@ -32,6 +32,8 @@ static const char usage_text[] =
     "  --cpu N           at most N CPU cores (0.5, 2; default: no limit)\n"
     "  --tmp-size N      size of /tmp (256M)\n"
     "  --home-size N     what it may write below /home/user (512M)\n"
+    "  --tmp-inodes N    files and folders in /tmp (as many as pages of its size)\n"
+    "  --home-inodes N   files and folders that it may make below /home/user (the same)\n"
     "  --open-files N    open files of a process (4096)\n"
     "  --file-size N     largest file that it writes (2G)\n"
     "  --net none        its own loopback and nothing else\n"
@@ -51,6 +53,8 @@ enum option_id {
     O_CPU,
     O_TMP,
     O_HOME,
+    O_TMP_INODES,
+    O_HOME_INODES,
     O_OPEN_FILES,
     O_FILE_SIZE,
     O_NET,
@@ -72,6 +76,8 @@ static const struct option options[] = {
     {"cpu", required_argument, NULL, O_CPU},
     {"tmp-size", required_argument, NULL, O_TMP},
     {"home-size", required_argument, NULL, O_HOME},
+    {"tmp-inodes", required_argument, NULL, O_TMP_INODES},
+    {"home-inodes", required_argument, NULL, O_HOME_INODES},
     {"open-files", required_argument, NULL, O_OPEN_FILES},
     {"file-size", required_argument, NULL, O_FILE_SIZE},
     {"net", required_argument, NULL, O_NET},
@@ -113,6 +119,16 @@ static int set_bytes(uint64_t *out, const char *value, const char *name, struct 
     if (parse_bytes(value, out) < 0)
         return err_set(err, EINVAL, "--%s: \"%s\" is no size (512M, 2G)", name, value);
     return 0;
+}
+
+static int set_inodes(uint64_t *out, const char *value, const char *name, struct err *err)
+{
+    uint32_t n = 0;
+    int r = set_count(&n, value, name, err);
+    if (r == 0 && n < SPEC_MIN_INODES)
+        return err_set(err, EINVAL, "--%s %s: at least %d", name, value, SPEC_MIN_INODES);
+    *out = n;
+    return r;
 }
 
 static int set_cpu(uint64_t *out_milli, const char *value, struct err *err)
@@ -174,6 +190,10 @@ static int apply_option(struct proto_start *st, int id, const char *v, struct er
         return set_bytes(&st->tmp_bytes, v, "tmp-size", err);
     case O_HOME:
         return set_bytes(&st->home_bytes, v, "home-size", err);
+    case O_TMP_INODES:
+        return set_inodes(&st->tmp_inodes, v, "tmp-inodes", err);
+    case O_HOME_INODES:
+        return set_inodes(&st->home_inodes, v, "home-inodes", err);
     case O_OPEN_FILES:
         return set_count(&st->open_files, v, "open-files", err);
     case O_FILE_SIZE:

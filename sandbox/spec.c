@@ -73,6 +73,9 @@ static int check_limits(const struct proto_start *st, struct err *err)
         return err_set(err, EINVAL, "port %u is above 65535", st->port);
     if (st->tmp_bytes < MIN_TMPFS_BYTES || st->home_bytes < MIN_TMPFS_BYTES)
         return err_set(err, EINVAL, "/tmp and home need at least %d bytes each", MIN_TMPFS_BYTES);
+    if ((st->tmp_inodes && st->tmp_inodes < SPEC_MIN_INODES) ||
+        (st->home_inodes && st->home_inodes < SPEC_MIN_INODES))
+        return err_set(err, EINVAL, "/tmp and home need at least %d inodes each", SPEC_MIN_INODES);
     if (st->memory_bytes && st->memory_bytes < (4u << 20))
         return err_set(err, EINVAL, "memory limit of %llu bytes is below 4 MiB",
                        (unsigned long long)st->memory_bytes);

@@ -11,6 +11,10 @@
 #define SPEC_MAX_ENV 1024
 #define SPEC_MAX_MOUNTS 48
 
+#define SPEC_MIN_INODES                                                                            \
+    16 /* what is made in /tmp and home before the program starts takes some                       \
+        */
+
 #define SPEC_UID 1000 /* the program's uid and gid in its sandbox */
 #define SPEC_HOME "/home/user"
 #define SPEC_APP SPEC_HOME "/app"

@@ -87,6 +87,18 @@ def test_inodes_are_limited():
     assert errno == 28 and n <= 1024
 
 
+@pytest.mark.parametrize("place,option", [("/tmp", "--tmp-inodes"), ("/dev/shm", "--tmp-inodes"), ("/home/user", "--home-inodes")])
+def test_files_are_counted_whatever_their_size(place, option):
+    r = rig.python(f"n = 0\ntry:\n    while n < 5000: open('{place}/%d' % n, 'w').close(); n += 1\nexcept OSError as e: print(n, e.errno)", option, "100")
+    n, errno = map(int, r.stdout.split())
+    assert errno == 28 and 80 <= n < 100
+
+
+def test_too_few_files_are_refused():
+    r = rig.sh("true", "--tmp-inodes", "3")
+    assert r.returncode == 2 and "--tmp-inodes 3: at least 16" in r.stderr, (r.returncode, r.stderr)
+
+
 def test_layers_count_for_the_home(folder):
     os.mkdir(f"{folder}/app")
     rig.give(f"{folder}/app", 6)

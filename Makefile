@@ -2,10 +2,11 @@
 #
 #   make [all]      build everything into build/        make V=1     show the commands
 #   make run        ... and run it with the examples    make test    ... and run every test
-#   make attack     the attack suite against the sandbox, and against others beside it
+#   make attack     the attack suite against the sandbox, and against others beside it; attack-user: as an
+#                   ordinary user
 #   make bench fuzz format lint install clean           make deps    what building and running needs
-#   make test-unit test-sandbox test-runner test-gateway test-webui test-e2e test-browser   one suite;
-#                   T=... picks tests
+#   make test-unit test-sandbox test-runner test-gateway test-webui test-e2e test-browser
+#                   test-attack   one suite; T=... picks tests
 #   make SANITIZER=address,undefined ...                builds into build-asan/
 #   make CC=clang BUILD=build-clang ...                 another compiler, another folder
 #
@@ -170,11 +171,11 @@ endef
 $(foreach t,$(notdir $(UNIT_TESTS)),$(eval $(call UNIT_TEST,$(t))))
 
 # Suites: tests/run says what each is. T=NAME picks tests by name.
-SUITES := unit sandbox runner gateway webui e2e browser
+SUITES := unit sandbox runner gateway webui e2e browser attack
 RUN_TESTS = VITRINE_BUILD=$(abspath $(BUILD)) SANITIZER=$(SANITIZER) tests/run $(if $(T),-k '$(T)')
 test:
 	@.ci/deps test
-	@$(MAKE) --no-print-directory -j$(JOBS) all unit-tests fuzz-targets $(BUILD)/venv/.done
+	@$(MAKE) --no-print-directory -j$(JOBS) all unit-tests fuzz-targets $(BUILD)/venv/.done $(BUILD)/attack/attempts
 	@FUZZ_SECONDS=$(or $(FUZZ_SECONDS),3) $(RUN_TESTS)
 test-unit: unit-tests
 	@$(RUN_TESTS) unit
@@ -191,6 +192,9 @@ test-e2e: all
 test-browser: all $(BUILD)/venv/.done
 	@$(RUN_TESTS) browser
 
+test-attack: $(BUILD)/vitrine-sandbox $(BUILD)/attack/attempts
+	@$(RUN_TESTS) attack attack-user
+
 # The browser tests drive Debian's chromium with playwright, which Debian does not have.
 $(BUILD)/venv/.done: tests/browser/requirements.txt
 	$(call say,VENV,$(@D))/usr/bin/python3 -m venv --system-site-packages $(@D) && \
@@ -205,6 +209,11 @@ attack:
 	@.ci/deps bench
 	@$(MAKE) --no-print-directory -j$(JOBS) $(BUILD)/vitrine-sandbox $(BUILD)/attack/attempts
 	@VITRINE_BUILD=$(abspath $(BUILD)) tests/attack/run $(if $(T),-k '$(T)')
+# Adds what it found as `rootless` to BUILD/attack.json.
+attack-user:
+	@.ci/deps bench
+	@$(MAKE) --no-print-directory -j$(JOBS) $(BUILD)/vitrine-sandbox $(BUILD)/attack/attempts
+	@tests/attack/as-user $(abspath $(BUILD)) $(if $(T),-k '$(T)')
 
 # ---- fuzzing -----------------------------------------------------------------------------------
 # tests/fuzz/fuzz_NAME.c names its objects as a unit test does; everything is compiled by clang with
@@ -259,6 +268,6 @@ install: all
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all attack clean deps run examples unit-tests fuzz-targets fuzz bench format lint install test \
+.PHONY: all attack attack-user clean deps run examples unit-tests fuzz-targets fuzz bench format lint install test \
 	$(SUITES:%=test-%) FORCE
 -include $(shell find $(BUILD)/obj $(BUILD)/plain $(BUILD)/fuzz/obj -name '*.d' 2>/dev/null)

@@ -61,6 +61,9 @@
       "first host uid of the Spaces' range; 0: /etc/subuid, else 600200000")                       \
     X(sandbox, root, STR, "host", 0, 0,                                                            \
       "host (its /usr, read-only) or a folder with a root file system")                            \
+    X(sandbox, root_size, BYTES, "256M", 0, UINT64_MAX,                                            \
+      "what a worker may write below /var, /opt, /srv and /usr/local of such a folder; 0: "        \
+      "nothing")                                                                                   \
     X(sandbox, python, STR, "/usr/bin/python3", 0, 0,                                              \
       "interpreter of gradio, streamlit and python Spaces")                                        \
     X(upload, max_archive, BYTES, "1G", 1024, UINT64_MAX, "largest archive that is taken")         \

@@ -152,7 +152,7 @@ enum proto_start_flags { START_JOB = 1, START_NEED_LIMITS = 2 };
     U64(start_id) U64(worker_id) U32(flags) U32(uid_index) U32(port) STR(hostname, 64) \
     STR(root, 1024) STR(app, 1024) STR(cwd, 1024) BLOB(argv, 16384) BLOB(env, 65536) \
     BLOB(mounts, 16384) U64(memory_bytes) U64(cpu_milli) U32(pids) U32(open_files) \
-    U64(file_size_bytes) U64(tmp_bytes) U64(home_bytes) U64(tmp_inodes) U64(home_inodes) U64(log_bytes) U64(log_rate) \
+    U64(file_size_bytes) U64(tmp_bytes) U64(home_bytes) U64(tmp_inodes) U64(home_inodes) U64(root_bytes) U64(log_bytes) U64(log_rate) \
     U64(lease_ms)
 /* starter -> runner; code 0 and 1 fd: a pidfd of PID 1. Else errno and "step: reason". */
 #define PROTO_F_STARTED(U32, U64, I32, STR, BLOB) U64(start_id) U32(code) U32(pid) STR(message, 512)

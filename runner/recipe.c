@@ -172,6 +172,7 @@ void recipe_limits(struct proto_start *start, const struct runner *r)
     start->home_bytes = c->limits_home_size;
     start->tmp_inodes = c->limits_tmp_inodes;
     start->home_inodes = c->limits_home_inodes;
+    start->root_bytes = c->sandbox_root_size;
     snprintf(start->root, sizeof(start->root), "%s", c->sandbox_root);
 }
 

@@ -64,19 +64,24 @@ int fs_proc_show_to_group_0(int proc_fd, struct err *err)
     return r;
 }
 
-int fs_overlay(struct err *err)
+int fs_overlay_over(const char *lower, struct err *err)
 {
     _cleanup_close_ int fs = fsopen("overlay", FSOPEN_CLOEXEC);
     if (fs < 0)
         return err_errno(err, "open an overlay file system (CONFIG_OVERLAY_FS)");
     int r;
-    if ((r = set_option(fs, "lowerdir", "lower", err)) < 0 ||
+    if ((r = set_option(fs, "lowerdir", lower, err)) < 0 ||
         (r = set_option(fs, "upperdir", "upper", err)) < 0 ||
         (r = set_option(fs, "workdir", "work", err)) < 0)
         return r;
     if (fsconfig(fs, FSCONFIG_SET_FLAG, "userxattr", NULL, 0) < 0)
         return err_errno(err, "overlay in a user namespace (Linux 5.11 or newer)");
     return create(fs, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, err);
+}
+
+int fs_overlay(struct err *err)
+{
+    return fs_overlay_over("lower", err);
 }
 
 int fs_overlay_read_only(const char *lower, const char *empty, struct err *err)

@@ -18,6 +18,8 @@ int fs_proc(struct err *err);
 int fs_proc_show_to_group_0(int proc_fd, struct err *err);
 /* An overlay of the folders "lower", "upper" and "work" of the current working folder. */
 int fs_overlay(struct err *err);
+/* The same with `lower` instead of "lower". */
+int fs_overlay_over(const char *lower, struct err *err);
 /* A read-only overlay that shows the folder `lower`, with inodes of its own: no lock on one of its
  * files is seen through another. Overlayfs wants two layers: `empty` is one without entries. Both
  * are relative to the current working folder. */

@@ -72,6 +72,9 @@ int landlock_apply(const struct sandbox_spec *s, struct err *err)
         r = allow(ruleset, folders[i], attr.handled_fs, err);
     for (size_t i = 0; r == 0 && i < sizeof(devices) / sizeof(*devices); i++)
         r = allow(ruleset, devices[i], attr.handled_fs, err);
+    for (size_t i = 0; r == 0 && spec_root_is_writable(s) && i < SPEC_WRITABLE_FOLDERS; i++)
+        if (access(spec_writable_folders[i], F_OK) == 0)
+            r = allow(ruleset, spec_writable_folders[i], attr.handled_fs, err);
     for (int i = 0; r == 0 && i < s->n_mounts; i++)
         if (s->mounts[i].writable)
             r = allow(ruleset, s->mounts[i].dst, attr.handled_fs, err);

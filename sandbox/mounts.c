@@ -264,6 +264,8 @@ int mounts_complete(int root_fd, int proc_fd, struct plan *p, const struct sandb
     int r = fs_proc_show_to_group_0(proc_fd, err);
     if (r == 0)
         r = build_scratch(root_fd, s->start.tmp_bytes, s->start.tmp_inodes, err);
+    if (r == 0 && spec_root_is_writable(s))
+        r = mounts_writable_root(root_fd, s->start.root_bytes, err);
     if (r == 0)
         r = build_home(root_fd, p->app_fd, &s->start, &fs, err);
     close_fd(&p->app_fd);

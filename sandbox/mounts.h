@@ -17,6 +17,9 @@ int mounts_begin(int copy_fd, int *ret_root_fd, int *ret_proc_fd, struct err *er
 /* The overlays (mounts_root.c): the new root's descriptor. */
 int mounts_show_root(int copy_fd, struct err *err);
 
+/* Writable layers over some folders of the root (mounts_root.c), of `bytes` in all. */
+int mounts_writable_root(int root_fd, uint64_t bytes, struct err *err);
+
 /* Makes it the root and lets go of the old one. */
 int mounts_enter(int root_fd, struct err *err);
 

@@ -92,3 +92,47 @@ int mounts_show_root(int copy_fd, struct err *err)
         r = root_move_devices(copy_fd, root_fd, err);
     return r < 0 ? r : steal_fd(&root_fd);
 }
+
+static int new_folder(int dirfd, const char *name, mode_t mode, uid_t uid, struct err *err)
+{
+    if (mkdirat(dirfd, name, mode) < 0 || fchmodat(dirfd, name, mode, 0) < 0 ||
+        fchownat(dirfd, name, uid, uid, AT_SYMLINK_NOFOLLOW) < 0)
+        return err_errno(err, "create %s for a writable layer", name);
+    return 0;
+}
+
+/* The layers of one folder are "upper" and "work" of a folder of its own. The upper one belongs to
+ * the program: the root's owners are not mapped in here, so what lies deeper and belongs to them is
+ * not copied up (EOVERFLOW) and stays as it is. */
+static int make_writable(int root_fd, int fs, const char *path, const char *layers, struct err *err)
+{
+    int r = new_folder(fs, layers, 0755, 0, err);
+    if (r < 0)
+        return r;
+    _cleanup_close_ int dir = openat(fs, layers, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0 || fchdir(dir) < 0)
+        return err_errno(err, "enter the layers' folder");
+    if ((r = new_folder(dir, "upper", 0755, SPEC_UID, err)) < 0 ||
+        (r = new_folder(dir, "work", 0700, 0, err)) < 0 ||
+        (strcmp(path, "/var") == 0 && (r = new_folder(dir, "upper/tmp", 01777, SPEC_UID, err)) < 0))
+        return r;
+    _cleanup_close_ int overlay = fs_overlay_over(path, err);
+    return overlay < 0 ? err_prefix(err, -overlay, "%s", path)
+                       : path_attach(overlay, root_fd, path, err);
+}
+
+/* Layers are found by paths, so their tmpfs is mounted where the sandbox's own files will cover it.
+ */
+int mounts_writable_root(int root_fd, uint64_t bytes, struct err *err)
+{
+    _cleanup_close_ int fs = fs_tmpfs(bytes, fs_inodes_for(bytes), "0700", err);
+    int r = fs < 0 ? fs : path_attach(fs, root_fd, ROOT_OWN_DIR, err);
+    for (size_t i = 0; r == 0 && i < SPEC_WRITABLE_FOLDERS; i++) {
+        const char *path = spec_writable_folders[i];
+        const char layers[] = {(char)('0' + i), '\0'};
+        struct stat st;
+        if (fstatat(root_fd, path + 1, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode))
+            r = make_writable(root_fd, fs, path, layers, err);
+    }
+    return r;
+}

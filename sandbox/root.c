@@ -155,8 +155,8 @@ static int host_entries(int root_fd, int source_fd, struct err *err)
  * sandbox has of its own. */
 static int dir_entries(int root_fd, int source_fd, struct err *err)
 {
-    static const char *const own[] = {"proc", "sys", "dev",  "tmp",   "run", "home", "data",
-                                      "etc",  "job", "boot", "media", "mnt", "var"};
+    static const char *const own[] = {"proc", "sys", "dev", "tmp",  "run",   "home",
+                                      "data", "etc", "job", "boot", "media", "mnt"};
     int fd = openat(source_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return err_errno(err, "open the root");
@@ -185,7 +185,8 @@ static int places(int root_fd, struct err *err)
     int r = 0;
     for (size_t i = 0; r == 0 && i < sizeof(dirs) / sizeof(*dirs); i++)
         r = root_dir(root_fd, dirs[i], err);
-    if (r == 0)
+    struct stat st; /* an image brings its own /var */
+    if (r == 0 && fstatat(root_fd, "var", &st, AT_SYMLINK_NOFOLLOW) < 0)
         r = root_link(root_fd, "/tmp", "/var/tmp", err);
     int empty = r < 0 ? r : fs_tmpfs(4096, 2, "0555", err);
     return empty < 0 ? empty : root_mount(root_fd, empty, ROOT_EMPTY_DIR, err);

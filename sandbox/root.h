@@ -17,8 +17,8 @@
 #define ROOT_OWN_DIR                                                                               \
     "/run/sandbox"                  /* hosts and hostname of each sandbox: /etc has links to them  \
                                      */
-#define ROOT_EMPTY_DIR "/var/empty" /* a file system of its own */
-#define ROOT_NULL "/var/null"       /* a read-only /dev/null, to mask files with */
+#define ROOT_EMPTY_DIR "/run/empty" /* a file system of its own */
+#define ROOT_NULL "/run/null"       /* a read-only /dev/null, to mask files with */
 
 struct shared_root {
     char name[1024];                       /* "host" or a path; "" for a free entry */

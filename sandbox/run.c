@@ -34,6 +34,8 @@ static const char usage_text[] =
     "  --home-size N     what it may write below /home/user (512M)\n"
     "  --tmp-inodes N    files and folders in /tmp (as many as pages of its size)\n"
     "  --home-inodes N   files and folders that it may make below /home/user (the same)\n"
+    "  --root-size N     what it may write below /var, /opt, /srv and /usr/local of --root DIR;\n"
+    "                    thrown away (256M; 0: nothing)\n"
     "  --open-files N    open files of a process (4096)\n"
     "  --file-size N     largest file that it writes (2G)\n"
     "  --net none        its own loopback and nothing else\n"
@@ -55,6 +57,7 @@ enum option_id {
     O_HOME,
     O_TMP_INODES,
     O_HOME_INODES,
+    O_ROOT_SIZE,
     O_OPEN_FILES,
     O_FILE_SIZE,
     O_NET,
@@ -78,6 +81,7 @@ static const struct option options[] = {
     {"home-size", required_argument, NULL, O_HOME},
     {"tmp-inodes", required_argument, NULL, O_TMP_INODES},
     {"home-inodes", required_argument, NULL, O_HOME_INODES},
+    {"root-size", required_argument, NULL, O_ROOT_SIZE},
     {"open-files", required_argument, NULL, O_OPEN_FILES},
     {"file-size", required_argument, NULL, O_FILE_SIZE},
     {"net", required_argument, NULL, O_NET},
@@ -194,6 +198,8 @@ static int apply_option(struct proto_start *st, int id, const char *v, struct er
         return set_inodes(&st->tmp_inodes, v, "tmp-inodes", err);
     case O_HOME_INODES:
         return set_inodes(&st->home_inodes, v, "home-inodes", err);
+    case O_ROOT_SIZE:
+        return set_bytes(&st->root_bytes, v, "root-size", err);
     case O_OPEN_FILES:
         return set_count(&st->open_files, v, "open-files", err);
     case O_FILE_SIZE:
@@ -229,6 +235,7 @@ static int parse(int argc, char **argv, struct proto_start *st, struct err *err)
     st->file_size_bytes = 2ull << 30;
     st->tmp_bytes = 256ull << 20;
     st->home_bytes = 512ull << 20;
+    st->root_bytes = 256ull << 20;
     snprintf(st->root, sizeof(st->root), "host");
     int r = 0, id;
     for (size_t i = 0; r == 0 && i < sizeof(default_env) / sizeof(*default_env); i++)

@@ -7,6 +7,14 @@
 /* The least size of a file system in the sandbox: a page of it must hold something. */
 #define MIN_TMPFS_BYTES 65536
 
+const char *const spec_writable_folders[SPEC_WRITABLE_FOLDERS] = {"/var", "/opt", "/srv",
+                                                                  "/usr/local"};
+
+bool spec_root_is_writable(const struct sandbox_spec *s)
+{
+    return s->start.root_bytes > 0 && strcmp(s->start.root, "host") != 0;
+}
+
 bool spec_path_ok(const char *path)
 {
     if (path[0] != '/')
@@ -76,6 +84,9 @@ static int check_limits(const struct proto_start *st, struct err *err)
     if ((st->tmp_inodes && st->tmp_inodes < SPEC_MIN_INODES) ||
         (st->home_inodes && st->home_inodes < SPEC_MIN_INODES))
         return err_set(err, EINVAL, "/tmp and home need at least %d inodes each", SPEC_MIN_INODES);
+    if (st->root_bytes && st->root_bytes < MIN_TMPFS_BYTES)
+        return err_set(err, EINVAL, "the root's writable layer needs at least %d bytes, or 0",
+                       MIN_TMPFS_BYTES);
     if (st->memory_bytes && st->memory_bytes < (4u << 20))
         return err_set(err, EINVAL, "memory limit of %llu bytes is below 4 MiB",
                        (unsigned long long)st->memory_bytes);

@@ -38,6 +38,13 @@ struct spec_mount {
     const char *src, *dst; /* point into start.mounts */
 };
 
+/* Folders of a root that is not the host's that get a writable layer, where the root has them. */
+#define SPEC_WRITABLE_FOLDERS 4
+extern const char *const spec_writable_folders[SPEC_WRITABLE_FOLDERS];
+/* Whether they do. */
+struct sandbox_spec;
+bool spec_root_is_writable(const struct sandbox_spec *s);
+
 struct sandbox_spec {
     struct proto_start start; /* the lists in it have been split: read argv, env, mounts instead */
     char *argv[SPEC_MAX_ARGS], *env[SPEC_MAX_ENV];

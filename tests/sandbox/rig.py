@@ -219,7 +219,7 @@ class Starter:
                      port=7860, hostname="worker", root="host", app="", cwd="/home/user", argv=blob(argv),
                      env=blob(["PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/home/user", *env]), mounts=blob(mounts),
                      memory_bytes=256 << 20, cpu_milli=1000, pids=64, open_files=1024, file_size_bytes=64 << 20,
-                     tmp_bytes=16 << 20, home_bytes=16 << 20, log_bytes=1 << 20, log_rate=1 << 20, lease_ms=NEVER)
+                     tmp_bytes=16 << 20, home_bytes=16 << 20, root_bytes=0, log_bytes=1 << 20, log_rate=1 << 20, lease_ms=NEVER)
         given.update(values)
         return w, lambda: self.ask("START", [w.listener.fileno(), *w.log_fds, w.exit_fd, *(stdio or [])], **given)
 

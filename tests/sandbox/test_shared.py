@@ -31,7 +31,7 @@ for path in sys.argv[1:]:
 print("looked")
 '''
 SHARED = ["/", "/usr", "/usr/bin/env", "/usr/lib/os-release", "/etc", "/etc/passwd", "/etc/ld.so.cache", "/etc/alternatives", "/etc/ssl/certs",
-          "/etc/hosts", "/dev", "/var/empty", "/proc", "/proc/version", "/tmp", "/dev/shm", "/home/user", "/ro", "/ro/file"]
+          "/etc/hosts", "/dev", "/run/empty", "/proc", "/proc/version", "/tmp", "/dev/shm", "/home/user", "/ro", "/ro/file"]
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_nothing_of_the_old_root_is_left():
     """every mount in there is one that the sandbox made"""
     r = rig.sh("cat /proc/self/mountinfo")
     points = {line.split()[4]: line for line in r.stdout.splitlines()}
-    allowed = ("/", "/usr", "/etc/", "/dev/", "/proc", "/tmp", "/home/user", "/run/sandbox", "/var/null", "/bin", "/sbin", "/lib")
+    allowed = ("/", "/usr", "/etc/", "/dev/", "/proc", "/tmp", "/home/user", "/run/sandbox", "/run/null", "/bin", "/sbin", "/lib")
     assert not [p for p in points if not any(p == a or (a.endswith("/") and p.startswith(a)) or p.startswith(a + "/") for a in allowed)], r.stdout
     roots = [line for line in r.stdout.splitlines() if line.split()[4] == "/"]
     assert len(roots) == 1 and " - overlay " in roots[0] and roots[0].split()[5].startswith("ro"), roots

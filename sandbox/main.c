@@ -1,6 +1,7 @@
 /* vitrine-sandbox: makes one sandbox, then stays in it as its PID 1.
  *
  *   vitrine-sandbox run [options] -- ARGV    one sandbox, by hand
+ *   vitrine-sandbox trace [options] -- ARGV  the same, and what it asked for and did not get
  *   vitrine-sandbox starter                  resident, for the runner (fd 3)
  *   vitrine-sandbox check [--json]           what this machine offers
  *
@@ -43,6 +44,7 @@
 static int usage(FILE *out, int status)
 {
     fputs("usage: vitrine-sandbox run [options] -- PROGRAM [ARGUMENT...]\n"
+          "       vitrine-sandbox trace [options] -- PROGRAM [ARGUMENT...]\n"
           "       vitrine-sandbox check [--json]\n"
           "       vitrine-sandbox starter [--instance NAME] [--uid-first N]   (for the runner)\n",
           out);
@@ -83,7 +85,7 @@ int main(int argc, char **argv)
     umask(0022); /* whatever the caller's: the folders of a root are for its tenant to enter */
     if (argc < 2)
         return usage(stderr, 2);
-    if (strcmp(argv[1], "run") == 0)
+    if (strcmp(argv[1], "run") == 0 || strcmp(argv[1], "trace") == 0)
         return run_main(argc - 1, argv + 1);
     if (strcmp(argv[1], "starter") == 0)
         return starter_command(argc, argv);

@@ -6,6 +6,7 @@
 #include "common/util.h"
 #include "sandbox/launch.h"
 #include "sandbox/run_wait.h"
+#include "sandbox/trace.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -41,7 +42,11 @@ static const char usage_text[] =
     "  --net none        its own loopback and nothing else\n"
     "  --port N          a port that it listens on: opened to it if it is below 1024\n"
     "  --hostname NAME   (sandbox)\n"
-    "  --uid-index N     which uid of the range it is outside (the last)\n";
+    "  --uid-index N     which uid of the range it is outside (the last)\n"
+    "vitrine-sandbox trace takes the same, and tells what the program asked for and did not get:\n"
+    "  --output FILE     writes that to FILE (default: standard error)\n"
+    "  --json            as JSON\n"
+    "  --follow          also each refusal as a line, when it first happens\n";
 
 enum option_id {
     O_ROOT = 256,
@@ -64,6 +69,9 @@ enum option_id {
     O_PORT,
     O_HOSTNAME,
     O_UID_INDEX,
+    O_OUTPUT,
+    O_JSON,
+    O_FOLLOW,
     O_HELP
 };
 
@@ -88,8 +96,19 @@ static const struct option options[] = {
     {"port", required_argument, NULL, O_PORT},
     {"hostname", required_argument, NULL, O_HOSTNAME},
     {"uid-index", required_argument, NULL, O_UID_INDEX},
+    {"output", required_argument, NULL, O_OUTPUT},
+    {"json", no_argument, NULL, O_JSON},
+    {"follow", no_argument, NULL, O_FOLLOW},
     {"help", no_argument, NULL, O_HELP},
     {NULL, 0, NULL, 0},
+};
+
+/* Of `trace`. */
+struct run_trace {
+    bool wanted, json, follow;
+    FILE *out;
+    struct trace *trace;
+    pid_t tracer;
 };
 
 static int set_text(char *out, size_t size, const char *value, const char *name, struct err *err)
@@ -224,8 +243,26 @@ static const char *const default_env[] = {
     "PATH=/usr/local/bin:/usr/bin:/bin", home_entry, "USER=user", "LANG=C.UTF-8", "TMPDIR=/tmp",
 };
 
+static int apply_trace_option(struct run_trace *t, int id, const char *v, struct err *err)
+{
+    if (!t->wanted)
+        return err_set(err, EINVAL, "--output, --json and --follow are for vitrine-sandbox trace");
+    t->json |= id == O_JSON;
+    t->follow |= id == O_FOLLOW;
+    if (id != O_OUTPUT)
+        return 0;
+    if (t->out != stderr)
+        return err_set(err, EINVAL, "--output: given twice");
+    FILE *f = fopen(v, "we");
+    if (!f)
+        return err_errno(err, "--output %s", v);
+    t->out = f;
+    return 0;
+}
+
 /* Fills the message: 0, a negative errno, or 1 where help was asked for. */
-static int parse(int argc, char **argv, struct proto_start *st, struct err *err)
+static int parse(int argc, char **argv, struct proto_start *st, struct run_trace *trace,
+                 struct err *err)
 {
     st->flags = START_JOB;
     st->uid_index = UINT32_MAX;
@@ -247,7 +284,8 @@ static int parse(int argc, char **argv, struct proto_start *st, struct err *err)
         if (id == '?')
             return err_set(err, EINVAL, "%s: unknown option, or its value is missing",
                            argv[optind - 1]);
-        r = apply_option(st, id, optarg, err);
+        r = id >= O_OUTPUT ? apply_trace_option(trace, id, optarg, err)
+                           : apply_option(st, id, optarg, err);
     }
     for (int i = optind; r == 0 && i < argc; i++)
         if (proto_list_add(st->argv, &st->argv_len, sizeof(st->argv), argv[i]) < 0)
@@ -265,23 +303,59 @@ static int complain(const struct err *err, int status)
     return status;
 }
 
-/* A program that met a limit should not have to guess which. */
-static void say_limits_met(struct launch_env *env, const struct launch *l,
-                           const struct proto_start *st)
+/* A program that met a limit should not have to guess which: "out of memory: 512 MiB". */
+static void limits_met(struct launch_env *env, const struct launch *l, const struct proto_start *st,
+                       char *out, size_t len)
 {
     struct cgroup_stat stat;
     char size[32];
+    out[0] = '\0';
     if (!env->has_groups || !cgroup_stat(&env->groups, &l->group, &stat))
         return;
+    int n = 0;
     if (stat.oom_kills) {
         format_bytes(st->memory_bytes, size);
-        fprintf(stderr, "vitrine-sandbox: out of memory: %s\n", size);
+        n = snprintf(out, len, "out of memory: %s", size);
     }
     if (stat.pids_refused)
-        fprintf(stderr, "vitrine-sandbox: out of processes: %u\n", st->pids);
+        snprintf(out + n, len - (size_t)n, "%sout of processes: %u", n ? ", " : "", st->pids);
 }
 
-static int run_sandbox(struct launch_env *env, const struct proto_start *st, struct steps *steps)
+static void report(struct run_trace *t, const char *limits, int status)
+{
+    if (!t->wanted) {
+        if (limits[0])
+            fprintf(stderr, "vitrine-sandbox: %s\n", limits);
+        return;
+    }
+    trace_wait(t->tracer);
+    if (t->json)
+        trace_print_json(t->out, t->trace, limits, status);
+    else
+        trace_print(t->out, t->trace, limits);
+    fflush(t->out);
+}
+
+static int launch(struct launch_env *env, struct launch *l, const struct proto_start *st,
+                  const int fds[SPEC_FD_COUNT], struct run_trace *t, struct err *err)
+{
+    int r = launch_open(env, st->root, l, err);
+    if (r < 0)
+        return r;
+    if (t->wanted) {
+        t->trace = trace_new(t->follow);
+        r = t->trace ? trace_start(t->trace, l->pid, fileno(t->out), &t->tracer, err)
+                     : err_errno(err, "memory for the trace");
+    }
+    if (r == 0)
+        r = launch_go(env, l, st, fds, err);
+    if (r < 0)
+        launch_abandon(env, l);
+    return r;
+}
+
+static int run_sandbox(struct launch_env *env, const struct proto_start *st,
+                       struct run_trace *trace, struct steps *steps)
 {
     struct err err = {0};
     struct launch l;
@@ -291,9 +365,7 @@ static int run_sandbox(struct launch_env *env, const struct proto_start *st, str
         run_wait_open(&w, control[0], env->range.first + 1 + st->uid_index, &err) < 0)
         return complain(&err, EXIT_NO_SANDBOX);
     int fds[SPEC_FD_COUNT] = {-1, -1, -1, -1, w.stdio[0], w.stdio[1], w.stdio[2], control[1]};
-    int r = launch_open(env, st->root, &l, &err);
-    if (r == 0 && (r = launch_go(env, &l, st, fds, &err)) < 0)
-        launch_abandon(env, &l);
+    int r = launch(env, &l, st, fds, trace, &err);
     close(control[1]);
     run_wait_handed_over(&w);
     if (r < 0)
@@ -304,7 +376,9 @@ static int run_sandbox(struct launch_env *env, const struct proto_start *st, str
         return complain(&err, EXIT_NO_SANDBOX);
     }
     steps_mark(steps, "sandbox");
-    say_limits_met(env, &l, st);
+    char limits[100];
+    limits_met(env, &l, st, limits, sizeof(limits));
+    report(trace, limits, status);
     launch_abandon(env, &l); /* it has ended: this removes its group */
     steps_mark(steps, "group removed");
     return status;
@@ -316,7 +390,8 @@ int run_main(int argc, char **argv)
     struct err err = {0};
     struct steps steps = {0};
     steps_mark(&steps, "begin");
-    int r = parse(argc, argv, &st, &err);
+    struct run_trace trace = {.wanted = strcmp(argv[0], "trace") == 0, .out = stderr};
+    int r = parse(argc, argv, &st, &trace, &err);
     if (r == 1) {
         fputs(usage_text, stdout);
         return 0;
@@ -333,7 +408,7 @@ int run_main(int argc, char **argv)
     steps_mark(&steps, "namespace and hierarchies");
     if (st.uid_index == UINT32_MAX)
         st.uid_index = env.range.count - 2;
-    int status = run_sandbox(&env, &st, &steps);
+    int status = run_sandbox(&env, &st, &trace, &steps);
     launch_env_close(&env);
     steps_mark(&steps, "closed");
     steps_print(&steps, "run");

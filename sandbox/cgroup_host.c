@@ -103,18 +103,15 @@ static int open_own(const struct places *p, enum cgroup_kind kind, bool top)
     return open_dir(AT_FDCWD, path);
 }
 
-static bool file_has(int dirfd, const char *name, const char *word)
+/* The controllers that a file names, as a list for list_has; "" where there are none. */
+static void read_controllers(int dirfd, const char *name, char out[512])
 {
     _cleanup_close_ int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC);
-    char text[512];
-    ssize_t n = fd < 0 ? -1 : read_all(fd, text, sizeof(text) - 1);
-    if (n <= 0)
-        return false;
-    text[n] = '\0';
-    for (char *p = text; *p; p++)
+    ssize_t n = fd < 0 ? -1 : read_all(fd, out, 511);
+    out[n > 0 ? n : 0] = '\0';
+    for (char *p = out; *p; p++)
         if (*p == ' ')
             *p = ',';
-    return list_has(text, word);
 }
 
 static int write_at(int dirfd, const char *name, const char *value)
@@ -156,24 +153,35 @@ static int move_into_leaf(int fd)
     return -EBUSY;
 }
 
+static bool offers_controllers(const char *list)
+{
+    return list_has(list, "memory") || list_has(list, "pids") || list_has(list, "cpu");
+}
+
+static bool folder_offers_controllers(int fd)
+{
+    char list[512];
+    read_controllers(fd, "cgroup.controllers", list);
+    return offers_controllers(list);
+}
+
 /* Hands memory, pids and cpu of the unified hierarchy down to what is made in `fd`. */
 static void hand_down(int fd, bool got[CGROUP_HIERARCHIES])
 {
     static const enum cgroup_kind kinds[] = {CGROUP_MEMORY, CGROUP_PIDS, CGROUP_CPU};
-    for (size_t i = 0; i < 3; i++) {
+    char offered[512], handed[512] = "";
+    read_controllers(fd, "cgroup.controllers", offered);
+    bool any = offers_controllers(offered);
+    if (any)
+        read_controllers(fd, "cgroup.subtree_control", handed);
+    for (size_t i = 0; any && i < 3; i++) {
         char word[32];
         snprintf(word, sizeof(word), "+%s", kind_names[kinds[i]]);
-        got[kinds[i]] = file_has(fd, "cgroup.subtree_control", word + 1) ||
-                        (file_has(fd, "cgroup.controllers", word + 1) &&
-                         write_at(fd, "cgroup.subtree_control", word) == 0);
+        got[kinds[i]] =
+            list_has(handed, word + 1) ||
+            (list_has(offered, word + 1) && write_at(fd, "cgroup.subtree_control", word) == 0);
     }
     got[CGROUP_CPUACCT] = true; /* cpu.stat is there without a controller */
-}
-
-static bool offers_controllers(int fd)
-{
-    return file_has(fd, "cgroup.controllers", "memory") ||
-           file_has(fd, "cgroup.controllers", "pids");
 }
 
 /* The folder of the unified hierarchy that our groups go into. Where it has controllers: our own
@@ -182,9 +190,9 @@ static bool offers_controllers(int fd)
 static int open_unified_base(const struct places *p)
 {
     int own = open_own(p, CGROUP_UNIFIED, false);
-    if (own < 0 || !offers_controllers(own)) {
+    if (own < 0 || !folder_offers_controllers(own)) {
         int top = geteuid() == 0 ? open_own(p, CGROUP_UNIFIED, true) : -1;
-        if (top >= 0 && offers_controllers(top)) {
+        if (top >= 0 && folder_offers_controllers(top)) {
             close_fd(&own);
             return top;
         }
@@ -347,30 +355,35 @@ void cgroup_single_name(struct cgroup_group *g)
 }
 
 /* What a process that made sandboxes for itself left when it was killed. */
-static void remove_of_dead_runs(int base_fd)
+static bool remove_of_dead_runs(int base_fd)
 {
+    bool found = false;
     unsigned long own_namespace = pid_namespace();
     int copy = openat(base_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     _cleanup_closedir_ DIR *d = copy < 0 ? NULL : fdopendir(copy);
     if (!d)
-        return;
+        return false;
     struct dirent *e;
     while ((e = readdir(d))) {
         int pid;
         unsigned long namespace;
         if (sscanf(e->d_name, "vitrine-run-%d-%lu", &pid, &namespace) == 2 &&
-            namespace == own_namespace && is_gone(pid))
+            namespace == own_namespace && is_gone(pid)) {
             (void)unlinkat(base_fd, e->d_name, AT_REMOVEDIR);
+            found = true;
+        }
     }
+    return found;
 }
 
 void cgroup_host_sweep(struct cgroup_host *h)
 {
+    bool dead_runs = true; /* who left nothing in the first hierarchy left nothing */
     for (int i = 0; i < CGROUP_HIERARCHIES; i++) {
         if (h->fd[i] < 0)
             continue;
         if (!h->single)
             remove_empty(h->fd[i]);
-        remove_of_dead_runs(h->single ? h->fd[i] : h->base_fd[i]);
+        dead_runs = dead_runs && remove_of_dead_runs(h->single ? h->fd[i] : h->base_fd[i]);
     }
 }

@@ -1,9 +1,9 @@
 /* The resident starter: makes sandboxes for the runner, and looks after their control groups.
  *
- * It keeps one sandbox's process ready in its namespaces and groups (launch.h), so that a START
- * costs what its order costs. Starts run side by side; the loop never waits for one. Workers are
- * not its responsibility: it may end at any time and they go on; a later starter finds their groups
- * by their marks. */
+ * It keeps some sandboxes' processes ready in their namespaces, groups and roots (launch.h), so
+ * that a START costs what its order costs, also where several come at once. Starts run side by
+ * side; the loop never waits for one. Workers are not its responsibility: it may end at any time
+ * and they go on; a later starter finds their groups by their marks. */
 #include "starter.h"
 
 #include "common/cleanup.h"
@@ -21,7 +21,9 @@
 #include <unistd.h>
 
 #define MAX_PENDING 64      /* starts under way; further ones wait in the socket */
+#define MAX_SPARES 4        /* each costs some 200 KiB of the kernel's memory */
 #define SPARE_RETRY_MS 1000 /* after a spare that could not be made */
+#define SPARE_ROOT "host"
 #define SEND_TIMEOUT_MS 5000
 
 struct worker {
@@ -39,7 +41,8 @@ struct pending {
 struct starter {
     struct launch_env env;
     int sock;
-    struct launch spare;
+    struct launch spares[MAX_SPARES];
+    int n_spares;
     uint64_t spare_not_before_ms;
     struct pending pending[MAX_PENDING];
     int n_pending;
@@ -49,7 +52,6 @@ struct starter {
 };
 
 static struct starter the_starter;
-static const struct launch no_launch = {.pidfd = -1, .sock = -1, .mounts_fd = -1};
 
 static int tell(struct starter *s, enum proto_type type, const void *body, const int *fds,
                 int n_fds)
@@ -129,6 +131,24 @@ static int take_fds(struct proto_msg *m, int fds[SPEC_FD_COUNT], struct err *err
     return 0;
 }
 
+/* A spare that has this root: 1, 0 if there is none. */
+static int take_spare(struct starter *s, const char *root, struct launch *l, struct err *err)
+{
+    while (s->n_spares > 0) {
+        struct launch *last = &s->spares[s->n_spares - 1];
+        int r = launch_fits(&s->env, last, root, err);
+        if (r < 0 || (r == 0 && strcmp(root, SPARE_ROOT) != 0))
+            return r;
+        s->n_spares--;
+        if (r == 1) {
+            *l = *last;
+            return 1;
+        }
+        launch_abandon(&s->env, last); /* the host's /etc has changed since */
+    }
+    return 0;
+}
+
 static int begin(struct starter *s, struct launch *l, struct err *err)
 {
     int fds[SPEC_FD_COUNT];
@@ -141,18 +161,10 @@ static int begin(struct starter *s, struct launch *l, struct err *err)
     if ((s->msg.u.start.flags & START_NEED_LIMITS) && s->env.missing[0])
         return err_set(err, ENOTSUP, "no control group limits %s here, and limits are asked for",
                        s->env.missing);
-    const char *root = s->msg.u.start.root;
-    if (s->spare.pid && (r = launch_fits(&s->env, &s->spare, root, err)) < 0)
+    if ((r = take_spare(s, s->msg.u.start.root, l, err)) < 0)
         return r;
-    if (s->spare.pid && r == 1) {
-        *l = s->spare;
-        s->spare = no_launch;
-    } else {
-        if (s->spare.pid && strcmp(root, "host") == 0) /* the host's /etc has changed since */
-            launch_abandon(&s->env, &s->spare);
-        if ((r = launch_open(&s->env, root, l, err)) < 0)
-            return r;
-    }
+    if (r == 0 && (r = launch_open(&s->env, s->msg.u.start.root, l, err)) < 0)
+        return r;
     if ((r = launch_go(&s->env, l, &s->msg.u.start, fds, err)) < 0)
         launch_abandon(&s->env, l);
     return r;
@@ -194,23 +206,27 @@ static void on_answer(struct starter *s, int i)
 
 static void make_spare(struct starter *s)
 {
-    if (s->spare.pid || mono_ms() < s->spare_not_before_ms)
+    if (s->n_spares == MAX_SPARES || mono_ms() < s->spare_not_before_ms)
         return;
     struct err err = {0};
-    if (launch_open(&s->env, "host", &s->spare, &err) < 0) {
+    struct launch *l = &s->spares[s->n_spares];
+    if (launch_open(&s->env, SPARE_ROOT, l, &err) == 0) {
+        s->n_spares++;
+    } else {
         log_warn(NULL, "starter.spare", "%s", err.msg);
         s->spare_not_before_ms = mono_ms() + SPARE_RETRY_MS;
     }
 }
 
 /* A spare has nothing to say before its order but that it failed. */
-static void on_spare(struct starter *s)
+static void on_spare(struct starter *s, int i)
 {
     struct err err = {0};
-    if (launch_result(&s->spare, &err) == -EAGAIN)
+    if (launch_result(&s->spares[i], &err) == -EAGAIN)
         return;
     log_warn(NULL, "starter.spare", "%s", err.msg);
-    launch_abandon(&s->env, &s->spare);
+    launch_abandon(&s->env, &s->spares[i]);
+    s->spares[i] = s->spares[--s->n_spares];
     s->spare_not_before_ms = mono_ms() + SPARE_RETRY_MS;
 }
 
@@ -304,27 +320,31 @@ static bool on_message(struct starter *s)
 static void loop(struct starter *s)
 {
     for (;;) {
-        struct pollfd p[2 + MAX_PENDING];
-        int n = s->n_pending;
-        p[0] = (struct pollfd){.fd = n < MAX_PENDING ? s->sock : -1, .events = POLLIN};
-        p[1] = (struct pollfd){.fd = s->spare.sock, .events = POLLIN};
+        enum { MESSAGES, SPARES, PENDING = SPARES + MAX_SPARES };
+        struct pollfd p[PENDING + MAX_PENDING];
+        int n = s->n_pending, n_spares = s->n_spares;
+        p[MESSAGES] = (struct pollfd){.fd = n < MAX_PENDING ? s->sock : -1, .events = POLLIN};
+        for (int i = 0; i < MAX_SPARES; i++)
+            p[SPARES + i] =
+                (struct pollfd){.fd = i < n_spares ? s->spares[i].sock : -1, .events = POLLIN};
         for (int i = 0; i < n; i++)
-            p[2 + i] = (struct pollfd){.fd = s->pending[i].launch.sock, .events = POLLIN};
+            p[PENDING + i] = (struct pollfd){.fd = s->pending[i].launch.sock, .events = POLLIN};
         /* the spare is made when nobody is waiting for us */
-        int timeout = s->spare.pid ? -1 : n > 0 ? SPARE_RETRY_MS : 0;
+        int timeout = n_spares == MAX_SPARES ? -1 : n > 0 ? SPARE_RETRY_MS : 0;
         if (timeout == 0 && mono_ms() < s->spare_not_before_ms)
             timeout = SPARE_RETRY_MS;
-        int ready = poll(p, 2 + (nfds_t)n, timeout);
+        int ready = poll(p, PENDING + (nfds_t)n, timeout);
         if (ready == 0)
             make_spare(s);
         if (ready <= 0)
             continue;
         for (int i = n - 1; i >= 0; i--)
-            if (p[2 + i].revents)
+            if (p[PENDING + i].revents)
                 on_answer(s, i);
-        if (p[1].revents)
-            on_spare(s);
-        if (p[0].revents && !on_message(s))
+        for (int i = n_spares - 1; i >= 0; i--)
+            if (p[SPARES + i].revents)
+                on_spare(s, i);
+        if (p[MESSAGES].revents && !on_message(s))
             return;
     }
 }
@@ -340,7 +360,6 @@ int starter_main(const char *instance, uid_t uid_first)
     signal(SIGPIPE, SIG_IGN);
     signal(SIGINT, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
-    s->spare = no_launch;
     s->sock = STARTER_FD;
     if (fd_set_cloexec(s->sock, true) < 0 || fd_set_nonblock(s->sock, true) < 0) {
         log_error(NULL, "starter.fd", "descriptor %d is not there: the runner starts this program",
@@ -362,7 +381,8 @@ int starter_main(const char *instance, uid_t uid_first)
         close_fd(&s->pending[i].launch.pidfd);
         close_fd(&s->pending[i].launch.mounts_fd);
     }
-    launch_abandon(&s->env, &s->spare);
+    while (s->n_spares > 0)
+        launch_abandon(&s->env, &s->spares[--s->n_spares]);
     if (s->env.has_groups && s->n_pending == 0) /* those may not have joined their groups yet */
         cgroup_host_sweep(&s->env.groups);
     launch_env_close(&s->env);

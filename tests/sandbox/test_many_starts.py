@@ -63,13 +63,14 @@ def at_rest(starter, like):
 def first_state(starter):
     """after the first start, once the spare processes are there again"""
     one(starter)
-    last = None
-    for _ in range(200):
+    last, same = None, 0
+    for _ in range(400):
         now = state(starter)
-        if now == last and now["processes"]:
+        same = same + 1 if now == last else 0
+        if same == 15 and now["processes"]:
             return now
         last = now
-        time.sleep(0.02)  # no event tells that a spare is ready
+        time.sleep(0.02)  # no event tells that the spare ones are ready
     raise AssertionError(f"the starter does not come to rest: {last}")
 
 

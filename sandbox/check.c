@@ -23,14 +23,8 @@
 #include <sys/utsname.h>
 #include <sys/wait.h>
 
-enum state { STATE_OK, STATE_WEAK, STATE_MISSING };
-
-struct result {
-    enum state state;
-    char detail[320], remedy[256];
-};
-
-static void set(struct result *r, enum state state, const char *detail, const char *remedy)
+void check_set(struct check_result *r, enum check_state state, const char *detail,
+               const char *remedy)
 {
     r->state = state;
     snprintf(r->detail, sizeof(r->detail), "%s", detail);
@@ -45,7 +39,7 @@ static void read_sys(const char *path, char *out, size_t size)
 
 /* ---- what sandboxes stand on */
 
-static void check_kernel(struct result *r)
+static void check_kernel(struct check_result *r)
 {
     struct utsname u;
     uname(&u);
@@ -54,33 +48,33 @@ static void check_kernel(struct result *r)
     struct clone_args args = {.flags = ~0ull};
     bool clone3 = sys_clone3(&args) < 0 && errno != ENOSYS; /* such flags do not exist */
     if (mounts && clone3)
-        set(r, STATE_OK, u.release, "");
+        check_set(r, STATE_OK, u.release, "");
     else
-        set(r, STATE_MISSING, mounts ? "clone3 is missing" : "mount_setattr is missing",
-            "Linux 5.12 or newer");
+        check_set(r, STATE_MISSING, mounts ? "clone3 is missing" : "mount_setattr is missing",
+                  "Linux 5.12 or newer");
 }
 
-static void check_identity(struct result *r)
+static void check_identity(struct check_result *r)
 {
     struct userns_range range;
     struct err err = {0};
     char text[160];
     if (userns_is_ready()) {
         if (userns_range(0, &range, &err) < 0) {
-            set(r, STATE_MISSING, err.msg, "");
+            check_set(r, STATE_MISSING, err.msg, "");
             return;
         }
         snprintf(text, sizeof(text), "host uids %u to %u, one for each Space", range.host_first,
                  range.host_first + range.count - 1);
-        set(r, range.count < USERNS_RANGE ? STATE_WEAK : STATE_OK, text,
-            range.count < USERNS_RANGE ? "a range of 65536 ids in /etc/subuid and /etc/subgid"
-                                       : "");
+        check_set(r, range.count < USERNS_RANGE ? STATE_WEAK : STATE_OK, text,
+                  range.count < USERNS_RANGE ? "a range of 65536 ids in /etc/subuid and /etc/subgid"
+                                             : "");
         return;
     }
     /* entering is for good, so a child tries it */
     int p[2];
     if (pipe2(p, O_CLOEXEC) < 0) {
-        set(r, STATE_MISSING, "no pipe", "");
+        check_set(r, STATE_MISSING, "no pipe", "");
         return;
     }
     pid_t pid = fork();
@@ -102,15 +96,16 @@ static void check_identity(struct result *r)
     int st = 0;
     waitpid(pid, &st, 0);
     int code = WIFEXITED(st) ? WEXITSTATUS(st) : 1;
-    set(r,
-        code == 0   ? STATE_OK
-        : code == 2 ? STATE_WEAK
-                    : STATE_MISSING,
-        said,
-        code == 0 ? "" : "a range of 65536 ids in /etc/subuid and /etc/subgid, package uidmap");
+    check_set(r,
+              code == 0   ? STATE_OK
+              : code == 2 ? STATE_WEAK
+                          : STATE_MISSING,
+              said,
+              code == 0 ? ""
+                        : "a range of 65536 ids in /etc/subuid and /etc/subgid, package uidmap");
 }
 
-static void check_userns(struct result *r)
+static void check_userns(struct check_result *r)
 {
     pid_t pid = fork();
     if (pid == 0)
@@ -118,68 +113,68 @@ static void check_userns(struct result *r)
     int st = 0;
     waitpid(pid, &st, 0);
     if (WIFEXITED(st) && WEXITSTATUS(st) == 0)
-        set(r, STATE_OK, "can be made", "");
+        check_set(r, STATE_OK, "can be made", "");
     else
-        set(r, STATE_MISSING, strerror(WIFEXITED(st) ? WEXITSTATUS(st) : EPERM),
-            "sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone=1 (Debian), "
-            "kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu); no chroot");
+        check_set(r, STATE_MISSING, strerror(WIFEXITED(st) ? WEXITSTATUS(st) : EPERM),
+                  "sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone=1 (Debian), "
+                  "kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu); no chroot");
 }
 
-static void check_seccomp(struct result *r)
+static void check_seccomp(struct check_result *r)
 {
     uint32_t action = SECCOMP_RET_KILL_PROCESS;
     if (syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0)
-        set(r, STATE_OK, "filters, with killing of the whole process", "");
+        check_set(r, STATE_OK, "filters, with killing of the whole process", "");
     else
-        set(r, STATE_MISSING, strerror(errno), "a kernel with CONFIG_SECCOMP_FILTER");
+        check_set(r, STATE_MISSING, strerror(errno), "a kernel with CONFIG_SECCOMP_FILTER");
 }
 
-static void check_nnp(struct result *r)
+static void check_nnp(struct check_result *r)
 {
     if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) >= 0)
-        set(r, STATE_OK, "setuid programs give nothing in a sandbox", "");
+        check_set(r, STATE_OK, "setuid programs give nothing in a sandbox", "");
     else
-        set(r, STATE_MISSING, strerror(errno), "Linux 3.5 or newer");
+        check_set(r, STATE_MISSING, strerror(errno), "Linux 3.5 or newer");
 }
 
-static void check_pidfd(struct result *r)
+static void check_pidfd(struct check_result *r)
 {
     int fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
     if (fd >= 0) {
         close(fd);
-        set(r, STATE_OK, "workers are waited for and killed without races", "");
+        check_set(r, STATE_OK, "workers are waited for and killed without races", "");
     } else {
-        set(r, STATE_MISSING, strerror(errno), "Linux 5.3 or newer");
+        check_set(r, STATE_MISSING, strerror(errno), "Linux 5.3 or newer");
     }
 }
 
-static void check_landlock(struct result *r)
+static void check_landlock(struct check_result *r)
 {
     int abi = landlock_abi();
     char text[128];
     if (abi < 0) {
-        set(r, STATE_MISSING, strerror(-abi),
-            "a kernel with CONFIG_SECURITY_LANDLOCK and lsm=landlock,... at boot");
+        check_set(r, STATE_MISSING, strerror(-abi),
+                  "a kernel with CONFIG_SECURITY_LANDLOCK and lsm=landlock,... at boot");
     } else if (abi < LANDLOCK_MIN_ABI) {
         snprintf(text, sizeof(text), "ABI %d, too old to be of use: renames would fail", abi);
-        set(r, STATE_MISSING, text, "Linux 5.19 or newer");
+        check_set(r, STATE_MISSING, text, "Linux 5.19 or newer");
     } else {
         snprintf(text, sizeof(text), "ABI %d: writes only where the sandbox says%s", abi,
                  abi >= 6 ? ", no signals outwards" : "");
-        set(r, STATE_OK, text, "");
+        check_set(r, STATE_OK, text, "");
     }
 }
 
-static void check_core_pattern(struct result *r)
+static void check_core_pattern(struct check_result *r)
 {
     char pattern[128];
     read_sys("/proc/sys/kernel/core_pattern", pattern, sizeof(pattern));
     if (pattern[0] == '|')
-        set(r, STATE_WEAK,
-            "core dumps go to a program of the host's; the limit of 1 keeps them off",
-            "sysctl kernel.core_pattern=core");
+        check_set(r, STATE_WEAK,
+                  "core dumps go to a program of the host's; the limit of 1 keeps them off",
+                  "sysctl kernel.core_pattern=core");
     else
-        set(r, STATE_OK, "core dumps go nowhere", "");
+        check_set(r, STATE_OK, "core dumps go nowhere", "");
 }
 
 /* ---- limits */
@@ -187,48 +182,49 @@ static void check_core_pattern(struct result *r)
 static struct cgroup_host groups;
 static bool has_groups;
 
-static void check_group(struct result *r, enum cgroup_kind kind, const char *otherwise)
+static void check_group(struct check_result *r, enum cgroup_kind kind, const char *otherwise)
 {
     if (has_groups && cgroup_host_has(&groups, kind))
-        set(r, STATE_OK, groups.v2[kind] ? "control group v2" : "control group v1", "");
+        check_set(r, STATE_OK, groups.v2[kind] ? "control group v2" : "control group v1", "");
     else
-        set(r, kind == CGROUP_CPU ? STATE_MISSING : STATE_WEAK, otherwise,
+        check_set(
+            r, kind == CGROUP_CPU ? STATE_MISSING : STATE_WEAK, otherwise,
             "start by systemd-run --user --scope -p Delegate=yes, as a service with Delegate=yes, "
             "or as root");
 }
 
-static void check_memory(struct result *r)
+static void check_memory(struct check_result *r)
 {
     check_group(r, CGROUP_MEMORY, "RLIMIT_DATA of each process stands in, and the sizes of tmpfs");
 }
 
-static void check_pids(struct result *r)
+static void check_pids(struct check_result *r)
 {
     check_group(r, CGROUP_PIDS, "RLIMIT_NPROC of the Space's own uid stands in");
 }
 
-static void check_cpu(struct result *r)
+static void check_cpu(struct check_result *r)
 {
     check_group(r, CGROUP_CPU, "a demo may use every core");
 }
 
-static void check_kill(struct result *r)
+static void check_kill(struct check_result *r)
 {
     struct cgroup_group g;
     if (!has_groups || groups.fd[CGROUP_UNIFIED] < 0 || cgroup_create(&groups, &g, NULL) < 0) {
-        set(r, STATE_WEAK, "workers end with their PID 1; they cannot be frozen",
-            "cgroup v2 mounted, as root or with delegation");
+        check_set(r, STATE_WEAK, "workers end with their PID 1; they cannot be frozen",
+                  "cgroup v2 mounted, as root or with delegation");
         return;
     }
     _cleanup_close_ int fd = cgroup_unified_fd(&groups, &g);
     bool kill_file = faccessat(fd, "cgroup.kill", W_OK, 0) == 0;
     bool freeze_file = faccessat(fd, "cgroup.freeze", W_OK, 0) == 0;
     (void)cgroup_remove(&groups, &g);
-    set(r, kill_file && freeze_file ? STATE_OK : STATE_WEAK,
-        kill_file     ? "cgroup.kill and cgroup.freeze"
-        : freeze_file ? "cgroup.freeze; no cgroup.kill"
-                      : "neither cgroup.kill nor cgroup.freeze",
-        kill_file && freeze_file ? "" : "Linux 5.14 or newer");
+    check_set(r, kill_file && freeze_file ? STATE_OK : STATE_WEAK,
+              kill_file     ? "cgroup.kill and cgroup.freeze"
+              : freeze_file ? "cgroup.freeze; no cgroup.kill"
+                            : "neither cgroup.kill nor cgroup.freeze",
+              kill_file && freeze_file ? "" : "Linux 5.14 or newer");
 }
 
 /* ---- everything together: a sandbox with an overlay that runs /bin/true */
@@ -272,11 +268,11 @@ static int try_sandbox(struct err *err)
     return r;
 }
 
-static void check_sandbox(struct result *r)
+static void check_sandbox(struct check_result *r)
 {
     int p[2];
     if (pipe2(p, O_CLOEXEC) < 0) {
-        set(r, STATE_MISSING, "no pipe", "");
+        check_set(r, STATE_MISSING, "no pipe", "");
         return;
     }
     pid_t pid = fork();
@@ -295,33 +291,44 @@ static void check_sandbox(struct result *r)
     int st = 0;
     waitpid(pid, &st, 0);
     bool ok = WIFEXITED(st) && WEXITSTATUS(st) == 0;
-    set(r, ok ? STATE_OK : STATE_MISSING,
-        ok ? "/bin/true ran in a whole one, overlay included" : said,
-        ok ? "" : "see the lines above");
+    check_set(r, ok ? STATE_OK : STATE_MISSING,
+              ok ? "/bin/true ran in a whole one, overlay included" : said,
+              ok ? "" : "see the lines above");
 }
 
 static const struct {
     const char *name;
     bool needed;
-    void (*run)(struct result *r);
+    void (*run)(struct check_result *r);
 } checks[] = {
     {"kernel", true, check_kernel},
+    {"container", false, check_container},
     {"user namespaces", true, check_userns},
+    {"userns policy", false, check_userns_policy},
+    {"namespaces", true, check_namespaces},
     {"id range", true, check_identity},
+    {"id tools", true, check_id_tools},
+    {"overlay", true, check_overlay},
     {"seccomp", true, check_seccomp},
     {"no_new_privs", true, check_nnp},
     {"pidfd", true, check_pidfd},
     {"memory limit", false, check_memory},
+    {"swap limit", false, check_swap},
     {"pids limit", false, check_pids},
     {"cpu limit", false, check_cpu},
+    {"io weight", false, check_io},
     {"freeze and kill", false, check_kill},
     {"core dumps", false, check_core_pattern},
     {"landlock", false, check_landlock},
+    {"hidden processes", false, check_hidepid},
+    {"yama", false, check_yama},
+    {"processor", false, check_processor},
+    {"internet", false, check_internet},
     {"a sandbox", true, check_sandbox},
 };
 #define N_CHECKS (sizeof(checks) / sizeof(*checks))
 
-static void print_table(const struct result *results)
+static void print_table(const struct check_result *results)
 {
     static const char *const words[] = {"there", "partly", "MISSING"};
     for (size_t i = 0; i < N_CHECKS; i++) {
@@ -331,7 +338,7 @@ static void print_table(const struct result *results)
     }
 }
 
-static int print_json(const struct result *results, bool can_run)
+static int print_json(const struct check_result *results, bool can_run)
 {
     static const char *const words[] = {"ok", "weak", "missing"};
     _cleanup_buf_ struct buf b = BUF_INIT(65536);
@@ -357,7 +364,7 @@ int check_main(int argc, char **argv)
         return 2;
     }
     has_groups = cgroup_host_open(&groups, NULL, NULL) == 0;
-    struct result results[N_CHECKS] = {0};
+    struct check_result results[N_CHECKS] = {0};
     bool can_run = true;
     for (size_t i = 0; i < N_CHECKS; i++) {
         checks[i].run(&results[i]);

@@ -26,7 +26,7 @@ struct attempt_group {
 };
 
 extern const struct attempt_group files_group, escape_group, kernel_group, rights_group, leak_group,
-    peers_group, bombs_group;
+    peers_group, storms_group, bombs_group;
 
 /* A canary's name or number from the environment; "" and -1 where it was not set up. */
 const char *canary(const char *name);
@@ -45,6 +45,10 @@ bool can_open(const char *path, int flags);
 /* True where the call was not refused for lack of rights: it worked, or failed for its arguments.
  */
 bool past_check(long result);
+
+/* Of a monotonic clock, and how long a bomb is to work. */
+double bomb_now(void);
+double bomb_seconds(void);
 
 /* main.c: the victim and the neighbour that the suite sets up, and the one who measures */
 int victim_main(void);

@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <mqueue.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,18 +21,10 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #define MIB (1L << 20)
-#define SECONDS ((double)canary_number("BOMB_MILLI") / 1000)
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
+#define SECONDS bomb_seconds()
 
 static void end_children(const pid_t *pids, long n)
 {
@@ -47,7 +38,7 @@ static bool fork_bomb(const struct attempt *a)
 {
     static pid_t pids[4096];
     long limit = canary_number("PIDS"), n = 0;
-    for (double end = now() + SECONDS; now() < end && n <= limit && n < 4096;) {
+    for (double end = bomb_now() + SECONDS; bomb_now() < end && n <= limit && n < 4096;) {
         pid_t pid = fork();
         if (pid == 0) {
             for (;;)
@@ -77,146 +68,9 @@ static bool thread_bomb(const struct attempt *a)
     pthread_attr_setstacksize(&attr, 65536);
     long limit = canary_number("PIDS"), n = 0;
     pthread_t t;
-    for (double end = now() + SECONDS; now() < end && n <= limit;)
+    for (double end = bomb_now() + SECONDS; bomb_now() < end && n <= limit;)
         n += pthread_create(&t, &attr, sleep_on, NULL) == 0;
     return n > limit;
-}
-
-/* Children that each do `work` for the time; true if together they had more CPU than the limit. */
-static bool spin(int processes, void (*work)(double end))
-{
-    pid_t pids[64];
-    int n = 0;
-    double start = now(), end = start + SECONDS;
-    for (; n < processes; n++)
-        if ((pids[n] = fork()) == 0) {
-            work(end);
-            _exit(0);
-        } else if (pids[n] < 0) {
-            break;
-        }
-    while (wait(NULL) > 0)
-        ;
-    struct rusage u;
-    getrusage(RUSAGE_CHILDREN, &u);
-    double used = (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
-                  (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
-    /* a quota is by the tenth of a second: one more may have begun */
-    return used > (1.25 * (now() - start) + 0.1) * (double)canary_number("CPU_MILLI") / 1000;
-}
-
-static void work_spin(double end)
-{
-    while (now() < end)
-        for (volatile int i = 0; i < 100000; i++)
-            ;
-}
-
-static void work_yield(double end)
-{
-    while (now() < end)
-        for (int i = 0; i < 100; i++)
-            sched_yield();
-}
-
-static void work_fork_exec(double end)
-{
-    while (now() < end) {
-        pid_t pid = fork();
-        if (pid == 0) {
-            execl("/bin/true", "true", (char *)NULL);
-            _exit(1);
-        }
-        if (pid > 0)
-            waitpid(pid, NULL, 0);
-    }
-}
-
-static void work_cache(double end)
-{
-    size_t size = 64u << 20;
-    char *p = malloc(size), *q = malloc(size);
-    while (p && q && now() < end)
-        memmove(p, q, size);
-}
-
-static void work_faults(double end)
-{
-    while (now() < end) {
-        char *p = mmap(NULL, 4 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        for (long i = 0; p != MAP_FAILED && i < 4 * MIB; i += 4096)
-            p[i] = 1;
-        munmap(p, 4 * MIB);
-    }
-}
-
-static void work_sync(double end)
-{
-    char path[4096];
-    snprintf(path, sizeof(path), "%s/sync", scratch());
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    while (fd >= 0 && now() < end) {
-        if (pwrite(fd, path, sizeof(path), 0) < 0)
-            break;
-        fsync(fd);
-        syncfs(fd);
-    }
-}
-
-static void work_names(double end)
-{
-    char path[4096];
-    for (unsigned i = 0; now() < end; i++) {
-        snprintf(path, sizeof(path), "%s/none-%d-%u", scratch(), (int)getpid(), i);
-        (void)access(path, F_OK);
-    }
-}
-
-static void work_random(double end)
-{
-    static char data[65536];
-    while (now() < end)
-        if (syscall(SYS_getrandom, data, sizeof(data), 0) < 0)
-            break;
-}
-
-static void work_pipes(double end)
-{
-    static char data[65536];
-    int fds[2];
-    if (pipe(fds) < 0)
-        return;
-    while (now() < end)
-        if (write(fds[1], data, sizeof(data)) < 0 || read(fds[0], data, sizeof(data)) < 0)
-            break;
-}
-
-static void work_loopback(double end)
-{
-    int fds[2];
-    char data[1024] = "";
-    if (socketpair(AF_UNIX, SOCK_DGRAM, 0, fds) < 0)
-        return;
-    while (now() < end)
-        if (send(fds[0], data, sizeof(data), 0) < 0 || recv(fds[1], data, sizeof(data), 0) < 0)
-            break;
-}
-
-static void work_signals(double end)
-{
-    signal(SIGUSR1, SIG_IGN);
-    while (now() < end)
-        kill(0, SIGUSR1);
-}
-
-static void (*const works[])(double) = {work_spin,   work_yield,    work_fork_exec, work_cache,
-                                        work_faults, work_sync,     work_names,     work_random,
-                                        work_pipes,  work_loopback, work_signals};
-enum { SPIN, YIELD, FORK_EXEC, CACHE, FAULTS, SYNC, NAMES, RANDOM, PIPES, LOOPBACK, SIGNALS };
-
-static bool cpu_bomb(const struct attempt *a)
-{
-    return spin(8, works[a->n]);
 }
 
 /* ---- memory: by which way does it leave the limit? */
@@ -224,7 +78,7 @@ static bool cpu_bomb(const struct attempt *a)
 static bool take_anonymous(const struct attempt *a)
 {
     long limit = canary_number("MEMORY"), got = 0;
-    for (double end = now() + 4 * SECONDS; got <= limit && now() < end; got += 8 * MIB) {
+    for (double end = bomb_now() + 4 * SECONDS; got <= limit && bomb_now() < end; got += 8 * MIB) {
         char *p = mmap(NULL, 8 * MIB, PROT_READ | PROT_WRITE, (int)a->n | MAP_ANONYMOUS, -1, 0);
         if (p == MAP_FAILED)
             break;
@@ -238,7 +92,7 @@ static bool fill_fd(int fd, long limit)
     static char block[1 << 20];
     memset(block, 1, sizeof(block));
     long got = 0;
-    for (double end = now() + 4 * SECONDS; fd >= 0 && got <= limit && now() < end;) {
+    for (double end = bomb_now() + 4 * SECONDS; fd >= 0 && got <= limit && bomb_now() < end;) {
         ssize_t n = write(fd, block, sizeof(block));
         if (n <= 0)
             break;
@@ -274,7 +128,7 @@ static bool take_sockets(const struct attempt *a)
     static char data[65536];
     long limit = canary_number("MEMORY"), got = 0;
     int fds[2], size = 1 << 22;
-    for (double end = now() + 4 * SECONDS; got <= limit && now() < end;) {
+    for (double end = bomb_now() + 4 * SECONDS; got <= limit && bomb_now() < end;) {
         if (a->n ? pipe2(fds, O_NONBLOCK) < 0
                  : socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) < 0)
             break;
@@ -293,7 +147,7 @@ static bool take_page_tables(const struct attempt *a)
 {
     (void)a;
     long limit = canary_number("MEMORY"), got = 0;
-    for (double end = now() + 4 * SECONDS; got <= limit && now() < end;) {
+    for (double end = bomb_now() + 4 * SECONDS; got <= limit && bomb_now() < end;) {
         char *p =
             mmap(NULL, 1024 * MIB, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (p == MAP_FAILED)
@@ -343,7 +197,7 @@ static bool many_files(const struct attempt *a)
     char path[4200];
     const char *folder = access(a->path, W_OK) == 0 ? a->path : scratch();
     long limit = 150000, n = 0;
-    for (double end = now() + 4 * SECONDS; n <= limit && now() < end; n++) {
+    for (double end = bomb_now() + 4 * SECONDS; n <= limit && bomb_now() < end; n++) {
         snprintf(path, sizeof(path), "%s/f%ld", folder, n);
         if (mknod(path, S_IFREG | 0600, 0) < 0 && !can_open(path, O_CREAT | O_WRONLY))
             break;
@@ -423,8 +277,8 @@ static bool flood_log(const struct attempt *a)
     static char line[4096];
     memset(line, 'x', sizeof(line));
     line[sizeof(line) - 1] = '\n';
-    double end = now() + SECONDS;
-    for (long sent = 0; sent < 64 * MIB && now() < end;) {
+    double end = bomb_now() + SECONDS;
+    for (long sent = 0; sent < 64 * MIB && bomb_now() < end;) {
         ssize_t n = write((int)a->n, line, sizeof(line));
         if (n <= 0)
             break;
@@ -436,7 +290,7 @@ static bool flood_log(const struct attempt *a)
 static bool crash_often(const struct attempt *a)
 {
     (void)a;
-    for (double end = now() + SECONDS; now() < end;) {
+    for (double end = bomb_now() + SECONDS; bomb_now() < end;) {
         if (fork() == 0)
             abort();
         wait(NULL);
@@ -448,17 +302,6 @@ static const struct attempt list[] = {
     {"bomb-forks", fork_bomb, NULL, 0},
     {"bomb-zombies", fork_bomb, NULL, 1},
     {"bomb-threads", thread_bomb, NULL, 0},
-    {"bomb-spin", cpu_bomb, NULL, SPIN},
-    {"bomb-yield", cpu_bomb, NULL, YIELD},
-    {"bomb-fork-exec", cpu_bomb, NULL, FORK_EXEC},
-    {"bomb-cache", cpu_bomb, NULL, CACHE},
-    {"bomb-page-faults", cpu_bomb, NULL, FAULTS},
-    {"bomb-sync", cpu_bomb, NULL, SYNC},
-    {"bomb-missing-names", cpu_bomb, NULL, NAMES},
-    {"bomb-random", cpu_bomb, NULL, RANDOM},
-    {"bomb-pipe-traffic", cpu_bomb, NULL, PIPES},
-    {"bomb-socket-traffic", cpu_bomb, NULL, LOOPBACK},
-    {"bomb-signal-storm", cpu_bomb, NULL, SIGNALS},
     {"bomb-memory", take_anonymous, NULL, MAP_PRIVATE},
     {"bomb-memory-shared", take_anonymous, NULL, MAP_SHARED},
     {"bomb-memory-of-many", take_by_many, NULL, 0},

@@ -68,7 +68,7 @@ static bool new_mount_api(const struct attempt *a)
     case SYS_fspick:
         return syscall(SYS_fspick, AT_FDCWD, "/", 0) >= 0;
     case SYS_move_mount:
-        return syscall(SYS_move_mount, AT_FDCWD, "/tmp", AT_FDCWD, place(), 0) == 0;
+        return syscall(SYS_move_mount, AT_FDCWD, "/proc", AT_FDCWD, place(), 0) == 0;
     default:
         return syscall(SYS_mount_setattr, AT_FDCWD, "/", 0, &attr, sizeof(attr)) == 0;
     }

@@ -215,6 +215,30 @@ static bool make_node(const struct attempt *a)
     return mknod(path, (mode_t)a->n | 0600, makedev(7, 200)) == 0;
 }
 
+/* A lease: whoever opens the file then waits for its holder. */
+static bool lease(const struct attempt *a)
+{
+    int fd = open(ro_path(a->path), O_RDONLY | O_CLOEXEC);
+    return fd >= 0 && fcntl(fd, F_SETLEASE, (int)a->n) == 0;
+}
+
+/* What overlayfs takes for a file that was deleted, in a folder that everybody sees. */
+static bool make_whiteout(const struct attempt *a)
+{
+    char path[128];
+    snprintf(path, sizeof(path), "%s/vitrine-whiteout", a->path);
+    bool made = mknod(path, S_IFCHR, 0) == 0;
+    if (made)
+        unlink(path);
+    return made;
+}
+
+static bool overlay_attribute(const struct attempt *a)
+{
+    const char *place = a->n ? scratch() : ro_path("file");
+    return setxattr(place, a->path, "/", 1, 0) == 0;
+}
+
 static const struct attempt list[] = {
     {"read-public-file", read_in_dir, "public", 0},
     {"read-private-file", read_in_dir, "private", 0},
@@ -263,6 +287,13 @@ static const struct attempt list[] = {
     {"write-own-program", overwrite_program, "/proc/self/exe", 0},
     {"write-init-program", overwrite_program, "/proc/1/exe", 0},
     {"open-init-program", run_init_again, NULL, 0},
+    {"lease-on-shared-file", lease, "file", F_WRLCK},
+    {"read-lease-on-shared-file", lease, "file", F_RDLCK},
+    {"whiteout-in-usr", make_whiteout, "/usr/bin", 0},
+    {"whiteout-in-etc", make_whiteout, "/etc", 0},
+    {"overlay-redirect-of-shared-file", overlay_attribute, "trusted.overlay.redirect", 0},
+    {"overlay-user-redirect-of-shared-file", overlay_attribute, "user.overlay.redirect", 0},
+    {"overlay-opaque-scratch", overlay_attribute, "trusted.overlay.opaque", 1},
     {"make-block-device", make_node, NULL, S_IFBLK},
     {"make-char-device", make_node, NULL, S_IFCHR},
 };

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -141,6 +142,15 @@ static bool watch_neighbour(const struct attempt *a)
     return poll(&p, 1, 1500) > 0;
 }
 
+/* The same by a signal (dnotify). */
+static bool notify_of_neighbour(const struct attempt *a)
+{
+    (void)a;
+    int fd = open(canary("RO"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    signal(SIGIO, SIG_IGN);
+    return fd >= 0 && fcntl(fd, F_NOTIFY, DN_ACCESS | DN_MODIFY | DN_MULTISHOT) == 0;
+}
+
 /* ... and holds a lock on one: whoever sees it can be told something by it. */
 static bool see_lock(const struct attempt *a)
 {
@@ -226,6 +236,7 @@ static const struct attempt list[] = {
     {"host-name", host_name, "HOSTNAME", 0},
     {"watch-opens-of-neighbour", watch_neighbour, "file", 0},
     {"watch-folder-of-neighbour", watch_neighbour, "", 0},
+    {"notes-of-neighbours-folder", notify_of_neighbour, NULL, 0},
     {"flock-seen-across", see_lock, NULL, 1},
     {"posix-lock-seen-across", see_lock, NULL, 0},
     {"page-cache-mincore", page_cache, NULL, SYS_mincore},

@@ -101,6 +101,22 @@ static bool reprioritize(const struct attempt *a)
                 : setpriority(PRIO_PROCESS, (id_t)target(a), 19) == 0;
 }
 
+static bool schedule_it(const struct attempt *a)
+{
+    struct sched_param p = {0};
+    return a->n ? syscall(SYS_ioprio_set, 1, target(a), 3 << 13) == 0
+                : sched_setscheduler(target(a), SCHED_IDLE, &p) == 0;
+}
+
+static bool move_memory(const struct attempt *a)
+{
+    unsigned long nodes = 1;
+    return a->n ? past_check(syscall(SYS_migrate_pages, target(a), 64, &nodes, &nodes)) &&
+                      errno != ESRCH
+                : past_check(syscall(SYS_move_pages, target(a), 0, NULL, NULL, NULL, 0)) &&
+                      errno != ESRCH;
+}
+
 /* ---- sockets: each canary answers a connection or a datagram with the token */
 
 static bool token_from(int fd, const struct sockaddr *address, socklen_t len)
@@ -109,8 +125,10 @@ static bool token_from(int fd, const struct sockaddr *address, socklen_t len)
     if (fd < 0)
         return false;
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait));
-    bool found =
-        connect(fd, address, len) == 0 && send(fd, "?", 1, MSG_NOSIGNAL) == 1 && fd_has_token(fd);
+    bool found = connect(fd, address, len) == 0;
+    if (found) /* one that has answered and gone does not take it */
+        (void)send(fd, "?", 1, MSG_NOSIGNAL);
+    found = found && fd_has_token(fd);
     close(fd);
     return found;
 }
@@ -273,6 +291,12 @@ static const struct attempt list[] = {
     {"slow-init", reprioritize, NULL, 0},
     {"pin-init", reprioritize, NULL, 1},
     {"pin-victim", reprioritize, "VICTIM_PID", 1},
+    {"idle-victim", schedule_it, "VICTIM_PID", 0},
+    {"idle-init", schedule_it, NULL, 0},
+    {"disk-priority-of-victim", schedule_it, "VICTIM_PID", 1},
+    {"disk-priority-of-init", schedule_it, NULL, 1},
+    {"move-pages-of-victim", move_memory, "VICTIM_PID", 0},
+    {"migrate-pages-of-victim", move_memory, "VICTIM_PID", 1},
     {"host-unix-stream", connect_path, "stream.sock", SOCK_STREAM},
     {"host-unix-seqpacket", connect_path, "packet.sock", SOCK_SEQPACKET},
     {"platform-worker-socket", connect_path, "data/worker.sock", SOCK_STREAM},

@@ -199,8 +199,8 @@ class Canaries:
             return "the victim was hurt"
         changed = ""
         for name, mode in (("writable", 0o666), ("truncated", 0o666), ("private", 0o600), ("chmodded", 0o644), ("open/unlinked", 0o666),
-                           ("open/renamed", 0o666), ("neighbour/volume", 0o600), ("stdin", 0o600)):
-            text = "input" if name == "stdin" else self.token
+                           ("open/renamed", 0o666), ("neighbour/volume", 0o600), ("stdin", 0o600), ("ro/file", 0o666)):
+            text = {"stdin": "input", "ro/file": "x"}.get(name, self.token)
             try:
                 same = stat.S_IMODE(os.stat(self.path(name)).st_mode) == mode and open(self.path(name)).read() == text
             except OSError:
@@ -211,6 +211,9 @@ class Canaries:
         if os.path.exists(self.path("open/created")):
             changed = "a file was made in a host's folder"
             os.unlink(self.path("open/created"))
+        if os.path.exists(self.path("ro/new")):
+            changed = "a file was made in a folder to read"
+            os.unlink(self.path("ro/new"))
         return changed
 
     def close(self):

@@ -128,3 +128,29 @@ class SafetyGroup:
                 except OSError:
                     time.sleep(0.02)
         self.folders = []
+
+
+class Open:
+    """No sandbox, all rights of root: shows that an attempt can succeed at all. What it could do to the machine itself is kept
+    in namespaces of its own, or left out (left_out)."""
+    name = "open"
+    own_network = {"loopback-down", "loopback-promiscuous", "add-network-link", "bind-port-80"}
+    # would change something of this machine that no namespace holds
+    left_out = {"kexec-load", "process-accounting", "create-in-root", "create-in-usr", "create-in-var", "whiteout-in-usr"}
+    as_nobody = {"set-uid-program"}
+
+    def __init__(self, canaries):
+        self.tools, self.ro = canaries.tools, canaries.ro
+        self.popen = {}
+
+    def argv(self, words, env, **_):
+        name = words[0]
+        spaces = ["--mount", "--uts"] + (["--net"] if name in self.own_network else [])
+        if "-init" in name or name == "signal-everyone":
+            spaces += ["--pid", "--fork", "--mount-proc"]
+        set_up = 'for d in /tmp /run /etc; do mount -t tmpfs -o mode=1777 none $d || exit 9; done; "$@"; exit $?'
+        drop = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"] if name in self.as_nobody else []
+        return ["unshare", *spaces, "sh", "-c", set_up, "sh", *drop, f"{self.tools}/attempts", *words]
+
+    def environ(self, env):
+        return {"PATH": os.environ["PATH"], "HOME": "/", **env}

@@ -22,7 +22,7 @@
 
 static const struct attempt_group *const groups[] = {
     &files_group, &escape_group, &kernel_group, &rights_group,
-    &leak_group,  &peers_group,  &bombs_group,
+    &leak_group,  &peers_group,  &storms_group, &bombs_group,
 };
 #define GROUPS (sizeof(groups) / sizeof(*groups))
 
@@ -93,7 +93,7 @@ bool file_has_token(const char *path)
 
 bool can_open(const char *path, int flags)
 {
-    int fd = open(path, flags | O_CLOEXEC | O_NONBLOCK);
+    int fd = open(path, flags | O_CLOEXEC | O_NONBLOCK, 0600);
     if (fd < 0)
         return false;
     close(fd);

@@ -1,4 +1,5 @@
 """`vitrine-sandbox run`: a tool by itself."""
+import errno
 import os
 import pty
 import select
@@ -250,3 +251,25 @@ print(c(socket.AF_INET, ('127.0.0.1', 7777)), c(socket.AF_UNIX, '\\0abstract'), 
 def test_twenty_at_once():
     ps = [subprocess.Popen([rig.SANDBOX, "run", "--", "/bin/sh", "-c", f"exit {i}"], stdin=subprocess.DEVNULL) for i in range(20)]
     assert [p.wait(30) for p in ps] == list(range(20))
+
+
+def test_pid_1_cannot_be_overwritten():
+    """CVE-2019-5736: its program is out of reach from inside, and busy for as long as anything of the sandbox lives"""
+    p = subprocess.Popen([rig.SANDBOX, "run", "--", rig.PYTHON, "-c", """
+import os, sys
+for flags in os.O_RDONLY, os.O_WRONLY, os.O_PATH:
+    for name in 'exe', 'mem', 'root', 'fd':
+        try: os.open('/proc/1/' + name, flags); print('opened', name, flags)
+        except OSError: pass
+try: print(os.readlink('/proc/1/exe'))
+except OSError: pass
+print('done', flush=True)
+sys.stdin.read()
+"""], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert p.stdout.readline() == "done\n"
+    with pytest.raises(OSError) as e:
+        os.open(rig.SANDBOX, os.O_WRONLY)
+    assert e.value.errno in (errno.ETXTBSY, errno.EACCES)
+    p.stdin.close()
+    assert p.wait(10) == 0
+    p.stdout.close()

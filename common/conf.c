@@ -6,6 +6,7 @@
 
 #include "buf.h"
 #include "cleanup.h"
+#include "netrule.h"
 #include "util.h"
 
 #include <errno.h>
@@ -351,6 +352,13 @@ int conf_check(const struct conf *c, struct err *err)
     if (c->sandbox_python[0] != '/')
         return err_set(err, EINVAL, "sandbox.python = \"%.80s\": it must be an absolute path",
                        c->sandbox_python);
+    static const char *const policies[] = {"none", "internet", NULL};
+    if (!is_one_of(c->network_policy, policies))
+        return err_set(err, EINVAL, "network.policy = \"%.80s\": it must be none or internet",
+                       c->network_policy);
+    if ((r = netrule_list(c->network_deny, "network.deny", false, NULL, NULL, err)) < 0 ||
+        (r = netrule_list(c->network_allow, "network.allow", true, NULL, NULL, err)) < 0)
+        return r;
     if (c->lifecycle_backoff_first > c->lifecycle_backoff_max)
         return err_set(err, EINVAL,
                        "lifecycle.backoff_first is longer than lifecycle.backoff_max: make it "

@@ -66,6 +66,16 @@
       "nothing")                                                                                   \
     X(sandbox, python, STR, "/usr/bin/python3", 0, 0,                                              \
       "interpreter of gradio, streamlit and python Spaces")                                        \
+    X(network, policy, STR, "none", 0, 0,                                                          \
+      "none (a worker's own loopback) or internet (public addresses, no private ones)")            \
+    X(network, deny, STR, "", 0, 0,                                                                \
+      "further addresses that workers must not reach: ADDRESS[/PREFIX], ...")                      \
+    X(network, allow, STR, "", 0, 0,                                                               \
+      "exceptions, your mirrors for instance: ADDRESS[/PREFIX][:PORT], ...")                       \
+    X(network, bandwidth, BYTES, "16M", 0, 4294967295,                                             \
+      "bytes a second of a worker, in and out each; 0: no limit")                                  \
+    X(network, connections, INT, "256", 1, 65536, "connections of a worker at the same time")      \
+    X(network, new_connections, INT, "50", 1, 100000, "new connections of a worker in a second")   \
     X(upload, max_archive, BYTES, "1G", 1024, UINT64_MAX, "largest archive that is taken")         \
     X(upload, max_unpacked, BYTES, "4G", 1024, UINT64_MAX, "largest sum of unpacked files")        \
     X(upload, max_files, INT, "100000", 1, 10000000, "most files and folders in a bundle")         \

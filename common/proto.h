@@ -148,12 +148,17 @@ enum proto_log_kind { LOG_KIND_RUN = 1, LOG_KIND_BUILD };
  * pids and CPU cannot be limited, nothing runs: STARTED with ENOTSUP and the reason. tmp_inodes,
  * home_inodes: 0 is as many as a page each would take. */
 enum proto_start_flags { START_JOB = 1, START_NEED_LIMITS = 2 };
+/* The network of a sandbox: its own loopback, or a way out besides. net_rules: NUL-terminated
+ * strings "deny ENTRY" and "allow ENTRY" (netrule.h); net_bandwidth: bytes a second each way;
+ * net_connections at the same time, net_new_connections a second; 0 is no limit. */
+enum proto_net { NET_NONE, NET_INTERNET };
 #define PROTO_F_START(U32, U64, I32, STR, BLOB) \
     U64(start_id) U64(worker_id) U32(flags) U32(uid_index) U32(port) STR(hostname, 64) \
     STR(root, 1024) STR(app, 1024) STR(cwd, 1024) BLOB(argv, 16384) BLOB(env, 65536) \
     BLOB(mounts, 16384) U64(memory_bytes) U64(cpu_milli) U32(pids) U32(open_files) \
     U64(file_size_bytes) U64(tmp_bytes) U64(home_bytes) U64(tmp_inodes) U64(home_inodes) U64(root_bytes) U64(log_bytes) U64(log_rate) \
-    U64(lease_ms)
+    U64(lease_ms) U32(net) U64(net_bandwidth) U32(net_connections) \
+    U32(net_new_connections) BLOB(net_rules, 8192)
 /* starter -> runner; code 0 and 1 fd: a pidfd of PID 1. Else errno and "step: reason". */
 #define PROTO_F_STARTED(U32, U64, I32, STR, BLOB) U64(start_id) U32(code) U32(pid) STR(message, 512)
 /* runner -> starter: cgroup.kill (or every pid) and SIGKILL of PID 1; answered by GROUP_STAT */
@@ -185,7 +190,8 @@ enum proto_exit_reason {
     EXIT_SIGNALED,
     EXIT_STOPPED,
     EXIT_LEASE,
-    EXIT_EXEC_FAILED
+    EXIT_EXEC_FAILED,
+    EXIT_NETWORK /* its way to the internet ended */
 };
 #define PROTO_F_INIT_EXIT(U32, U64, I32, STR, BLOB) U32(reason) I32(status) I32(signal)
 

@@ -1,6 +1,7 @@
 #include "runner/recipe.h"
 
 #include "common/conf.h"
+#include "common/netrule.h"
 #include "runner/runner.h"
 #include "runner/space.h"
 #include "runner/worker.h"
@@ -176,6 +177,29 @@ void recipe_limits(struct proto_start *start, const struct runner *r)
     snprintf(start->root, sizeof(start->root), "%s", c->sandbox_root);
 }
 
+static int add_rule(void *arg, const char *entry, const struct netrule *rule, struct err *err)
+{
+    (void)err;
+    return add(arg, "%s %s", rule->allow ? "allow" : "deny", entry), 0;
+}
+
+/* Jobs never have a way out; a worker has what the operator decided. */
+static int fill_network(struct proto_start *start, const struct runner *r)
+{
+    const struct conf *c = conf_of(r);
+    if (strcmp(c->network_policy, "internet") != 0)
+        return 0;
+    struct list l = {start->net_rules, &start->net_rules_len, sizeof(start->net_rules), 0};
+    start->net = NET_INTERNET;
+    start->net_bandwidth = c->network_bandwidth;
+    start->net_connections = (uint32_t)c->network_connections;
+    start->net_new_connections = (uint32_t)c->network_new_connections;
+    int n = netrule_list(c->network_deny, "network.deny", false, add_rule, &l, NULL);
+    if (n == 0)
+        n = netrule_list(c->network_allow, "network.allow", true, add_rule, &l, NULL);
+    return n < 0 ? n : l.failed;
+}
+
 int recipe_worker(struct proto_start *start, struct runner *r, const struct space *s,
                   const struct worker *w, struct err *err)
 {
@@ -197,5 +221,9 @@ int recipe_worker(struct proto_start *start, struct runner *r, const struct spac
         n = fill_env(start, r, s, v);
     if (n == 0)
         n = fill_mounts(start, r, s, v);
-    return n < 0 ? err_set(err, -n, "its command line, environment or mounts are too long") : 0;
+    if (n == 0)
+        n = fill_network(start, r);
+    return n < 0 ? err_set(err, -n,
+                           "its command line, environment, mounts or network rules are too long")
+                 : 0;
 }

@@ -98,6 +98,7 @@ static void read_last_word(struct runner *r, uint64_t id, struct worker_end *end
         {"exited", EXIT_EXITED},           {"signaled", EXIT_SIGNALED},
         {"stopped", EXIT_STOPPED},         {"lease", EXIT_LEASE},
         {"exec-failed", EXIT_EXEC_FAILED}, {"exec_failed", EXIT_EXEC_FAILED},
+        {"network", EXIT_NETWORK},
     };
     char path[PATH_MAX], text[128], word[32];
     path_of(r, id, "exit", path, sizeof(path));
@@ -270,6 +271,9 @@ void worker_end_text(const struct runner *r, const struct worker_end *end, char 
         break;
     case EXIT_LEASE:
         snprintf(out, size, "ended itself: no runner came for it");
+        break;
+    case EXIT_NETWORK:
+        snprintf(out, size, "its way to the internet ended (slirp4netns); the log says more");
         break;
     case EXIT_EXEC_FAILED:
         snprintf(out, size, "its program could not be started: %s", strerror(end->status));

@@ -129,6 +129,7 @@ static int step_order(struct child *c, struct err *err)
     struct order *o = c->order;
     for (int i = 0; i < SPEC_FD_COUNT; i++)
         restore(&o->fds[i], received, count);
+    restore(&o->relay_fd, received, count);
     restore(&o->plan.app_fd, received, count);
     for (int i = 0; i < o->plan.n; i++)
         restore(&o->plan.mounts[i].fd, received, count);
@@ -190,6 +191,15 @@ static int step_network(struct child *c, struct err *err)
 static int step_port(struct child *c, struct err *err)
 {
     return network_open_port(c->proc_fd, c->order->spec.start.port, err);
+}
+
+/* The last that needs rights over the network namespace; the program is not there yet. */
+static int step_way_out(struct child *c, struct err *err)
+{
+    const struct order *o = c->order;
+    if (o->spec.start.net == NET_NONE)
+        return 0;
+    return net_relay_attach(o->relay_fd, &o->spec.start, &o->host, err);
 }
 
 static int step_hostname(struct child *c, struct err *err)
@@ -289,6 +299,7 @@ static int step_init(struct child *c, struct err *err)
         .control = c->order->fds[SPEC_FD_CONTROL],
         .log = {c->order->fds[SPEC_FD_LOG0], c->order->fds[SPEC_FD_LOG1]},
         .exit_fd = c->order->fds[SPEC_FD_EXIT],
+        .relay = c->order->relay_fd,
     };
     return init_new(&conf, &c->init, err);
 }
@@ -331,6 +342,7 @@ static const struct {
     {"identity", step_identity},
     {"mounts", step_mounts},
     {"port", step_port},
+    {"way out", step_way_out},
     {"host name", step_hostname},
     {"stdio", step_stdio},
     {"fork", step_fork},

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -33,6 +34,7 @@ struct init {
     bool program_gone;
     int program_status;             /* of wait */
     uint64_t lease_end_ms, kill_ms; /* CLOCK_MONOTONIC, NEVER */
+    char relay_said[200];           /* by the relay, last */
     struct proto_msg msg;
 };
 
@@ -77,6 +79,8 @@ static const char *reason_name(enum proto_exit_reason r)
         return "lease";
     case EXIT_EXEC_FAILED:
         return "exec_failed";
+    case EXIT_NETWORK:
+        return "network";
     }
     return "unknown";
 }
@@ -233,6 +237,29 @@ static void serve(struct init *in, int i)
 
 /* ---- time */
 
+/* What the relay says is of interest only when it is the last thing that it says. A worker that has
+ * lost its way out is ended and started anew by whoever wants it: connections do not survive. */
+static void hear_relay(struct init *in)
+{
+    char text[sizeof(in->relay_said)];
+    ssize_t n = recv(in->c.relay, text, sizeof(text) - 1, MSG_DONTWAIT);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (n > 0) {
+        text[n] = '\0';
+        text[strcspn(text, "\n")] = '\0';
+        if (*text)
+            memcpy(in->relay_said, text, sizeof(text));
+        return;
+    }
+    close_fd(&in->c.relay);
+    char note[320];
+    snprintf(note, sizeof(note), "vitrine: the way to the internet has ended%s%s; stopping",
+             in->relay_said[0] ? ": " : "", in->relay_said);
+    init_log_note(&in->log, note);
+    stop(in, EXIT_NETWORK, LEASE_GRACE_MS);
+}
+
 static void update_lease(struct init *in)
 {
     if (peers_any_control(&in->peers) || in->c.lease_ms == NEVER || in->phase == INIT_STOPPING) {
@@ -270,7 +297,7 @@ static int wait_ms(const struct init *in)
 
 _Noreturn void init_run(struct init *in)
 {
-    enum { SIGNALS, REPORT, LOG, LISTENER, FIRST_PEER };
+    enum { SIGNALS, REPORT, LOG, LISTENER, RELAY, FIRST_PEER };
     in->lease_end_ms = NEVER;
     reap(in); /* whoever ended before SIGCHLD was blocked */
     if (in->program_gone)
@@ -287,6 +314,7 @@ _Noreturn void init_run(struct init *in)
             [REPORT] = {.fd = in->c.report_fd, .events = POLLIN},
             [LOG] = {.fd = in->c.log_rd, .events = POLLIN},
             [LISTENER] = {.fd = in->c.listener, .events = POLLIN},
+            [RELAY] = {.fd = in->c.relay, .events = POLLIN},
         };
         for (int i = 0; i < n_peers; i++)
             p[FIRST_PEER + i] = (struct pollfd){.fd = in->peers.p[i].fd, .events = POLLIN};
@@ -301,6 +329,8 @@ _Noreturn void init_run(struct init *in)
         for (int i = n_peers - 1; i >= 0; i--)
             if (p[FIRST_PEER + i].revents && i < in->peers.n)
                 serve(in, i);
+        if (p[RELAY].revents)
+            hear_relay(in);
         if (p[LISTENER].revents)
             peers_accept(&in->peers, in->c.listener);
         peers_expire(&in->peers);

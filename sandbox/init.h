@@ -21,6 +21,7 @@ struct init_config {
     int control;   /* a control connection that exists already (its HELLO is taken as said) */
     int log[2];    /* the two parts of the log */
     int exit_fd;
+    int relay; /* to the relay of its network (net_relay.h): its end is ours */
 };
 
 /* Everything that the filter will not allow any more: signalfd, sockets made non-blocking. */

@@ -55,7 +55,7 @@ void launch_env_close(struct launch_env *env)
 
 static void launch_none(struct launch *l)
 {
-    *l = (struct launch){.pidfd = -1, .sock = -1, .mounts_fd = -1};
+    *l = (struct launch){.pidfd = -1, .sock = -1, .mounts_fd = -1, .relay.pidfd = -1};
 }
 
 static int clone_child(struct launch_env *env, struct launch *l, int group_fd, int child_sock,
@@ -190,6 +190,7 @@ static int send_order(struct launch *l, struct err *err)
     for (int i = 0; i < SPEC_FD_COUNT; i++)
         pass(&o->fds[i], passed, &n);
     int n_spec = n;
+    pass(&o->relay_fd, passed, &n);
     pass(&o->plan.app_fd, passed, &n);
     for (int i = 0; i < o->plan.n; i++)
         pass(&o->plan.mounts[i].fd, passed, &n);
@@ -216,6 +217,11 @@ static int prepare(struct launch_env *env, struct launch *l, struct err *err)
         cgroup_mark(&env->groups, &l->group, st->worker_id);
         steps_mark(&l->steps, "group limits");
     }
+    if (st->net == NET_INTERNET &&
+        ((r = net_host_read(&o->host, err)) < 0 ||
+         (r = net_relay_start(&l->relay, env->has_groups ? &env->groups : NULL, st, &o->relay_fd,
+                              err)) < 0))
+        return err_prefix(err, -r, "network");
     if ((r = userns_write_maps(l->pid, &env->range, st->uid_index, err)) < 0)
         return err_prefix(err, -r, "id maps");
     steps_mark(&l->steps, "id maps");
@@ -249,8 +255,10 @@ int launch_go(struct launch_env *env, struct launch *l, const struct proto_start
     memcpy(o->fds, fds, sizeof(o->fds));
     o->memory_limited = env->has_groups && cgroup_host_has(&env->groups, CGROUP_MEMORY);
     plan_init(&o->plan);
+    o->relay_fd = -1;
     if ((r = prepare(env, l, err)) < 0) {
         plan_close(&o->plan);
+        close_fd(&o->relay_fd);
         return r;
     }
     r = send_order(l, err);
@@ -295,6 +303,7 @@ void launch_abandon(struct launch_env *env, struct launch *l)
         (void)syscall(SYS_pidfd_send_signal, l->pidfd, SIGKILL, NULL, 0);
         (void)waitid(P_PIDFD, (id_t)l->pidfd, &info, WEXITED);
     }
+    net_relay_end(&l->relay, env->has_groups ? &env->groups : NULL);
     if (env->has_groups)
         (void)cgroup_remove(&env->groups, &l->group);
     launch_finish(l);

@@ -10,6 +10,7 @@
 #include "common/err.h"
 #include "common/userns.h"
 #include "sandbox/cgroup.h"
+#include "sandbox/net_relay.h"
 #include "sandbox/plan.h"
 #include "sandbox/root.h"
 #include "sandbox/spec.h"
@@ -32,6 +33,8 @@ struct order {
     struct sandbox_spec spec;
     struct plan plan;
     int fds[SPEC_FD_COUNT];
+    int relay_fd;                 /* to the relay of a network that leads out, or -1 */
+    struct net_host host;         /* for such a network */
     bool memory_limited;          /* by a control group */
     struct steps inside, program; /* as far as they came */
 };
@@ -44,6 +47,7 @@ struct launch {
     int mounts_fd; /* its mount namespace: see launch_finish */
     unsigned root_serial;
     struct cgroup_group group;
+    struct net_relay relay;
     struct steps steps;
 };
 
@@ -67,16 +71,16 @@ int launch_go(struct launch_env *env, struct launch *l, const struct proto_start
 /* How it went, without waiting: 1 the sandbox runs, -EAGAIN not known yet, else "step: reason". */
 int launch_result(struct launch *l, struct err *err);
 
-/* Lets go of what is only needed until the result is known; pidfd, mounts_fd and group are the
- * caller's from here. While mounts_fd is open, the mounts outlive the sandbox, and taking them down
- * (which waits for the kernel) keeps nobody waiting for its end. */
+/* Lets go of what is only needed until the result is known; pidfd, mounts_fd, group and relay are
+ * the caller's from here. While mounts_fd is open, the mounts outlive the sandbox, and taking them
+ * down (which waits for the kernel) keeps nobody waiting for its end. */
 void launch_finish(struct launch *l);
 
 /* Kills the child and removes its group. */
 void launch_abandon(struct launch_env *env, struct launch *l);
 
 /* Descriptors that go with an order, at most: the kernel takes 253 in one message. */
-#define LAUNCH_MAX_PASSED (SPEC_FD_COUNT + SPEC_MAX_MOUNTS + 2)
+#define LAUNCH_MAX_PASSED (SPEC_FD_COUNT + SPEC_MAX_MOUNTS + 3)
 
 /* What the child says. */
 struct launch_answer {

@@ -5,6 +5,7 @@
 #include "common/cleanup.h"
 #include "sandbox/filesystems.h"
 #include "sandbox/paths.h"
+#include "sandbox/net_rules.h"
 #include "sandbox/root.h"
 #include "sandbox/sys.h"
 
@@ -120,9 +121,11 @@ static int build_scratch(int root_fd, uint64_t bytes, uint64_t inodes, struct er
     return show(fs, "tmp", root_fd, "/tmp", err);
 }
 
-/* hosts and hostname, to which /etc has links. */
-static int build_own_files(int fs, int root_fd, const char *hostname, struct err *err)
+/* hosts, hostname and resolv.conf, to which /etc has links. */
+static int build_own_files(int fs, int root_fd, const char *hostname, bool way_out, struct err *err)
 {
+    const char *resolv =
+        way_out ? "nameserver " NET_RESOLVER "\noptions timeout:3 attempts:3\n" : "# no network\n";
     char hosts[160];
     snprintf(hosts, sizeof(hosts), "127.0.0.1 localhost %s\n::1 localhost\n", hostname);
     char name[80];
@@ -130,6 +133,7 @@ static int build_own_files(int fs, int root_fd, const char *hostname, struct err
     int r;
     if ((r = new_dir(fs, "own", 0755, 0, err)) < 0 ||
         (r = root_file(fs, "/own/hosts", hosts, err)) < 0 ||
+        (r = root_file(fs, "/own/resolv.conf", resolv, err)) < 0 ||
         (r = root_file(fs, "/own/hostname", name, err)) < 0)
         return r;
     _cleanup_close_ int fd = copy_mount(fs, "own", err);
@@ -175,7 +179,7 @@ static int build_home(int root_fd, int app_fd, const struct proto_start *st, int
     if ((r = path_attach(fs, root_fd, SPEC_HOME, err)) < 0 ||
         (r = new_dir(fs, "home", 0755, SPEC_UID, err)) < 0 ||
         (r = new_dir(fs, "home/app", 0755, SPEC_UID, err)) < 0 ||
-        (r = build_own_files(fs, root_fd, hostname, err)) < 0)
+        (r = build_own_files(fs, root_fd, hostname, st->net != NET_NONE, err)) < 0)
         return r;
     _cleanup_close_ int overlay = -1;
     if (app_fd >= 0 && (overlay = build_overlay(fs, app_fd, err)) < 0)

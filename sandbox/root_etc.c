@@ -26,13 +26,13 @@ static const struct {
     {"/etc/nsswitch.conf", "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n"
                            "services: files\nprotocols: files\nnetworks: files\n"},
     {"/etc/host.conf", "multi on\n"},
-    {"/etc/resolv.conf", "# no network\n"},
 };
 
 static const struct {
     const char *path, *target;
 } links[] = {
     {"/etc/hosts", ROOT_OWN_DIR "/hosts"},
+    {"/etc/resolv.conf", ROOT_OWN_DIR "/resolv.conf"},
     {"/etc/hostname", ROOT_OWN_DIR "/hostname"},
     {"/etc/mtab", "/proc/self/mounts"},
 };

@@ -2,6 +2,7 @@
 #include "run.h"
 
 #include "common/cleanup.h"
+#include "common/netrule.h"
 #include "common/proto.h"
 #include "common/util.h"
 #include "sandbox/launch.h"
@@ -39,7 +40,13 @@ static const char usage_text[] =
     "                    thrown away (256M; 0: nothing)\n"
     "  --open-files N    open files of a process (4096)\n"
     "  --file-size N     largest file that it writes (2G)\n"
-    "  --net none        its own loopback and nothing else\n"
+    "  --net none        its own loopback and nothing else (default)\n"
+    "  --net internet    public addresses besides; no private ones, not this machine\n"
+    "  --net-allow ADDR[/PREFIX][:PORT]   an exception; may be given several times\n"
+    "  --net-deny ADDR[/PREFIX]           refused as well; may be given several times\n"
+    "  --net-bandwidth N     bytes a second in each direction (16M; 0: no limit)\n"
+    "  --net-connections N   at most N connections at the same time (256; 0: no limit)\n"
+    "  --net-new-connections N   and N new ones in a second (50; 0: no limit)\n"
     "  --port N          a port that it listens on: opened to it if it is below 1024\n"
     "  --hostname NAME   (sandbox)\n"
     "  --uid-index N     which uid of the range it is outside (the last)\n"
@@ -66,6 +73,11 @@ enum option_id {
     O_OPEN_FILES,
     O_FILE_SIZE,
     O_NET,
+    O_NET_ALLOW,
+    O_NET_DENY,
+    O_NET_BANDWIDTH,
+    O_NET_CONNECTIONS,
+    O_NET_NEW,
     O_PORT,
     O_HOSTNAME,
     O_UID_INDEX,
@@ -93,6 +105,11 @@ static const struct option options[] = {
     {"open-files", required_argument, NULL, O_OPEN_FILES},
     {"file-size", required_argument, NULL, O_FILE_SIZE},
     {"net", required_argument, NULL, O_NET},
+    {"net-allow", required_argument, NULL, O_NET_ALLOW},
+    {"net-deny", required_argument, NULL, O_NET_DENY},
+    {"net-bandwidth", required_argument, NULL, O_NET_BANDWIDTH},
+    {"net-connections", required_argument, NULL, O_NET_CONNECTIONS},
+    {"net-new-connections", required_argument, NULL, O_NET_NEW},
     {"port", required_argument, NULL, O_PORT},
     {"hostname", required_argument, NULL, O_HOSTNAME},
     {"uid-index", required_argument, NULL, O_UID_INDEX},
@@ -187,6 +204,20 @@ static int add_env(struct proto_start *st, const char *value, struct err *err)
     return 0;
 }
 
+static int add_net_rule(struct proto_start *st, const char *verb, const char *value,
+                        struct err *err)
+{
+    char text[120];
+    struct netrule rule;
+    int r = netrule_parse(value, *verb == 'a', &rule, err);
+    if (r < 0)
+        return err_prefix(err, -r, "--net-%s", verb);
+    snprintf(text, sizeof(text), "%s %s", verb, value);
+    if (proto_list_add(st->net_rules, &st->net_rules_len, sizeof(st->net_rules), text) < 0)
+        return err_set(err, E2BIG, "--net-%s: too many addresses", verb);
+    return 0;
+}
+
 static int apply_option(struct proto_start *st, int id, const char *v, struct err *err)
 {
     switch (id) {
@@ -224,9 +255,20 @@ static int apply_option(struct proto_start *st, int id, const char *v, struct er
     case O_FILE_SIZE:
         return set_bytes(&st->file_size_bytes, v, "file-size", err);
     case O_NET:
-        if (strcmp(v, "none") != 0)
-            return err_set(err, ENOTSUP, "--net %s: this version has none only", v);
-        return 0;
+        st->net = strcmp(v, "internet") == 0 ? NET_INTERNET : NET_NONE;
+        return st->net == NET_NONE && strcmp(v, "none") != 0
+                   ? err_set(err, EINVAL, "--net %s: it must be none or internet", v)
+                   : 0;
+    case O_NET_ALLOW:
+        return add_net_rule(st, "allow", v, err);
+    case O_NET_DENY:
+        return add_net_rule(st, "deny", v, err);
+    case O_NET_BANDWIDTH:
+        return set_bytes(&st->net_bandwidth, v, "net-bandwidth", err);
+    case O_NET_CONNECTIONS:
+        return set_count(&st->net_connections, v, "net-connections", err);
+    case O_NET_NEW:
+        return set_count(&st->net_new_connections, v, "net-new-connections", err);
     case O_PORT:
         return set_count(&st->port, v, "port", err);
     case O_HOSTNAME:
@@ -273,6 +315,9 @@ static int parse(int argc, char **argv, struct proto_start *st, struct run_trace
     st->tmp_bytes = 256ull << 20;
     st->home_bytes = 512ull << 20;
     st->root_bytes = 256ull << 20;
+    st->net_bandwidth = 16u << 20;
+    st->net_connections = 256;
+    st->net_new_connections = 50;
     snprintf(st->root, sizeof(st->root), "host");
     int r = 0, id;
     for (size_t i = 0; r == 0 && i < sizeof(default_env) / sizeof(*default_env); i++)

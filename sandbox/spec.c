@@ -1,6 +1,8 @@
 /* See spec.h. */
 #include "spec.h"
 
+#include "sandbox/net_rules.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -140,6 +142,8 @@ int spec_parse(struct sandbox_spec *s, struct err *err)
     if (!spec_path_ok(st->cwd))
         return err_set(err, EINVAL, "working folder \"%s\" is not a plain absolute path", st->cwd);
     if ((r = check_hostname(st->hostname, err)) < 0)
+        return r;
+    if ((r = net_rules_check(st, err)) < 0)
         return r;
     return check_limits(st, err);
 }

@@ -30,6 +30,7 @@ struct worker {
     uint64_t id;
     pid_t pid;
     int pidfd, mounts_fd;
+    struct net_relay relay;
     struct cgroup_group group;
 };
 
@@ -95,7 +96,9 @@ static int worker_add(struct starter *s, uint64_t id, struct launch *l)
                                                  .pid = l->pid,
                                                  .pidfd = steal_fd(&l->pidfd),
                                                  .mounts_fd = steal_fd(&l->mounts_fd),
+                                                 .relay = l->relay,
                                                  .group = l->group};
+    l->relay = (struct net_relay){.pidfd = -1};
     return 0;
 }
 
@@ -281,8 +284,10 @@ static void on_group_ask(struct starter *s)
         log_warn(NULL, "starter.group", "control group %s of worker %llu would not go", g->name,
                  (unsigned long long)id);
     struct worker *w = worker_find(s, id);
-    if (w)
+    if (w) {
+        net_relay_end(&w->relay, s->env.has_groups ? &s->env.groups : NULL);
         worker_forget(s, w);
+    }
 }
 
 /* ---- the loop */

@@ -43,7 +43,7 @@ def test_a_path_search_like_a_shell_s():
 
 
 @pytest.mark.parametrize("args, word", [
-    (["--memory", "lots", "--", "true"], "lots"), (["--net", "internet", "--", "true"], "internet"), (["--nonsense", "--", "true"], "--nonsense"),
+    (["--memory", "lots", "--", "true"], "lots"), (["--net", "all", "--", "true"], "all"), (["--nonsense", "--", "true"], "--nonsense"),
     (["--"], "which program"), ([], "which program"), (["--ro", "/no/such:/x", "--", "true"], "/no/such"), (["--cpu", "-1", "--", "true"], "--cpu"),
     (["--pids", "12x", "--", "true"], "12x"), (["--root", "/no/such", "--", "true"], "/no/such"), (["--ro", "x", "--", "true"], "SRC:DST")])
 def test_wrong_usage_is_one_sentence(args, word):

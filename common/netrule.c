@@ -1,0 +1,85 @@
+#include "netrule.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_ENTRY 80
+
+/* A whole decimal number that `text` begins with, at most `most`; its end, or NULL. */
+static const char *number(const char *text, unsigned most, unsigned *ret)
+{
+    unsigned v = 0;
+    const char *p = text;
+    for (; *p >= '0' && *p <= '9' && p - text < 6; p++)
+        v = v * 10 + (unsigned)(*p - '0');
+    *ret = v;
+    return p == text || v > most ? NULL : p;
+}
+
+static void clear_below(uint8_t *addr, unsigned bytes, unsigned prefix)
+{
+    for (unsigned i = 0; i < bytes; i++) {
+        unsigned kept = prefix >= 8 * (i + 1) ? 8 : prefix > 8 * i ? prefix - 8 * i : 0;
+        addr[i] &= (uint8_t)(0xff << (8 - kept));
+    }
+}
+
+int netrule_parse(const char *text, bool allow, struct netrule *ret, struct err *err)
+{
+    struct netrule r = {.allow = allow};
+    char addr[INET6_ADDRSTRLEN];
+    bool bracket = text[0] == '[';
+    const char *begin = text + bracket;
+    /* a bare IPv6 address holds colons of its own: it has no port */
+    const char *first = strchr(begin, ':');
+    bool bare_v6 = !bracket && first && strchr(first + 1, ':');
+    size_t len = strcspn(begin, bracket ? "]" : bare_v6 ? "/" : "/:");
+    const char *p = begin + len;
+    if (len == 0 || len >= sizeof(addr) || (bracket && *p++ != ']'))
+        return err_set(err, EINVAL, "\"%s\" is not ADDRESS[/PREFIX][:PORT]", text);
+    snprintf(addr, sizeof(addr), "%.*s", (int)len, begin);
+    if (inet_pton(AF_INET6, addr, r.addr) == 1)
+        r.v6 = true;
+    else if (bracket || inet_pton(AF_INET, addr, r.addr) != 1)
+        return err_set(err, EINVAL, "\"%s\": \"%s\" is no IP address (names are not looked up)",
+                       text, addr);
+    unsigned bits = r.v6 ? 128 : 32, port = 0;
+    r.prefix = bits;
+    if (*p == '/' && !(p = number(p + 1, bits, &r.prefix)))
+        return err_set(err, EINVAL, "\"%s\": the prefix is not a number up to %u", text, bits);
+    if (*p == ':' && (!(p = number(p + 1, 65535, &port)) || port == 0))
+        return err_set(err, EINVAL, "\"%s\": the port is not a number from 1 to 65535", text);
+    if (*p)
+        return err_set(err, EINVAL, "\"%s\" goes on after an address: \"%s\"", text, p);
+    if (port && !allow)
+        return err_set(err, EINVAL, "\"%s\": what is denied is denied on every port", text);
+    r.port = (uint16_t)port;
+    clear_below(r.addr, bits / 8, r.prefix);
+    *ret = r;
+    return 0;
+}
+
+int netrule_list(const char *list, const char *what, bool allow,
+                 int (*each)(void *arg, const char *entry, const struct netrule *rule,
+                             struct err *err),
+                 void *arg, struct err *err)
+{
+    for (const char *p = list + strspn(list, ", \t"); *p; p += strspn(p, ", \t")) {
+        size_t len = strcspn(p, ", \t");
+        char entry[MAX_ENTRY];
+        if (len >= sizeof(entry))
+            return err_set(err, EINVAL, "%s: \"%.40s...\" is no address", what, p);
+        snprintf(entry, sizeof(entry), "%.*s", (int)len, p);
+        struct netrule rule;
+        int r = netrule_parse(entry, allow, &rule, err);
+        if (r < 0)
+            return err_prefix(err, -r, "%s", what);
+        if (each && (r = each(arg, entry, &rule, err)) < 0)
+            return r;
+        p += len;
+    }
+    return 0;
+}

@@ -5,7 +5,7 @@
 #   make attack     the attack suite against the sandbox, and against others beside it; attack-user: as an
 #                   ordinary user
 #   make bench fuzz format lint install clean           make deps    what building and running needs
-#   make test-unit test-sandbox test-runner test-gateway test-webui test-e2e test-browser
+#   make test-unit test-sandbox test-programs test-runner test-gateway test-webui test-e2e test-browser
 #                   test-attack   one suite; T=... picks tests
 #   make SANITIZER=address,undefined ...                builds into build-asan/
 #   make CC=clang BUILD=build-clang ...                 another compiler, another folder
@@ -171,7 +171,7 @@ endef
 $(foreach t,$(notdir $(UNIT_TESTS)),$(eval $(call UNIT_TEST,$(t))))
 
 # Suites: tests/run says what each is. T=NAME picks tests by name.
-SUITES := unit sandbox runner gateway webui e2e browser attack
+SUITES := unit sandbox programs runner gateway webui e2e browser attack
 RUN_TESTS = VITRINE_BUILD=$(abspath $(BUILD)) SANITIZER=$(SANITIZER) tests/run $(if $(T),-k '$(T)')
 test:
 	@.ci/deps test
@@ -181,6 +181,8 @@ test-unit: unit-tests
 	@$(RUN_TESTS) unit
 test-sandbox: all
 	@$(RUN_TESTS) sandbox sandbox-user
+test-programs: all $(BUILD)/programs/.done
+	@$(RUN_TESTS) programs programs-user
 test-runner: all
 	@$(RUN_TESTS) runner runner-user
 test-gateway: all
@@ -199,6 +201,11 @@ test-attack: $(BUILD)/vitrine-sandbox $(BUILD)/attack/attempts
 $(BUILD)/venv/.done: tests/browser/requirements.txt
 	$(call say,VENV,$(@D))/usr/bin/python3 -m venv --system-site-packages $(@D) && \
 	$(@D)/bin/pip install -q --disable-pip-version-check -r $< && touch $@
+
+# What demos are made of and Debian does not have: shown to a sandbox, which sees no /usr/local of ours.
+$(BUILD)/programs/.done: tests/sandbox/requirements.txt
+	$(call say,PIP,$(@D))rm -rf $(@D) && PIP_ROOT_USER_ACTION=ignore /usr/bin/python3 -m pip install -q \
+	--disable-pip-version-check --no-warn-conflicts --only-binary :all: --target $(@D) -r $< && touch $@
 
 # The attack suite: each attempt in our sandbox and in two others. Linked statically, so that it runs
 # in any root.

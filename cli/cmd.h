@@ -10,6 +10,7 @@ int cmd_up(int argc, char **argv);
 int cmd_deploy(int argc, char **argv);
 int cmd_list(int argc, char **argv);
 int cmd_status(int argc, char **argv);
+int cmd_limits(int argc, char **argv);
 int cmd_logs(int argc, char **argv);
 int cmd_act(int argc, char **argv); /* start stop restart pause resume delete: argv[0] says which */
 int cmd_check(int argc, char **argv);

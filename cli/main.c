@@ -48,6 +48,8 @@ static const struct command commands[] = {
     {"status", cmd_status, "NAME [--json]", "one Space"},
     {"logs", cmd_logs, "NAME [--build] [-f] [--tail N] [--json]",
      "what a Space's demo, or its build, printed"},
+    {"limits", cmd_limits, "NAME [LIMIT=VALUE|LIMIT=default ...] [--json]",
+     "what a Space may use; or set that, from its next start on"},
     {"start", cmd_act, "NAME [--json]", "start a Space, or resume it"},
     {"stop", cmd_act, "NAME [--json]", "stop a Space; visitors do not wake it"},
     {"restart", cmd_act, "NAME [--json]", "end a Space's worker and start a new one"},

@@ -41,6 +41,11 @@ const char *const schema_site[] = {
     "NOT NULL);",
     /* 2: the README's text below its front matter, for the Space's page */
     "ALTER TABLE versions ADD COLUMN readme TEXT NOT NULL DEFAULT '';",
+    /* 3: limits that an operator gave to one Space (space_limits.h), in the option's unit */
+    "CREATE TABLE space_limits ("
+    " space_id INTEGER NOT NULL REFERENCES spaces (id) ON DELETE CASCADE,"
+    " name TEXT NOT NULL, value INTEGER NOT NULL,"
+    " PRIMARY KEY (space_id, name)) WITHOUT ROWID;",
     NULL,
 };
 

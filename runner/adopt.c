@@ -24,8 +24,10 @@ static void gone(struct runner *r, struct space *s, const struct life_worker *ro
     struct worker_end end;
     worker_bury(r, row->id, &end);
     bool same_boot = strcmp(row->boot_id, r->boot_id) == 0;
+    struct space_limits limits;
+    site_limits(r, row->space_id, &limits, NULL);
     if (same_boot)
-        worker_end_text(r, &end, text, sizeof(text));
+        worker_end_text(&limits, &end, text, sizeof(text));
     else
         snprintf(text, sizeof(text), "the machine was restarted");
     bool starts = strcmp(row->state, "starting") == 0;
@@ -81,6 +83,7 @@ static void adopt_one(struct runner *r, const struct life_worker *row)
         w->version.id = row->version_id;
     }
     w->version.port = row->port;
+    site_limits(r, s->id, &w->limits, NULL); /* for words and numbers; its sandbox keeps its own */
     if (worker_adopt(w, &err) < 0) {
         worker_free(w);
         gone(r, s, row, serves);

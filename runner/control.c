@@ -44,7 +44,7 @@ void control_worker_stats(struct worker *w, const struct worker_stats *stats)
     struct proto_worker_stat m = {.space_id = w->space->id,
                                   .worker_id = w->id,
                                   .memory_bytes = stats->memory_bytes,
-                                  .memory_limit_bytes = conf_of(w->r)->limits_memory,
+                                  .memory_limit_bytes = w->limits.v[LIMIT_MEMORY],
                                   .cpu_us = stats->cpu_us,
                                   .pids = stats->pids,
                                   .requests = worker_requests(w),

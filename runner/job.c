@@ -276,7 +276,7 @@ static void on_end(struct worker *w, const struct worker_end *e)
     loop_timer_cancel(j->r->loop, &j->timer);
     if (!j->result || e->reason != EXIT_EXITED || e->status) {
         char text[512], message[600];
-        worker_end_text(j->r, e, text, sizeof(text));
+        worker_end_text(&w->limits, e, text, sizeof(text));
         snprintf(message, sizeof(message), "unpacking failed: %s", public_reason(0, text));
         if (!j->error_code && strchr(text, '/'))
             log_error(NULL, "job.failed", "%s", text);
@@ -312,7 +312,9 @@ static int fill(struct job *j, struct proto_start *start, struct err *err)
     snprintf(mount[1], sizeof(mount[1]), "ro:%s/vitrine-job:" JOB_PROGRAM, j->r->programs);
 
     memset(start, 0, sizeof(*start));
-    recipe_limits(start, j->r);
+    struct space_limits limits;
+    space_limits_default(&limits, c); /* what a Space has of its own is for its worker */
+    recipe_limits(start, j->r, &limits);
     start->uid_index = j->space->uid_index;
     start->file_size_bytes = c->upload_max_unpacked; /* the job's own limit, which has the words */
     snprintf(start->hostname, sizeof(start->hostname), "job");

@@ -119,12 +119,12 @@ static void spell_memory(uint64_t bytes, char out[32])
 }
 
 static int fill_env(struct proto_start *start, struct runner *r, const struct space *s,
-                    const struct version *v)
+                    const struct worker *w)
 {
-    const struct conf *c = conf_of(r);
+    const struct version *v = &w->version;
     char host[512], memory[32];
     recipe_host(r, s->label, host, sizeof(host));
-    spell_memory(c->limits_memory, memory);
+    spell_memory(w->limits.v[LIMIT_MEMORY], memory);
     struct list l = {start->env, &start->env_len, sizeof(start->env), 0};
     add(&l, "PORT=%u", v->port);
     add(&l, "SPACE_ID=%s", s->full_name);
@@ -133,7 +133,7 @@ static int fill_env(struct proto_start *start, struct runner *r, const struct sp
     add(&l, "SPACE_AUTHOR_NAME=%s", s->owner);
     add(&l, "SPACE_REPO_NAME=%s", s->name);
     add(&l, "SYSTEM=spaces");
-    add(&l, "CPU_CORES=%" PRIu64, (c->limits_cpu + 999) / 1000);
+    add(&l, "CPU_CORES=%" PRIu64, (w->limits.v[LIMIT_CPU] + 999) / 1000);
     add(&l, "MEMORY=%s", memory);
     add(&l, "GRADIO_SERVER_NAME=0.0.0.0");
     add(&l, "GRADIO_SERVER_PORT=%u", v->port);
@@ -161,20 +161,19 @@ static int fill_mounts(struct proto_start *start, struct runner *r, const struct
     return l.failed;
 }
 
-void recipe_limits(struct proto_start *start, const struct runner *r)
+void recipe_limits(struct proto_start *start, const struct runner *r, const struct space_limits *l)
 {
-    const struct conf *c = conf_of(r);
-    start->memory_bytes = c->limits_memory;
-    start->cpu_milli = c->limits_cpu;
-    start->pids = (uint32_t)c->limits_pids;
-    start->open_files = (uint32_t)c->limits_open_files;
-    start->file_size_bytes = c->limits_file_size;
-    start->tmp_bytes = c->limits_tmp_size;
-    start->home_bytes = c->limits_home_size;
-    start->tmp_inodes = c->limits_tmp_inodes;
-    start->home_inodes = c->limits_home_inodes;
-    start->root_bytes = c->sandbox_root_size;
-    snprintf(start->root, sizeof(start->root), "%s", c->sandbox_root);
+    start->memory_bytes = l->v[LIMIT_MEMORY];
+    start->cpu_milli = l->v[LIMIT_CPU];
+    start->pids = (uint32_t)l->v[LIMIT_PIDS];
+    start->open_files = (uint32_t)l->v[LIMIT_OPEN_FILES];
+    start->file_size_bytes = l->v[LIMIT_FILE_SIZE];
+    start->tmp_bytes = l->v[LIMIT_TMP_SIZE];
+    start->tmp_inodes = l->v[LIMIT_TMP_INODES];
+    start->home_bytes = l->v[LIMIT_HOME_SIZE];
+    start->home_inodes = l->v[LIMIT_HOME_INODES];
+    start->root_bytes = conf_of(r)->sandbox_root_size;
+    snprintf(start->root, sizeof(start->root), "%s", conf_of(r)->sandbox_root);
 }
 
 static int add_rule(void *arg, const char *entry, const struct netrule *rule, struct err *err)
@@ -212,13 +211,13 @@ int recipe_worker(struct proto_start *start, struct runner *r, const struct spac
     start->port = v->port;
     snprintf(start->hostname, sizeof(start->hostname), "%s", s->label);
     snprintf(start->cwd, sizeof(start->cwd), APP);
-    recipe_limits(start, r);
+    recipe_limits(start, r, &w->limits);
     if (snprintf(start->app, sizeof(start->app), "%s/versions/%" PRIu64 "/%s", r->data, s->id,
                  v->sha) >= (int)sizeof(start->app))
         return err_set(err, ENAMETOOLONG, "the path of the data folder is too long: %s", r->data);
     n = fill_argv(start, r, v);
     if (n == 0)
-        n = fill_env(start, r, s, v);
+        n = fill_env(start, r, s, w);
     if (n == 0)
         n = fill_mounts(start, r, s, v);
     if (n == 0)

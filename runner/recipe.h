@@ -3,6 +3,7 @@
 
 #include "common/err.h"
 #include "common/proto.h"
+#include "common/space_limits.h"
 
 struct runner;
 struct space;
@@ -14,7 +15,7 @@ int recipe_worker(struct proto_start *start, struct runner *r, const struct spac
                   const struct worker *w, struct err *err);
 /* 0, or -ENOTSUP with the reason. */
 int recipe_check_sdk(const char *sdk, struct err *err);
-/* The sandbox's size, for jobs too: from the configuration. */
-void recipe_limits(struct proto_start *start, const struct runner *r);
+/* The sandbox's size, for jobs too. */
+void recipe_limits(struct proto_start *start, const struct runner *r, const struct space_limits *l);
 /* "owner-name.localhost:8080", as visitors write it */
 void recipe_host(const struct runner *r, const char *label, char *out, size_t size);

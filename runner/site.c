@@ -109,6 +109,22 @@ int site_version(struct runner *r, uint64_t space_id, uint64_t version_id, struc
     return 1;
 }
 
+int site_limits(struct runner *r, uint64_t space_id, struct space_limits *ret, struct err *err)
+{
+    struct err local = {0};
+    err = err ? err : &local;
+    space_limits_default(ret, conf_of(r));
+    struct store_stmt *q = query(r, err, "SELECT name, value FROM space_limits WHERE space_id = ?",
+                                 space_id, UINT64_MAX);
+    int n = q ? 0 : -err->code;
+    while (q && (n = store_step(q, err)) == 1) {
+        enum space_limit which = space_limit_find(store_text(q, 0));
+        if (which < LIMIT_COUNT) /* one that is not known any more limits nothing */
+            ret->v[which] = (uint64_t)store_int(q, 1);
+    }
+    return n;
+}
+
 int site_command_after(struct runner *r, uint64_t after, struct site_command *ret, struct err *err)
 {
     struct err local = {0};

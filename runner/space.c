@@ -461,6 +461,8 @@ static int start_worker(struct space *s, bool *held_up, struct err *err)
     if (n == 0)
         n = space_make_folders(s, err);
     if (n == 0)
+        n = site_limits(s->r, s->id, &w->limits, err);
+    if (n == 0)
         n = life_worker_create(s->r, w, err); /* first, so that a new runner knows of it */
     if (n == 0) {
         n = recipe_worker(&start, s->r, s, w, err);
@@ -554,7 +556,7 @@ static void on_worker_end(struct worker *w, const struct worker_end *end)
     bool served = w == s->cur, started = w == s->nxt;
     bool held_up = started && worker_is_held_up(end->code);
     char text[512], lines[2048] = "";
-    worker_end_text(r, end, text, sizeof(text));
+    worker_end_text(&w->limits, end, text, sizeof(text));
     w->state = (served || started) && !held_up ? WORKER_FAILED : WORKER_GONE;
     if (served)
         s->cur = NULL;

@@ -46,6 +46,7 @@ struct worker *worker_new(struct runner *r, struct space *s)
     w->r = r;
     w->space = s;
     w->pidfd = -1;
+    space_limits_default(&w->limits, conf_of(r));
     w->created_ms = now_ms();
     w->active_ms = mono_ms();
     w->timer = (struct loop_timer){.fn = on_timer, .arg = w};
@@ -245,15 +246,17 @@ bool worker_is_held_up(int code)
     return false;
 }
 
-void worker_end_text(const struct runner *r, const struct worker_end *end, char *out, size_t size)
+/* What a program ran out of, and who can do what about it. */
+static const char ask_operator[] = "ask the operator for more (vitrine limits)";
+
+void worker_end_text(const struct space_limits *l, const struct worker_end *end, char *out,
+                     size_t size)
 {
-    const struct conf *conf = conf_of(r);
-    char limit[32];
-    format_bytes(conf->limits_memory, limit);
     if (end->message[0]) {
         snprintf(out, size, "%s", end->message);
         return;
     }
+    char limit[32];
     bool oom = end->oom_kills > 0, killed = false;
     switch (end->reason) {
     case EXIT_EXITED:
@@ -283,13 +286,25 @@ void worker_end_text(const struct runner *r, const struct worker_end *end, char 
         snprintf(out, size, "the whole sandbox was killed");
     }
     size_t len = strlen(out);
-    if (oom && killed)
-        snprintf(out, size, "out of memory: %s", limit);
-    else if (oom && end->reason != EXIT_STOPPED)
-        snprintf(out + len, size - len, " (out of memory: %s)", limit);
-    else if (end->pids_refused && end->reason == EXIT_EXITED)
-        snprintf(out + len, size - len, " (it met its limit of %" PRIu64 " processes)",
-                 conf->limits_pids);
+    format_bytes(l->v[LIMIT_MEMORY], limit);
+    /* a shell's status of a child that SIGXFSZ ended says the same */
+    bool too_large = end->reason == EXIT_SIGNALED
+                         ? end->signal == SIGXFSZ
+                         : end->reason == EXIT_EXITED && end->status == 128 + SIGXFSZ;
+    if (oom && killed) {
+        snprintf(out, size, "out of memory: %s; load less, or %s", limit, ask_operator);
+    } else if (oom && end->reason != EXIT_STOPPED) {
+        snprintf(out + len, size - len, " (out of memory: %s; load less, or %s)", limit,
+                 ask_operator);
+    } else if (too_large) {
+        format_bytes(l->v[LIMIT_FILE_SIZE], limit);
+        snprintf(out, size, "a file grew beyond the limit: %s; write smaller ones, or %s", limit,
+                 ask_operator);
+    } else if (end->pids_refused && end->reason == EXIT_EXITED) {
+        snprintf(out + len, size - len,
+                 " (it met its limit of %" PRIu64 " processes and threads; start fewer, or %s)",
+                 l->v[LIMIT_PIDS], ask_operator);
+    }
 }
 
 /* ---- the start ---- */
@@ -351,7 +366,7 @@ int worker_start(struct worker *w, struct proto_start *start, const int *stdio, 
         (stdio ? START_JOB : 0) | (conf_of(r)->sandbox_require_cgroup ? START_NEED_LIMITS : 0);
     start->lease_ms = stdio ? LEASE_JOB_MS : LEASE_MS;
     start->log_bytes = conf_of(r)->limits_log_size;
-    start->log_rate = conf_of(r)->limits_log_rate;
+    start->log_rate = w->limits.v[LIMIT_LOG_RATE];
     if (stdio)
         memcpy(&fds[4], stdio, 3 * sizeof(int));
 

@@ -50,6 +50,7 @@ struct worker {
     uint64_t id;
     struct space *space;    /* NULL for a job */
     struct version version; /* what runs in it */
+    struct space_limits limits;
     enum worker_state state;
     bool draining; /* its successor serves; it ends once its streams did */
     uint64_t restarts;
@@ -125,5 +126,6 @@ uint64_t worker_requests(const struct worker *w);
 const char *worker_state_name(enum worker_state s);
 /* The errno of a start that says that the platform, not what was to be started, was in the way. */
 bool worker_is_held_up(int code);
-/* "exited with status 3", "killed by SIGSEGV", "out of memory: 512 MiB" */
-void worker_end_text(const struct runner *r, const struct worker_end *end, char *out, size_t size);
+/* "exited with status 3", "killed by SIGSEGV", "out of memory: 512 MiB; ask the operator ..." */
+void worker_end_text(const struct space_limits *l, const struct worker_end *end, char *out,
+                     size_t size);

@@ -17,7 +17,9 @@ enum MHD_Result api_space_restart(struct req *r);
 enum MHD_Result api_space_pause(struct req *r);
 enum MHD_Result api_space_resume(struct req *r);
 enum MHD_Result api_space_delete(struct req *r);
-enum MHD_Result api_space_events(struct req *r); /* server-sent */
+enum MHD_Result api_space_limits(struct req *r);
+enum MHD_Result api_space_set_limits(struct req *r); /* name=value&..., value "default" or "" too */
+enum MHD_Result api_space_events(struct req *r);     /* server-sent */
 
 /* api_logs.c */
 enum MHD_Result api_logs(struct req *r);

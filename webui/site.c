@@ -314,6 +314,44 @@ int site_delete(struct site *s, int64_t space_id, int64_t *ret_command, struct e
     return r;
 }
 
+int site_limits(struct site *s, int64_t space_id, struct site_limits *ret, struct err *err)
+{
+    WITH_LOCK(s);
+    *ret = (struct site_limits){0};
+    struct store_stmt *q = store_query(
+        s->db, err, "SELECT name, value FROM space_limits WHERE space_id = ?", "i", space_id);
+    if (!q)
+        return -EIO;
+    int r;
+    while ((r = store_step(q, err)) == 1) {
+        enum space_limit which = space_limit_find(store_text(q, 0));
+        if (which == LIMIT_COUNT)
+            continue;
+        ret->has[which] = true;
+        ret->own.v[which] = (uint64_t)store_int(q, 1);
+    }
+    return r;
+}
+
+int site_set_limits(struct site *s, int64_t space_id, const struct site_limits *l, struct err *err)
+{
+    WITH_LOCK(s);
+    int r = store_begin(s->db, err);
+    if (r < 0)
+        return r;
+    r = store_exec(s->db, err, "DELETE FROM space_limits WHERE space_id = ?", "i", space_id);
+    for (int i = 0; r == 0 && i < LIMIT_COUNT; i++)
+        if (l->has[i])
+            r = store_exec(
+                s->db, err, "INSERT INTO space_limits (space_id, name, value) VALUES (?, ?, ?)",
+                "iti", space_id, space_limit_name((enum space_limit)i), (int64_t)l->own.v[i]);
+    if (r == 0)
+        r = store_commit(s->db, err);
+    if (r < 0)
+        store_rollback(s->db);
+    return r;
+}
+
 int site_remove(struct site *s, int64_t space_id, struct err *err)
 {
     WITH_LOCK(s);

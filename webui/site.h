@@ -3,6 +3,7 @@
 #pragma once
 
 #include "common/err.h"
+#include "common/space_limits.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -60,6 +61,14 @@ int site_command(struct site *s, int64_t space_id, const char *verb, int64_t *re
                  struct err *err);
 /* Marks it deleted and asks for it, in one transaction; asking again gives the same command. */
 int site_delete(struct site *s, int64_t space_id, int64_t *ret_command, struct err *err);
+struct site_limits {
+    struct space_limits own; /* where `has` */
+    bool has[LIMIT_COUNT];
+};
+/* Limits that a Space has of its own. */
+int site_limits(struct site *s, int64_t space_id, struct site_limits *ret, struct err *err);
+/* Those are its own from now on, and no others. */
+int site_set_limits(struct site *s, int64_t space_id, const struct site_limits *l, struct err *err);
 /* After the runner did the delete command. */
 int site_remove(struct site *s, int64_t space_id, struct err *err);
 

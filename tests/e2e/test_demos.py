@@ -95,6 +95,23 @@ def test_eats_memory(vitrine):
     assert "out of memory: 128 MiB" in told
 
 
+def test_one_space_gets_another_limit(vitrine):
+    v = vitrine("[limits]\nopen_files = 500\n[lifecycle]\nbackoff_first = 10ms\nstart_tries = 1\n")
+    app = "import resource, sys\nsys.exit('files: %d' % resource.getrlimit(resource.RLIMIT_NOFILE)[0])\n"
+    assert "files: 500" in failed(v, app) + v.cli("logs", "demo/bad").stdout
+    r = v.cli("limits", "demo/bad", "open_files=77", "memory=96M")
+    assert r.returncode == 0 and "next start" in r.stdout, r
+    row = next(line.split() for line in r.stdout.splitlines() if line.startswith("open_files"))
+    assert row[1:3] == ["77", "500"]
+    v.cli("restart", "demo/bad")
+    assert until(lambda: "files: 77" in v.cli("logs", "demo/bad").stdout)
+    r = v.cli("limits", "demo/bad", "open_files=1", "memory=default")
+    assert r.returncode == 1 and "from 16 to" in r.stderr, r
+    of = {o["name"]: o for o in json.loads(v.cli("limits", "demo/bad", "--json").stdout)["limits"]}
+    assert of["open_files"]["value"] == "77" and of["memory"]["own"]
+    assert v.cli("limits", "demo/bad", "open_files").returncode == 2
+
+
 def test_eats_memory_at_the_start(vitrine):
     state = limit("memory")
     v = vitrine("[limits]\nmemory = 64M\n[lifecycle]\nbackoff_first = 10ms\n")

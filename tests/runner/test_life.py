@@ -126,7 +126,30 @@ def test_out_of_memory_has_a_name(rig):
     if "no control group" in r.log():  # an rlimit then, which Python meets as an error of its own
         assert r.reason(s) == "exited with status 1"
     else:
-        assert r.reason(s) == "out of memory: 64 MiB"
+        assert r.reason(s) == "out of memory: 64 MiB; load less, or ask the operator for more (vitrine limits)"
+
+
+def test_a_space_has_limits_of_its_own(rig):
+    r = rig(lifecycle__start_tries="1")
+    s, other = r.space(), r.space(name="other")
+    r.site.execute("INSERT INTO space_limits VALUES (?, 'memory', ?), (?, 'open_files', 99)", (s, 96 << 20, s))
+    say = "import os, resource\nos.write(1, b'has %s %d\\n' % (os.environb[b'MEMORY'], resource.getrlimit(resource.RLIMIT_NOFILE)[0]))\nos._exit(3)"
+    for space, memory, files in ((s, "96Mi", 99), (other, "1Gi", 4096)):
+        r.deploy(space, r.version(space, say))
+        r.stage_is(space, "RUNTIME_ERROR")
+        told = r.events("worker.failed", space)[0]
+        assert f"has {memory} " in told
+        if r.real:  # the stand-in for the sandbox sets none
+            assert f"has {memory} {files}" in told
+
+
+def test_a_file_that_is_too_large_is_named(rig):
+    r = rig(limits__file_size="1M", lifecycle__start_tries="1")
+    s = r.space()
+    bomb = "open('/tmp/x', 'wb').write(b'x' * (2 << 20))" if r.real else "os.kill(os.getpid(), signal.SIGXFSZ)"
+    r.deploy(s, r.version(s, f"import os, signal\nsignal.signal(signal.SIGXFSZ, signal.SIG_DFL)\n{bomb}\nos._exit(0)"))
+    r.stage_is(s, "RUNTIME_ERROR")
+    assert r.reason(s) == "a file grew beyond the limit: 1 MiB; write smaller ones, or ask the operator for more (vitrine limits)"
 
 
 def test_a_start_that_never_answers(rig):

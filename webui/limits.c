@@ -1,0 +1,184 @@
+#include "webui/limits.h"
+
+#include "common/util.h"
+#include "webui/api.h"
+#include "webui/link.h"
+#include "webui/pages.h"
+#include "webui/parts.h"
+#include "webui/stats.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define STATS_AGE_MS 5000
+#define STATS_WAIT_MS 1500
+#define NOTE "a change is effective from the Space's next start on"
+
+static void used_text(enum space_limit which, const struct stats_worker *st, char out[32])
+{
+    out[0] = '\0';
+    if (which == LIMIT_MEMORY)
+        format_bytes(st->memory_bytes, out);
+    else if (which == LIMIT_PIDS)
+        snprintf(out, 32, "%llu", (unsigned long long)st->pids);
+    else if (which == LIMIT_CPU)
+        snprintf(out, 32, "%.2f", st->cpu_percent / 100);
+}
+
+json_t *limits_json(struct app *app, const struct view *v, struct err *err)
+{
+    struct site_limits own;
+    struct space_limits given;
+    struct stats_worker st;
+    if (site_limits(app->site, v->space.id, &own, err) < 0)
+        return NULL;
+    space_limits_default(&given, app->conf);
+    uint64_t worker = (uint64_t)v->life.worker_id;
+    if (worker) {
+        link_watch(app->link);
+        stats_await(app->stats, worker, STATS_AGE_MS, STATS_WAIT_MS);
+    }
+    bool known = worker && stats_get(app->stats, worker, STATS_AGE_MS, &st);
+    json_t *list = json_array();
+    for (int i = 0; i < LIMIT_COUNT; i++) {
+        enum space_limit which = (enum space_limit)i;
+        char fallback[48], value[48], used[32] = "";
+        space_limit_text(which, given.v[i], fallback);
+        space_limit_text(which, own.has[i] ? own.own.v[i] : given.v[i], value);
+        if (known)
+            used_text(which, &st, used);
+        json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:b}", "name", space_limit_name(which), "about",
+                              space_limit_about(which), "default", fallback, "value", value, "own",
+                              own.has[i]);
+        if (*used)
+            json_object_set_new(o, "used", json_string(used));
+        json_array_append_new(list, o);
+    }
+    return json_pack("{s:s, s:o, s:s}", "id", v->space.full, "limits", list, "note", NOTE);
+}
+
+/* A name that is none of ours must not be taken for set. */
+static int check_names(const char *body, struct err *err)
+{
+    for (const char *p = body; p && *p; p = strchr(p, '&')) {
+        p += *p == '&';
+        char name[40];
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(p, "=&"), p);
+        if (*name && space_limit_find(name) == LIMIT_COUNT)
+            return err_set(err, EINVAL,
+                           "there is no limit \"%s\": memory, cpu, pids, open_files, file_size, "
+                           "tmp_size, tmp_inodes, home_size, home_inodes, log_rate",
+                           name);
+    }
+    return 0;
+}
+
+int limits_set(struct req *r, const struct view *v, struct err *err)
+{
+    struct site_limits own;
+    int res = check_names(r->small.data, err);
+    if (res == 0)
+        res = site_limits(r->app->site, v->space.id, &own, err);
+    for (int i = 0; res == 0 && i < LIMIT_COUNT; i++) {
+        enum space_limit which = (enum space_limit)i;
+        char value[48];
+        if (!req_field(r, space_limit_name(which), value, sizeof value))
+            continue;
+        own.has[i] = *value && strcmp(value, "default") != 0;
+        if (own.has[i])
+            res = space_limit_parse(which, value, &own.own.v[i], err);
+    }
+    return res < 0 ? res : site_set_limits(r->app->site, v->space.id, &own, err);
+}
+
+static enum MHD_Result not_found(struct req *r, int found, const struct err *err)
+{
+    return found < 0 ? req_fail(r, err)
+                     : req_error(r, 404, "there is no Space %s/%s", r->owner, r->name);
+}
+
+enum MHD_Result api_space_limits(struct req *r)
+{
+    struct err err = {0};
+    struct view v;
+    int found = view_find(r->app, r->owner, r->name, &v, &err);
+    if (found != 1)
+        return not_found(r, found, &err);
+    json_t *o = limits_json(r->app, &v, &err);
+    return o ? req_json(r, 200, o) : req_fail(r, &err);
+}
+
+enum MHD_Result api_space_set_limits(struct req *r)
+{
+    struct err err = {0};
+    struct view v;
+    int found = view_find(r->app, r->owner, r->name, &v, &err);
+    if (found != 1)
+        return not_found(r, found, &err);
+    return limits_set(r, &v, &err) < 0 ? req_fail(r, &err) : api_space_limits(r);
+}
+
+static int row(struct buf *out, const json_t *o, struct err *err)
+{
+    const char *used = json_string_value(json_object_get(o, "used"));
+    bool own = json_is_true(json_object_get(o, "own"));
+    const struct tpl_var vars[] = {
+        {"name", json_string_value(json_object_get(o, "name"))},
+        {"about", json_string_value(json_object_get(o, "about"))},
+        {"default", json_string_value(json_object_get(o, "default"))},
+        {"own", own ? json_string_value(json_object_get(o, "value")) : ""},
+        {"used", used},
+        {0}};
+    return tpl_render(out, "limits_row.html", vars, err);
+}
+
+static enum MHD_Result show(struct req *r, unsigned status, const struct view *v,
+                            const char *problem)
+{
+    struct err err = {0};
+    struct buf rows = BUF_INIT(PAGE_MAX / 4);
+    json_t *o = limits_json(r->app, v, &err), *item;
+    size_t i;
+    int res = o ? 0 : -1;
+    json_array_foreach(json_object_get(o, "limits"), i, item) if (res == 0) res =
+        row(&rows, item, &err);
+    json_decref(o);
+    enum MHD_Result answer;
+    if (res == 0) {
+        const struct tpl_var vars[] = {{"full", v->space.full},
+                                       {"title", v->title},
+                                       {"problem", problem},
+                                       {"rows", rows.data},
+                                       {0}};
+        answer = page_render(r, status, "Limits", "", "", "limits.html", vars, "");
+    } else {
+        answer = req_fail(r, &err);
+    }
+    buf_free(&rows);
+    return answer;
+}
+
+enum MHD_Result page_limits(struct req *r)
+{
+    struct err err = {0};
+    struct view v;
+    int found = view_find(r->app, r->owner, r->name, &v, &err);
+    return found == 1 ? show(r, 200, &v, "") : not_found(r, found, &err);
+}
+
+enum MHD_Result page_limits_post(struct req *r)
+{
+    struct err err = {0};
+    struct view v;
+    char place[600];
+    int found = view_find(r->app, r->owner, r->name, &v, &err);
+    if (found != 1)
+        return not_found(r, found, &err);
+    if (limits_set(r, &v, &err) < 0)
+        return err.internal || http_status_of(&err) == 500
+                   ? req_fail(r, &err)
+                   : show(r, http_status_of(&err), &v, err.msg);
+    snprintf(place, sizeof place, "/spaces/%s/limits", v.space.full);
+    return req_redirect(r, place);
+}

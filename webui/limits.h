@@ -1,0 +1,14 @@
+/* The limits of one Space as the site shows and sets them. */
+#pragma once
+
+#include "common/err.h"
+#include "webui/http.h"
+#include "webui/view.h"
+
+#include <jansson.h>
+
+/* {"limits": [{name, about, default, value, own, used}], "note"}: values as one writes them; `used`
+ * only where a worker runs and it is known. NULL with err. */
+json_t *limits_json(struct app *app, const struct view *v, struct err *err);
+/* Sets what the request's fields name; all of them, or where one is wrong none. */
+int limits_set(struct req *r, const struct view *v, struct err *err);

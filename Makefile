@@ -85,6 +85,8 @@ $(BUILD)/plain/libcommon.a: $(call plain_objs,common)
 
 # The sandbox's filters are made by a program of ours, by libseccomp.
 GEN_vitrine-sandbox := $(BUILD)/gen/sandbox/filters.o
+# Who confines itself (sandbox/service.h) has that part of the sandbox in it.
+GEN_vitrine-gateway := $(patsubst %,$(BUILD)/obj/sandbox/%.o,service creds filesystems filter landlock_none) $(GEN_vitrine-sandbox)
 
 define PLAIN_PROGRAM
 $(BUILD)/$(1): $(call plain_objs,$(DIR_$(1))) $(GEN_$(1)) $(BUILD)/plain/libcommon.a
@@ -112,7 +114,7 @@ $(BUILD)/plain/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(ALL_CPPFLAGS) $(CFLAGS) $(WARN) $(HARDEN) -MMD -MP -c -o $@ $<
 
-$(BUILD)/gen/sandbox/generate: $(addprefix sandbox/filter/,generate.c rules.c rules.h lists.h) common/err.c $(BUILD)/flags
+$(BUILD)/gen/sandbox/generate: $(addprefix sandbox/filter/,generate.c rules.c rules.h lists.h services.h) common/err.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(ALL_CPPFLAGS) $(CFLAGS) $(WARN) -o $@ $(filter %.c,$^) -lseccomp
 $(BUILD)/gen/sandbox/filters.c: $(BUILD)/gen/sandbox/generate
@@ -169,6 +171,8 @@ $(BUILD)/tests/$(1): $(BUILD)/obj/tests/unit/$(1).o $(call test_objs,tests/unit/
 	$$(call say,LINK,$$@)$$(CC) $$(ALL_CFLAGS) $$(ALL_LDFLAGS) -o $$@ $$^ $(call test_libs,tests/unit/$(1).c) -lcmocka $$(COMMON_LIBS)
 endef
 $(foreach t,$(notdir $(UNIT_TESTS)),$(eval $(call UNIT_TEST,$(t))))
+
+$(BUILD)/tests/test_sandbox_service: $(GEN_vitrine-sandbox)
 
 # Suites: tests/run says what each is. T=NAME picks tests by name.
 SUITES := unit sandbox programs runner gateway webui e2e browser attack

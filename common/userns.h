@@ -14,6 +14,8 @@
 #include <sys/types.h>
 
 #define USERNS_RANGE 65535u
+#define USERNS_RESERVED                                                                            \
+    4u /* at the range's end: sandboxes made by hand, the platform's own programs */
 #define USERNS_ROOT_DEFAULT_FIRST                                                                  \
     600200000u /* just above what useradd hands out (login.defs SUB_UID_MAX) */
 
@@ -32,6 +34,20 @@ bool userns_is_ready(void);
  * "vitrine" or "root", else USERNS_ROOT_DEFAULT_FIRST; inside an outer namespace from
  * /proc/self/uid_map. */
 int userns_range(uid_t conf_first, struct userns_range *ret, struct err *err);
+
+/* The index of the platform's own program number `n` (0 ...) in the range; no Space has it. A range
+ * that is too small for that has all of them be the vacant root. */
+static inline uint32_t userns_service_index(const struct userns_range *range, unsigned n)
+{
+    return range->count > 2 * USERNS_RESERVED ? range->count - 2 - n : 0;
+}
+
+/* How many Spaces can have a uid of their own. */
+static inline uint32_t userns_space_count(const struct userns_range *range)
+{
+    return range->count > 2 * USERNS_RESERVED ? range->count - 1 - USERNS_RESERVED
+                                              : range->count - 1;
+}
 
 /* As an ordinary user: makes the outer user namespace and enters it: 0 is the caller, 1.. the
  * user's subuid and subgid ranges, by newuidmap and newgidmap. The caller must be single-threaded.

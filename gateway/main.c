@@ -31,6 +31,7 @@
 #include "common/log.h"
 #include "common/service.h"
 #include "common/util.h"
+#include "sandbox/service.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -176,6 +177,22 @@ static int watch_signals(struct gateway *g, struct err *err)
     return r < 0 ? err_set(err, -r, "cannot watch for signals: %s", strerror(-r)) : 0;
 }
 
+/* From here on there are descriptors, and nothing else (SECURITY.md says what that leaves). */
+static int confine(const struct conf *conf, struct err *err)
+{
+    struct service_plan plan = {.kind = SERVICE_GATEWAY,
+                                .uid_first = (uint32_t)conf->sandbox_uid_first};
+    int r = service_confine(&plan, err);
+    if (r == 0)
+        return 0;
+    if (conf->sandbox_require_services)
+        return err_prefix(err, -r,
+                          "cannot confine itself; `vitrine check` says what is missing, and "
+                          "[sandbox] require_services = false serves without");
+    log_warn(NULL, "gateway.unconfined", "not in a sandbox of its own: %s", err->msg);
+    return 0;
+}
+
 static int run(struct gateway *g, struct err *err)
 {
     int r = service_init(&g->service, "vitrine-gateway", err);
@@ -192,6 +209,9 @@ static int run(struct gateway *g, struct err *err)
     r = loop_add_level(g->loop, &g->sup, EPOLLIN);
     if (r < 0)
         return err_set(err, -r, "cannot watch the supervisor's socket: %s", strerror(-r));
+    r = confine(&g->service.conf, err);
+    if (r < 0)
+        return r;
     r = loop_run(g->loop, err);
     timer_cancel(g->loop->wheel, &g->grace);
     loop_close(g->loop, &g->signals);

@@ -114,7 +114,7 @@ static int64_t number(struct runner *r, const char *sql, int64_t arg, struct err
 static int free_uid(struct runner *r, uint32_t *ret, struct err *err)
 {
     int64_t next = number(r, "SELECT COALESCE(MAX(uid_index) + 1, 0) FROM spaces", 0, err);
-    int64_t count = (int64_t)r->range.count - 1; /* index 0 of the range is the vacant root */
+    int64_t count = userns_space_count(&r->range);
     if (next >= count)
         next = number(r,
                       "SELECT MIN(c) FROM (SELECT 0 AS c UNION SELECT uid_index + 1 FROM spaces)"

@@ -84,3 +84,23 @@ int creds_settle_init(struct err *err)
         return err_errno(err, "become undumpable");
     return 0;
 }
+
+int creds_raise_permitted(struct err *err)
+{
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2];
+    if (syscall(SYS_capget, &head, data) < 0)
+        return err_errno(err, "read capabilities");
+    for (int i = 0; i < 2; i++)
+        data[i].effective = data[i].permitted;
+    if (syscall(SYS_capset, &head, data) < 0)
+        return err_errno(err, "raise capabilities");
+    return 0;
+}
+
+int creds_give_up(struct err *err)
+{
+    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
+        return err_errno(err, "clear the ambient capabilities");
+    return set_capabilities(0, err);
+}

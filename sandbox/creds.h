@@ -17,3 +17,8 @@ int creds_become_user(struct err *err);
 /* PID 1, once the program has been forked: keeps CAP_KILL alone (over its own namespace: it stops
  * the program, whose uid is another), is not dumpable. */
 int creds_settle_init(struct err *err);
+
+/* For the platform's own programs (service.h): after a change of uid with PR_SET_KEEPCAPS, what is
+ * permitted becomes effective again; and in the end, no capability at all. */
+int creds_raise_permitted(struct err *err);
+int creds_give_up(struct err *err);

@@ -33,12 +33,6 @@ static const char *const folders[] = {"/tmp", "/dev/shm", SPEC_HOME};
 static const char *const devices[] = {"/dev/null", "/dev/zero", "/dev/full", "/dev/random",
                                       "/dev/urandom"};
 
-int landlock_abi(void)
-{
-    int abi = (int)syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
-    return abi < 0 ? -errno : abi;
-}
-
 static int allow(int ruleset, const char *path, uint64_t handled, struct err *err)
 {
     _cleanup_close_ int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);

@@ -1,5 +1,5 @@
 /* Makes the sandbox's filters while Vitrine is built: libseccomp takes milliseconds to make a
- * binary tree of the lists, a start has none to spare. Prints a C file with the two programs, and
+ * binary tree of the lists, a start has none to spare. Prints a C file with the programs, and
  * the names of the calls with the reasons why some are refused (for `vitrine-sandbox trace`). */
 #include "rules.h"
 
@@ -46,9 +46,11 @@ int main(void)
         fprintf(stderr, "sandbox/filter: %s\n", err.msg);
         return 1;
     }
-    puts("/* Made by sandbox/filter/generate.c from sandbox/filter/lists.h. */\n"
+    puts("/* Made by sandbox/filter/generate.c from sandbox/filter/lists.h and services.h. */\n"
          "#include \"sandbox/filter.h\"\n\n#include <stddef.h>");
-    if (print_program(RULES_USER, "user") < 0 || print_program(RULES_INIT, "init") < 0)
+    if (print_program(RULES_USER, "user") < 0 || print_program(RULES_INIT, "init") < 0 ||
+        print_program(RULES_GATEWAY, "gateway") < 0 ||
+        print_program(RULES_GATEWAY_SANITIZED, "gateway_sanitized") < 0)
         return 1;
     print_calls();
     return ferror(stdout) || fflush(stdout) ? 1 : 0;

@@ -2,6 +2,7 @@
 #include "rules.h"
 
 #include "lists.h"
+#include "services.h"
 
 #include <asm/ioctls.h>
 #include <errno.h>
@@ -19,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -230,6 +232,39 @@ static void init_rules(struct rules *ctx)
     add_rule(ctx, SCMP_ACT_ALLOW, "socket", 2, tcp);
 }
 
+/* Options that visitors' connections get: no TCP_ULP, no filters (SO_ATTACH_*), nothing of IP. And
+ * memory never becomes a program. */
+static void gateway_rules(struct rules *ctx)
+{
+    static const struct {
+        int level, name;
+    } options[] = {
+        {SOL_SOCKET, SO_KEEPALIVE},   {SOL_SOCKET, SO_LINGER},    {IPPROTO_TCP, TCP_KEEPIDLE},
+        {IPPROTO_TCP, TCP_KEEPINTVL}, {IPPROTO_TCP, TCP_KEEPCNT}, {IPPROTO_TCP, TCP_USER_TIMEOUT},
+        {IPPROTO_TCP, TCP_NODELAY},
+    };
+    static const int commands[] = {F_GETFD, F_SETFD, F_GETFL, F_SETFL};
+    add_groups(ctx, SCMP_ACT_ALLOW, gateway_allowed, COUNT(gateway_allowed));
+    for (size_t i = 0; i < COUNT(options); i++) {
+        struct scmp_arg_cmp a[] = {SCMP_A1(SCMP_CMP_MASKED_EQ, LOW_32, (uint64_t)options[i].level),
+                                   SCMP_A2(SCMP_CMP_MASKED_EQ, LOW_32, (uint64_t)options[i].name)};
+        add_rule(ctx, SCMP_ACT_ALLOW, "setsockopt", 2, a);
+    }
+    for (size_t i = 0; i < COUNT(commands); i++)
+        allow_int(ctx, "fcntl", 1, (uint64_t)commands[i]);
+    allow_int(ctx, "ioctl", 1, SIOCOUTQ);
+    struct scmp_arg_cmp data = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
+    add_rule(ctx, SCMP_ACT_ALLOW, "mmap", 1, &data);
+    add_rule(ctx, SCMP_ACT_ALLOW, "mprotect", 1, &data);
+}
+
+/* The wider one has the calls whose arguments are looked at above without conditions. */
+static void gateway_sanitized_rules(struct rules *ctx)
+{
+    add_groups(ctx, SCMP_ACT_ALLOW, gateway_allowed, COUNT(gateway_allowed));
+    add_groups(ctx, SCMP_ACT_ALLOW, sanitizer_allowed, COUNT(sanitizer_allowed));
+}
+
 static int set_up(struct rules *ctx)
 {
     int r;
@@ -268,10 +303,14 @@ int rules_make(enum rules_for who, uint32_t arch, struct sock_filter *out, size_
     if (!ctx.ctx)
         return err_set(err, ENOMEM, "make a filter: out of memory");
     int r = set_up(&ctx);
-    if (r == 0 && who == RULES_USER)
-        user_rules(&ctx);
-    else if (r == 0)
-        init_rules(&ctx);
+    static void (*const rules[])(struct rules *) = {
+        [RULES_USER] = user_rules,
+        [RULES_INIT] = init_rules,
+        [RULES_GATEWAY] = gateway_rules,
+        [RULES_GATEWAY_SANITIZED] = gateway_sanitized_rules,
+    };
+    if (r == 0)
+        rules[who](&ctx);
     if (r == 0)
         r = ctx.failed ? ctx.failed : export_program(&ctx, out, max);
     seccomp_release(ctx.ctx);

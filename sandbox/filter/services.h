@@ -1,0 +1,34 @@
+/* The lists of the filters of the platform's own programs (sandbox/service.h): what their loops
+ * call once they are confined, and nothing else; any other call kills. */
+#pragma once
+
+#include "lists.h"
+
+/* By how often a request needs them: the generator puts the first group first. */
+static const struct filter_group gateway_allowed[] = {
+    {"bytes of visitors, demos and the site", CALLS("recvfrom", "sendto", "epoll_wait")},
+    {"connections: each is accepted, or comes as a descriptor; none is made from a name",
+     CALLS("accept4", "sendmsg", "recvmsg", "getsockopt", "connect", "shutdown", "close",
+           "epoll_ctl", "epoll_pwait")},
+    {"messages with `up` and the runner that must not be lost wait for room",
+     CALLS("poll", "ppoll")},
+    {"the log; signals come by descriptor", CALLS("write", "read")},
+    {"memory", CALLS("brk", "munmap", "mremap", "madvise")},
+    {"what libc does on its way",
+     CALLS("clock_gettime", "getrandom", "rt_sigreturn", "rt_sigprocmask", "restart_syscall",
+           "futex", "getpid", "gettid", "exit", "exit_group")},
+};
+
+/* Besides, where the program is built with sanitizers (never in what is installed). */
+static const struct filter_group sanitizer_allowed[] = {
+    {"the runtime reads /proc/self, to name what is wrong and to search for leaks",
+     CALLS("open", "openat", "readlink", "readlinkat", "fstat", "newfstatat", "stat", "lseek",
+           "getdents", "getdents64", "dup", "dup2", "pipe", "pipe2", "access", "pread64")},
+    {"the search for leaks is a thread that traces this one",
+     CALLS("clone", "ptrace", "wait4", "sigaltstack", "rt_sigaction", "getppid", "tgkill", "kill",
+           "prctl", "sched_yield", "process_vm_readv", "set_robust_list", "rseq", "mmap",
+           "mprotect", "uname", "getuid", "geteuid", "getrlimit", "setrlimit", "prlimit64",
+           "gettimeofday", "nanosleep", "clock_nanosleep", "sched_getaffinity", "arch_prctl",
+           "sigprocmask", "capget", "ioctl", "fcntl", "writev", "readv", "sysinfo", "rt_sigpending",
+           "setsockopt", "personality")},
+};

@@ -1,0 +1,34 @@
+/* The platform's own sandbox: a program of ours that faces strangers (the gateway) gives up, as its
+ * first act, all that its loop does not need. The one header of the sandbox that other programs may
+ * include.
+ *
+ * The program confines itself, instead of being started confined, because by then its libraries
+ * are loaded and its configuration is read: so its root can be empty and its filter needs neither
+ * exec nor open. Its pid namespace alone is its parent's to make (`vitrine up`).
+ *
+ * What it gets: its own uid of the range that belongs to the Spaces; user, mount, network, IPC, UTS
+ * and cgroup namespaces of its own; a root that is one empty read-only folder; no capability;
+ * no_new_privs; Landlock that allows nothing, where the kernel has it; small resource limits; a
+ * filter of exactly the calls that it makes, any other kills it. It is not dumpable. Descriptors
+ * that it holds stay what they were: they are its only way anywhere. */
+#pragma once
+
+#include "common/err.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum service_kind { SERVICE_GATEWAY };
+
+struct service_plan {
+    enum service_kind kind;
+    uint32_t uid_first; /* [sandbox] uid_first */
+};
+
+/* Confines the calling process for good; it must have one thread. Whoever is not root of a user
+ * namespace with a range keeps its uid, and has the rest. After an error the process is confined in
+ * part, and should not serve: the message names the step. */
+int service_confine(const struct service_plan *plan, struct err *err);
+
+/* The same in a child, which then ends: what this machine offers, for `vitrine check`. */
+int service_try(const struct service_plan *plan, struct err *err);

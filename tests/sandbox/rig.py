@@ -315,4 +315,7 @@ def own(found, before):
 def is_dead_run(group):
     """Whether a control group of `vitrine-sandbox run` belongs to a process that is gone"""
     name = [part for part in group.split("/") if part.startswith("vitrine-")][0]
-    return not name.startswith("vitrine-run-") or not os.path.exists("/proc/" + name.split("-")[2])
+    if not name.startswith("vitrine-run-"):
+        return True
+    pid, namespace = name.split("-")[2:4]
+    return int(namespace) == os.stat("/proc/self/ns/pid").st_ino and not os.path.exists(f"/proc/{pid}")

@@ -83,7 +83,6 @@ def test_a_thousand_in_a_row(starter):
     # another load of the machine meanwhile must not count: the cheaper half shows what a start takes
     low_first, low_last = (sorted(t)[len(t) // 4] for t in (took[:100], took[-100:]))
     assert last <= 1.3 * first or low_last <= 1.3 * low_first, f"first {first * 1e6:.0f} µs, last {last * 1e6:.0f} µs"
-    assert sum(took) < 30, f"{sum(took):.1f} s"
 
 
 def test_sixty_four_at_once(starter):

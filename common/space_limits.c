@@ -2,6 +2,7 @@
 
 #include "conf_table.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,6 +10,7 @@ static const char *const names[LIMIT_COUNT] = {
 #define X(NAME, name) #name,
     SPACE_LIMITS(X)
 #undef X
+        "network",
 };
 
 void space_limits_default(struct space_limits *l, const struct conf *c)
@@ -18,10 +20,13 @@ void space_limits_default(struct space_limits *l, const struct conf *c)
         SPACE_LIMITS(X)
 #undef X
     }};
+    l->v[LIMIT_NETWORK] = c->network_policy && strcmp(c->network_policy, "internet") == 0;
 }
 
 static const struct conf_option *option_of(enum space_limit which)
 {
+    if (which == LIMIT_NETWORK)
+        return conf_find("network", strlen("network"), "policy");
     return conf_find("limits", strlen("limits"), names[which]);
 }
 
@@ -45,6 +50,13 @@ enum space_limit space_limit_find(const char *name)
 
 int space_limit_parse(enum space_limit which, const char *value, uint64_t *ret, struct err *err)
 {
+    if (which == LIMIT_NETWORK) {
+        *ret = strcmp(value, "internet") == 0;
+        return *ret || strcmp(value, "none") == 0
+                   ? 0
+                   : err_set(err, EINVAL, "network = \"%.80s\": it must be none or internet",
+                             value);
+    }
     struct conf c = {0}; /* numbers only: nothing in it is owned */
     struct space_limits parsed;
     char key[48];
@@ -59,5 +71,8 @@ int space_limit_parse(enum space_limit which, const char *value, uint64_t *ret, 
 
 void space_limit_text(enum space_limit which, uint64_t value, char out[48])
 {
-    conf_value_text(option_of(which)->type, value, out);
+    if (which == LIMIT_NETWORK)
+        snprintf(out, 48, "%s", value == 1 ? "internet" : "none");
+    else
+        conf_value_text(option_of(which)->type, value, out);
 }

@@ -23,7 +23,8 @@ enum space_limit {
 #define X(NAME, name) LIMIT_##NAME,
     SPACE_LIMITS(X)
 #undef X
-        LIMIT_COUNT
+        LIMIT_NETWORK, /* [network] policy: 0 none, 1 internet */
+    LIMIT_COUNT
 };
 
 struct space_limits {

@@ -183,10 +183,11 @@ static int add_rule(void *arg, const char *entry, const struct netrule *rule, st
 }
 
 /* Jobs never have a way out; a worker has what the operator decided. */
-static int fill_network(struct proto_start *start, const struct runner *r)
+static int fill_network(struct proto_start *start, const struct runner *r,
+                        const struct space_limits *limits)
 {
     const struct conf *c = conf_of(r);
-    if (strcmp(c->network_policy, "internet") != 0)
+    if (limits->v[LIMIT_NETWORK] != 1)
         return 0;
     struct list l = {start->net_rules, &start->net_rules_len, sizeof(start->net_rules), 0};
     start->net = NET_INTERNET;
@@ -221,7 +222,7 @@ int recipe_worker(struct proto_start *start, struct runner *r, const struct spac
     if (n == 0)
         n = fill_mounts(start, r, s, v);
     if (n == 0)
-        n = fill_network(start, r);
+        n = fill_network(start, r, &w->limits);
     return n < 0 ? err_set(err, -n,
                            "its command line, environment, mounts or network rules are too long")
                  : 0;

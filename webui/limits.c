@@ -68,7 +68,7 @@ static int check_names(const char *body, struct err *err)
         if (*name && space_limit_find(name) == LIMIT_COUNT)
             return err_set(err, EINVAL,
                            "there is no limit \"%s\": memory, cpu, pids, open_files, file_size, "
-                           "tmp_size, tmp_inodes, home_size, home_inodes, log_rate",
+                           "tmp_size, tmp_inodes, home_size, home_inodes, log_rate, network",
                            name);
     }
     return 0;

@@ -143,6 +143,19 @@ def test_a_space_has_limits_of_its_own(rig):
             assert f"has {memory} {files}" in told
 
 
+def test_a_space_has_a_way_out_of_its_own(rig):
+    r = rig(lifecycle__start_tries="1")
+    s, other = r.space(), r.space(name="other")
+    if not r.real:
+        return  # the stand-in has no network of its own
+    r.site.execute("INSERT INTO space_limits VALUES (?, 'network', 1)", (s,))
+    say = "import os\nos.write(1, b'devices %d' % (len(open('/proc/net/dev').readlines()) - 2))\nos._exit(3)"
+    for space, devices in ((other, "devices 1"), (s, "devices 2")):
+        r.deploy(space, r.version(space, say))
+        r.stage_is(space, "RUNTIME_ERROR")
+        assert devices in r.events("worker.failed", space)[0]
+
+
 def test_a_file_that_is_too_large_is_named(rig):
     r = rig(limits__file_size="1M", lifecycle__start_tries="1")
     s = r.space()

@@ -39,6 +39,9 @@ static void wrong_values_are_named(void **state)
     assert_int_equal(space_limit_parse(LIMIT_PIDS, "-4", &v, &err), -EINVAL);
     assert_int_equal(space_limit_parse(LIMIT_CPU, "", &v, &err), -EINVAL);
     assert_true(v == 7);
+    assert_int_equal(space_limit_parse(LIMIT_NETWORK, "internet", &v, &err), 0);
+    assert_true(v == 1);
+    assert_int_equal(space_limit_parse(LIMIT_NETWORK, "everywhere", &v, &err), -EINVAL);
 }
 
 int main(void)

@@ -264,7 +264,11 @@ void worker_end_text(const struct space_limits *l, const struct worker_end *end,
         break;
     case EXIT_SIGNALED:
         killed = end->signal == SIGKILL;
-        if (sigabbrev_np(end->signal))
+        if (end->signal == SIGSYS) /* the filter kills for nothing else */
+            snprintf(out, size,
+                     "killed by SIGSYS: it made a system call of another kind of program (32-bit?) "
+                     "or one that a filter of its own forbids; vitrine-sandbox trace names it");
+        else if (sigabbrev_np(end->signal))
             snprintf(out, size, "killed by SIG%s", sigabbrev_np(end->signal));
         else
             snprintf(out, size, "killed by signal %d", end->signal);

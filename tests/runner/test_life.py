@@ -107,10 +107,11 @@ def test_a_start_that_fails_is_tried_again_and_keeps_its_last_lines(rig):
 
 def test_reasons_have_names(rig):
     r = rig(lifecycle__start_tries="1")
-    s = r.space()
-    r.deploy(s, r.version(s, KILLED))
-    r.stage_is(s, "RUNTIME_ERROR")
-    assert r.reason(s) == "killed by SIGSEGV"
+    for number, words in ("11", ["killed by SIGSEGV"]), ("31", ["killed by SIGSYS", "vitrine-sandbox trace"]):
+        s = r.space("signal" + number)
+        r.deploy(s, r.version(s, KILLED.replace("11", number)))
+        r.stage_is(s, "RUNTIME_ERROR")
+        assert all(w in r.reason(s) for w in words), r.reason(s)
 
 
 def test_out_of_memory_has_a_name(rig):

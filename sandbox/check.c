@@ -7,6 +7,7 @@
 #include "common/util.h"
 #include "sandbox/landlock.h"
 #include "sandbox/launch.h"
+#include "sandbox/service.h"
 #include "sandbox/sys.h"
 
 #include <errno.h>
@@ -268,29 +269,51 @@ static int try_sandbox(struct err *err)
     return r;
 }
 
-static void check_sandbox(struct check_result *r)
+static int try_gateway(struct err *err)
+{
+    struct service_plan plan = {.kind = SERVICE_GATEWAY};
+    return service_try(&plan, err);
+}
+
+/* In a child: entering the outer namespace is for good. */
+static bool succeeds(int (*try)(struct err *err), char *said, size_t len)
 {
     int p[2];
+    said[0] = '\0';
     if (pipe2(p, O_CLOEXEC) < 0) {
-        check_set(r, STATE_MISSING, "no pipe", "");
-        return;
+        snprintf(said, len, "no pipe");
+        return false;
     }
     pid_t pid = fork();
     if (pid == 0) {
         struct err err = {0};
         int code = userns_enter_outer(&err);
-        code = code < 0 ? code : try_sandbox(&err);
+        code = code < 0 ? code : try(&err);
         (void)!write(p[1], err.msg, strlen(err.msg));
         _exit(code == 0 ? 0 : 1);
     }
     close(p[1]);
-    char said[512] = "";
-    ssize_t n = read_all(p[0], said, sizeof(said) - 1);
+    ssize_t n = read_all(p[0], said, len - 1);
     said[n > 0 ? n : 0] = '\0';
     close(p[0]);
     int st = 0;
     waitpid(pid, &st, 0);
-    bool ok = WIFEXITED(st) && WEXITSTATUS(st) == 0;
+    return WIFEXITED(st) && WEXITSTATUS(st) == 0;
+}
+
+static void check_gateway(struct check_result *r)
+{
+    char said[300];
+    bool ok = succeeds(try_gateway, said, sizeof(said));
+    check_set(r, ok ? STATE_OK : STATE_MISSING,
+              ok ? "an empty root, no capability, a filter that kills; descriptors only" : said,
+              ok ? "" : "see the lines above; [sandbox] require_services = false serves without");
+}
+
+static void check_sandbox(struct check_result *r)
+{
+    char said[300];
+    bool ok = succeeds(try_sandbox, said, sizeof(said));
     check_set(r, ok ? STATE_OK : STATE_MISSING,
               ok ? "/bin/true ran in a whole one, overlay included" : said,
               ok ? "" : "see the lines above");
@@ -325,6 +348,7 @@ static const struct {
     {"processor", false, check_processor},
     {"internet", false, check_internet},
     {"a sandbox", true, check_sandbox},
+    {"gateway", false, check_gateway},
 };
 #define N_CHECKS (sizeof(checks) / sizeof(*checks))
 

@@ -103,10 +103,14 @@ static int make_in(struct cgroup_host *h, const struct cgroup_group *g, enum cgr
 int cgroup_create(struct cgroup_host *h, struct cgroup_group *ret, struct err *err)
 {
     struct cgroup_group g;
-    if (h->single)
+    if (h->single) {
         cgroup_single_name(&g);
-    else
+        size_t len = strlen(g.name);
+        if (h->serial++ > 0) /* that of the sandbox's relay */
+            snprintf(g.name + len, sizeof(g.name) - len, "-%u", h->serial - 1);
+    } else {
         snprintf(g.name, sizeof(g.name), "g%d-%u", getpid(), h->serial++);
+    }
     for (int i = 0; i < CGROUP_HIERARCHIES; i++) {
         int r = h->fd[i] < 0 ? 0 : make_in(h, &g, i);
         if (r == 0)

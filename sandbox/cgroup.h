@@ -22,7 +22,7 @@ enum cgroup_kind { CGROUP_MEMORY, CGROUP_PIDS, CGROUP_CPU, CGROUP_CPUACCT, CGROU
 
 struct cgroup_host {
     char name[80];                   /* "vitrine-INSTANCE" */
-    bool single;                     /* no folder, one group at a time */
+    bool single;                     /* no folder, one sandbox at a time */
     int base_fd[CGROUP_HIERARCHIES]; /* the group that `name` lies in, or -1 */
     int fd[CGROUP_HIERARCHIES];      /* the folder `name`, or what groups lie in; or -1 */
     bool v2[CGROUP_HIERARCHIES];     /* this kind is a controller of the unified hierarchy */
@@ -41,7 +41,7 @@ struct cgroup_stat {
 
 /* One sandbox's group; an empty name where there is none. */
 struct cgroup_group {
-    char name[32];
+    char name[40];
 };
 
 /* The group's name where `single`: what such a process leaves behind when it is killed is swept

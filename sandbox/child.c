@@ -199,7 +199,7 @@ static int step_way_out(struct child *c, struct err *err)
     const struct order *o = c->order;
     if (o->spec.start.net == NET_NONE)
         return 0;
-    return net_relay_attach(o->relay_fd, &o->spec.start, &o->host, err);
+    return net_relay_attach(c->proc_fd, o->relay_fd, &o->spec.start, &o->host, err);
 }
 
 static int step_hostname(struct child *c, struct err *err)

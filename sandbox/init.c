@@ -15,7 +15,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -242,7 +241,8 @@ static void serve(struct init *in, int i)
 static void hear_relay(struct init *in)
 {
     char text[sizeof(in->relay_said)];
-    ssize_t n = recv(in->c.relay, text, sizeof(text) - 1, MSG_DONTWAIT);
+    ssize_t n =
+        read(in->c.relay, text, sizeof(text) - 1); /* poll has said that there is something */
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (n > 0) {

@@ -126,9 +126,23 @@ static int limit_bandwidth(uint64_t bytes_per_second, struct err *err)
     return 0;
 }
 
-int net_relay_attach(int sock, const struct proto_start *st, const struct net_host *host,
-                     struct err *err)
+/* The interface gets its IPv6 address by an advertisement: asked for at once, and taken without a
+ * second's wait for others that may have it; there is nobody else. */
+static void hasten_addresses(int proc_fd)
 {
+    static const char *const zero[] = {"sys/net/ipv6/conf/default/router_solicitation_delay",
+                                       "sys/net/ipv6/conf/default/accept_dad"};
+    for (size_t i = 0; i < sizeof(zero) / sizeof(*zero); i++) {
+        _cleanup_close_ int fd = openat(proc_fd, zero[i], O_WRONLY | O_CLOEXEC);
+        if (fd >= 0) /* without IPv6 there is no such file */
+            (void)write_all(fd, "0", 1);
+    }
+}
+
+int net_relay_attach(int proc_fd, int sock, const struct proto_start *st,
+                     const struct net_host *host, struct err *err)
+{
+    hasten_addresses(proc_fd);
     int r = net_rules_load(st, host, err);
     if (r == 0)
         r = send_namespaces(sock, err);

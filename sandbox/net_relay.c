@@ -5,6 +5,7 @@
 #include "common/util.h"
 #include "sandbox/sys.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -161,6 +162,16 @@ static void confine(const struct relay_child *c)
     forbid(c);
 }
 
+/* Where the host has no way out by IPv6 itself, programs should not believe that they have one. */
+static bool has_ipv6(void)
+{
+    struct sockaddr_in6 public = {.sin6_family = AF_INET6, .sin6_port = htons(53)};
+    public.sin6_addr.s6_addr[0] = 0x20;
+    public.sin6_addr.s6_addr[15] = 1;
+    _cleanup_close_ int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    return fd >= 0 && connect(fd, (struct sockaddr *)&public, sizeof(public)) == 0;
+}
+
 static _Noreturn void relay_main(struct relay_child *c)
 {
     for (int i = 0; i < c->n_join; i++)
@@ -185,11 +196,11 @@ static _Noreturn void relay_main(struct relay_child *c)
         give_up(c->sock, "slirp4netns");
     }
     confine(c);
+    char *ipv6 = has_ipv6() ? "--enable-ipv6" : NULL;
     static char cidr[] = "--cidr=" NET_CIDR;
     char *argv[] = {"slirp4netns",
                     "--configure",
                     "--mtu=1500",
-                    "--enable-ipv6",
                     "--disable-host-loopback",
                     "--enable-sandbox",
                     "--enable-seccomp",
@@ -200,6 +211,7 @@ static _Noreturn void relay_main(struct relay_child *c)
                     "--netns-type=path",
                     "/proc/self/fd/6",
                     NET_TAP,
+                    ipv6,
                     NULL};
     char *env[] = {NULL};
     execve(program, argv, env);

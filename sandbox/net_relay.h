@@ -33,7 +33,7 @@ void net_relay_end(struct net_relay *relay, struct cgroup_host *groups);
 
 /* ---- the sandbox's side, while it has CAP_NET_ADMIN over its namespace */
 
-/* Loads the rules, then has the relay attached and waits for that; then limits the bandwidth. After
- * success `sock` tells of the relay's end. */
-int net_relay_attach(int sock, const struct proto_start *st, const struct net_host *host,
-                     struct err *err);
+/* Loads the rules, then has the relay attached and waits for that; then limits the bandwidth.
+ * `proc_fd` is the private procfs. After success `sock` tells of the relay's end. */
+int net_relay_attach(int proc_fd, int sock, const struct proto_start *st,
+                     const struct net_host *host, struct err *err);

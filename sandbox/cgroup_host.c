@@ -129,6 +129,13 @@ static bool is_delegated(int fd)
            v[0] == '1';
 }
 
+/* The top of a cgroup namespace that is not the machine's: what a container engine gave to us. Only
+ * the machine's own top has no type. */
+static bool is_namespace_top(const struct places *p, int fd)
+{
+    return strcmp(p->own[CGROUP_UNIFIED], "/") == 0 && faccessat(fd, "cgroup.type", F_OK, 0) == 0;
+}
+
 /* A group with processes in it cannot hand controllers down: ours, and those of `up` beside us,
  * move into a leaf of it. Only where the group was delegated to us. */
 static int move_into_leaf(int fd)
@@ -199,7 +206,7 @@ static int open_unified_base(const struct places *p)
         close_fd(&top);
         return own;
     }
-    if (is_delegated(own)) {
+    if (is_delegated(own) || is_namespace_top(p, own)) {
         (void)move_into_leaf(own);
         return own;
     }

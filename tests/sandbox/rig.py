@@ -17,13 +17,14 @@ BUILD = os.environ.get("VITRINE_BUILD", os.path.join(ROOT, "build"))
 SANDBOX = os.path.join(BUILD, "vitrine-sandbox")
 IS_ROOT = os.getuid() == 0
 NEVER = 2**64 - 1
+PATIENCE = float(os.environ.get("TEST_PATIENCE", "1"))  # how much slower than usual the machine is: an emulated one
 PYTHON = "/usr/bin/python3"
 
 
 def run(*args, timeout=30, **kw):
     """`vitrine-sandbox run ARGS`, finished"""
     kw.setdefault("stdin", subprocess.DEVNULL)
-    return subprocess.run([SANDBOX, "run", *args], capture_output=True, text=True, timeout=timeout, **kw)
+    return subprocess.run([SANDBOX, "run", *args], capture_output=True, text=True, timeout=timeout * PATIENCE, **kw)
 
 
 def sh(script, *options, **kw):
@@ -56,6 +57,25 @@ def sandboxed_processes():
     return found
 
 
+def is_running(pid):
+    """There, and no zombie"""
+    try:
+        return open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def open_files(pid):
+    """What its descriptors are; one that it closed meanwhile is none"""
+    links = []
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            links.append(os.readlink(f"/proc/{pid}/fd/{fd}"))
+        except FileNotFoundError:
+            pass
+    return links
+
+
 def cgroups(word="vitrine"):
     return {d for d, _, _ in os.walk("/sys/fs/cgroup") if word in d}
 
@@ -76,7 +96,7 @@ def mapped_uids():
 
 
 def until(what, seconds=5):
-    end = time.monotonic() + seconds
+    end = time.monotonic() + seconds * PATIENCE
     while time.monotonic() < end:
         v = what()
         if v:
@@ -114,7 +134,7 @@ def remove(path):
 class Connection:
     def __init__(self, path, role):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.sock.settimeout(5)
+        self.sock.settimeout(5 * PATIENCE)
         self.sock.connect(path)
         self.send("HELLO", role=role)
 
@@ -159,7 +179,7 @@ class Worker:
         return os.pread(self.exit_fd, 100, 0).decode()
 
     def wait(self, seconds=10):
-        assert select.select([self.pidfd], [], [], seconds)[0], f"worker {self.id} did not end"
+        assert select.select([self.pidfd], [], [], seconds * PATIENCE)[0], f"worker {self.id} did not end"
         return self.last_word()
 
     def alive(self):
@@ -188,7 +208,7 @@ class Starter:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         # enough room for several of the largest messages at once
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
-        ours.settimeout(20)
+        ours.settimeout(20 * PATIENCE)
         self.sock = ours
         fd = theirs.fileno()
         self.process = subprocess.Popen([SANDBOX, "starter", "--instance", self.instance], stdin=subprocess.DEVNULL,
@@ -259,7 +279,7 @@ class Starter:
             self.group(w, remove=1)
             w.close()
         self.sock.close()
-        status = self.process.wait(10)
+        status = self.process.wait(10 * PATIENCE)
         remove(self.folder)
         return status
 

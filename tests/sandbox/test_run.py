@@ -197,8 +197,7 @@ def test_killed_run_leaves_no_sandbox():
     p.kill()
     p.wait()
     p.communicate()
-    assert rig.until(lambda: not [i for i in inside if os.path.exists(f"/proc/{i}") and
-                                  open(f"/proc/{i}/stat").read().rsplit(")", 1)[1].split()[0] != "Z"])
+    assert rig.until(lambda: not any(map(rig.is_running, inside)))
     rig.run("--", "true")  # takes away the control groups of the killed one
     assert not [g for g in rig.cgroups(f"vitrine-run-{p.pid}")]
 

@@ -6,7 +6,8 @@
 #                   ordinary user
 #   make bench fuzz format lint install clean           make deps    what building and running needs
 #   make test-unit test-sandbox test-programs test-runner test-gateway test-webui test-e2e test-browser
-#                   test-attack   one suite; T=... picks tests
+#                   test-attack test-vm   one suite; T=... picks tests
+#   make vm-shell   a root shell in the virtual machine of test-vm
 #   make SANITIZER=address,undefined ...                builds into build-asan/
 #   make CC=clang BUILD=build-clang ...                 another compiler, another folder
 #
@@ -175,7 +176,7 @@ $(foreach t,$(notdir $(UNIT_TESTS)),$(eval $(call UNIT_TEST,$(t))))
 $(BUILD)/tests/test_sandbox_service: $(GEN_vitrine-sandbox)
 
 # Suites: tests/run says what each is. T=NAME picks tests by name.
-SUITES := unit sandbox programs runner gateway webui e2e browser attack
+SUITES := unit sandbox programs runner gateway webui e2e browser attack vm
 RUN_TESTS = VITRINE_BUILD=$(abspath $(BUILD)) SANITIZER=$(SANITIZER) tests/run $(if $(T),-k '$(T)')
 test:
 	@.ci/deps test
@@ -197,6 +198,13 @@ test-e2e: all
 	@$(RUN_TESTS) e2e e2e-user
 test-browser: all $(BUILD)/venv/.done
 	@$(RUN_TESTS) browser
+# Under another kernel, in a virtual machine: see tests/vm/run.
+test-vm: all $(BUILD)/attack/attempts
+	@.ci/deps test vm
+	@$(RUN_TESTS) vm
+vm-shell: all
+	@.ci/deps test vm
+	@VITRINE_BUILD=$(abspath $(BUILD)) tests/vm/run --shell
 
 test-attack: $(BUILD)/vitrine-sandbox $(BUILD)/attack/attempts
 	@$(RUN_TESTS) attack attack-user
@@ -274,11 +282,11 @@ install: all
 	cp -r $(BUILD)/examples $(DESTDIR)$(PREFIX)/lib/vitrine/ && rm -f $(DESTDIR)$(PREFIX)/lib/vitrine/examples/.*.built
 	$(foreach s,1 5 8,$(if $(wildcard man/*.$(s)),install -d $(DESTDIR)$(PREFIX)/share/man/man$(s) && \
 		install -m 0644 $(wildcard man/*.$(s)) $(DESTDIR)$(PREFIX)/share/man/man$(s)/;))
-	install -m 0644 LICENSE $(wildcard README.md ARCHITECTURE.md SECURITY.md) $(DESTDIR)$(PREFIX)/share/doc/vitrine/
+	install -m 0644 LICENSE share/vitrine.service $(wildcard README.md ARCHITECTURE.md SECURITY.md) $(DESTDIR)$(PREFIX)/share/doc/vitrine/
 
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all attack attack-user clean deps run examples unit-tests fuzz-targets fuzz bench format lint install test \
+.PHONY: all attack attack-user vm-shell clean deps run examples unit-tests fuzz-targets fuzz bench format lint install test \
 	$(SUITES:%=test-%) FORCE
 -include $(shell find $(BUILD)/obj $(BUILD)/plain $(BUILD)/fuzz/obj -name '*.d' 2>/dev/null)

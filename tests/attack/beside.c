@@ -58,7 +58,8 @@ int victim_main(void)
     secret[strcspn(secret, "\n")] = 0;
     const char *ro = getenv("VICTIM_RO"), *abstract = getenv("VICTIM_ABSTRACT"),
                *port = getenv("VICTIM_PORT");
-    struct pollfd p[2] = {{.fd = -1}, {.fd = -1}};
+    /* the suite holds the other end of standard input: when it is gone, so are we */
+    struct pollfd p[3] = {{.fd = -1}, {.fd = -1}, {.fd = 0, .events = POLLIN}};
     if (abstract)
         p[0] = (struct pollfd){.fd = listen_abstract(abstract), .events = POLLIN};
     if (port) {
@@ -80,7 +81,9 @@ int victim_main(void)
     printf("%#lx\n", (long)secret);
     fflush(stdout);
     for (;;) {
-        poll(p, 2, 100);
+        poll(p, 3, 100);
+        if (p[2].revents)
+            return 0;
         for (int i = 0; i < 2; i++)
             if (p[i].fd >= 0 && p[i].revents)
                 answer(p[i].fd);

@@ -209,12 +209,11 @@ static int try_netfilter(void)
 
 void check_internet(struct check_result *r)
 {
-    bool pasta = access("/usr/bin/pasta", X_OK) == 0;
     bool slirp = access("/usr/bin/slirp4netns", X_OK) == 0;
     bool tun = access("/dev/net/tun", R_OK | W_OK) == 0;
-    if (!pasta && !slirp)
+    if (!slirp)
         check_set(r, STATE_WEAK, "no program that gives a worker a way out",
-                  "apt-get install passt (or slirp4netns)");
+                  "apt-get install slirp4netns");
     else if (!tun)
         check_set(r, STATE_WEAK, "/dev/net/tun cannot be opened",
                   "modprobe tun; in a container, hand the device in");
@@ -222,8 +221,7 @@ void check_internet(struct check_result *r)
         check_set(r, STATE_WEAK, "no netfilter in a network namespace",
                   "a kernel with CONFIG_NF_TABLES (modprobe nf_tables)");
     else
-        check_set(r, STATE_OK,
-                  pasta ? "pasta, tun and netfilter" : "slirp4netns, tun and netfilter", "");
+        check_set(r, STATE_OK, "slirp4netns, tun and netfilter", "");
 }
 
 void check_processor(struct check_result *r)

@@ -2,7 +2,7 @@
 private and metadata addresses. Nothing leads out of them.
 
 hosts.py serve NAME ADDRESS:PORT...: answers there, on TCP and UDP, with NAME; what comes on port 53 is a DNS query, and
-everything is at OUTSIDE."""
+everything is at OUTSIDE; 9001 takes bytes and 9002 gives some."""
 import os
 import select
 import socket
@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 
 OUTSIDE, OUTSIDE6 = "11.22.33.44", "2a00:5678::44"  # nobody's here
 MIRROR = "192.168.7.7"
@@ -18,6 +19,24 @@ PRIVATE = ("10.9.8.7", "172.16.5.4", "100.64.3.2", "169.254.169.254", "198.18.0.
 PRIVATE6 = ("fd00:ec2::254", "fd12::7", "2002:a09:807::1", "64:ff9b::a09:807")
 DENIED = "11.99.0.9"
 PORT = 8000
+
+
+def _sink(c):
+    while c.recv(65536):
+        pass
+    c.sendall(b".")
+    c.close()
+
+
+def _source(c):
+    try:
+        c.sendall(bytes(4 << 20))
+    except OSError:
+        pass
+    c.close()
+
+
+BULK = {9001: _sink, 9002: _source}
 
 
 def _serve(name, places):
@@ -40,6 +59,9 @@ def _serve(name, places):
             if s.type == socket.SOCK_STREAM:
                 c, _ = s.accept()
                 c.settimeout(10)
+                if s.getsockname()[1] in BULK:
+                    threading.Thread(target=BULK[s.getsockname()[1]], args=(c,), daemon=True).start()
+                    continue
                 c.sendall(name.encode())
                 conns.append(c)  # stays open: connections are counted
                 conns = conns[-200:]
@@ -75,7 +97,8 @@ class Hosts:
         self.ip("ip route add default via 11.22.33.2; ip -6 route add default via 2a00:1234::2")
         every = [f"{a}:{PORT}" for a in (OUTSIDE, OUTSIDE6, MIRROR, DENIED, *PRIVATE, *PRIVATE6)]
         me = os.path.abspath(__file__)
-        self._start(self.enter(self.world) + [sys.executable, me, "serve", "world", *every, f"{MIRROR}:8001"])
+        self._start(self.enter(self.world) + [sys.executable, me, "serve", "world", *every, f"{MIRROR}:8001",
+                                                 f"{OUTSIDE}:9001", f"{OUTSIDE}:9002"])
         self._start(self.inside(sys.executable, me, "serve", "here", "127.0.0.53:53", f"0.0.0.0:{PORT}", f"{HERE6}:{PORT}",
                                 f"::1:{PORT}"))
 

@@ -227,3 +227,26 @@ def test_what_is_refused_would_have_answered(net):
     tries = {a: ["tcp", a, hosts.PORT] for a in (*hosts.PRIVATE, *hosts.PRIVATE6, hosts.HERE) if a not in ("198.18.0.9",)}
     got = attempts(net, {**tries, "v6": ["tcp", hosts.OUTSIDE6, hosts.PORT]}, "--net-allow", "0.0.0.0/0", "--net-allow", "::/0")
     assert [a for a in (*tries, "v6") if got[a] not in ("world", "here")] == [], got
+
+
+RATE, BYTES = 2 << 20, 4 << 20
+
+
+def test_bandwidth_is_limited_both_ways(net):
+    """4 MiB at 2 MiB/s: no sooner than the limit and its burst allow, and not several times slower"""
+    script = f"""
+import socket, sys, time
+for port in (9001, 9002):
+    s = socket.create_connection(("{hosts.OUTSIDE}", port), 5)
+    t = time.monotonic()
+    if port == 9001:
+        s.sendall(b"x" * {BYTES}); s.shutdown(socket.SHUT_WR); s.recv(1)
+    else:
+        n = 0
+        while n < {BYTES}: n += len(s.recv(65536))
+    print(round(time.monotonic() - t, 2))
+"""
+    out = run(net, rig.PYTHON, "-c", script, options=["--net-bandwidth", "2M"])
+    assert out.returncode == 0, out.stderr
+    for seconds in map(float, out.stdout.split()):
+        assert (BYTES - RATE // 2) / RATE < seconds < 12, out.stdout

@@ -180,7 +180,8 @@ SUITES := unit sandbox programs runner gateway webui e2e browser attack vm
 RUN_TESTS = VITRINE_BUILD=$(abspath $(BUILD)) SANITIZER=$(SANITIZER) tests/run $(if $(T),-k '$(T)')
 test:
 	@.ci/deps test
-	@$(MAKE) --no-print-directory -j$(JOBS) all unit-tests fuzz-targets $(BUILD)/venv/.done $(BUILD)/attack/attempts
+	@$(MAKE) --no-print-directory -j$(JOBS) all unit-tests fuzz-targets $(BUILD)/venv/.done \
+		$(BUILD)/programs/.done $(BUILD)/attack/attempts
 	@FUZZ_SECONDS=$(or $(FUZZ_SECONDS),3) $(RUN_TESTS)
 test-unit: unit-tests
 	@$(RUN_TESTS) unit

@@ -25,7 +25,7 @@ static int show_folder(int root_fd, const char *name, struct err *err)
     if (strpbrk(name, ":\\,")) /* overlayfs reads them as something else; no system has them */
         return err_set(err, EINVAL, "the root's folder \"%s\" has a name that cannot be mounted",
                        name);
-    _cleanup_close_ int overlay = fs_overlay_read_only(name, ROOT_EMPTY_DIR + 1, err);
+    _cleanup_close_ int overlay = fs_overlay_read_only(name, &ROOT_EMPTY_DIR[1], err);
     if (overlay == -EINVAL) { /* something is mounted below it and locked to it */
         if (move_mount(AT_FDCWD, name, root_fd, name, 0) < 0)
             return err_errno(err, "mount /%s", name);
@@ -80,7 +80,7 @@ int mounts_show_root(int copy_fd, struct err *err)
     }
     if (fchdir(list) < 0) /* overlayfs takes paths of this namespace */
         return err_errno(err, "enter the shared root");
-    _cleanup_close_ int root_fd = fs_overlay_read_only(".", ROOT_EMPTY_DIR + 1, err);
+    _cleanup_close_ int root_fd = fs_overlay_read_only(".", &ROOT_EMPTY_DIR[1], err);
     if (root_fd < 0)
         return root_fd;
     if (move_mount(root_fd, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0)

@@ -25,6 +25,7 @@ def make(tmp_path):
             log = open(p.data + "/webui.log").read()
             assert status == 0, log[-4000:]
             assert "Sanitizer" not in log, log[-8000:]
+        p.close()
 
 
 @pytest.fixture

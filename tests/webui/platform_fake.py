@@ -30,7 +30,7 @@ class Runner(threading.Thread):
 
     def __init__(self, data):
         super().__init__(daemon=True)
-        self.data, self.sock, self.lock = data, None, threading.RLock()
+        self.data, self.sock, self.lock, self.ended = data, None, threading.RLock(), False
         self.wake_r, self.wake_w = os.pipe()
         self.jobs, self.done, self.refuse = [], [], {}
         self.hold_jobs, self.hold_commands, self.silent_done = threading.Event(), threading.Event(), False
@@ -49,11 +49,22 @@ class Runner(threading.Thread):
             self.sock = sock  # the thread lets go of the earlier one when it has noticed
         os.write(self.wake_w, b"x")
 
+    def end(self):
+        """Closes what it has: hundreds of tests run in one process."""
+        self.ended = True
+        os.write(self.wake_w, b"x")
+        self.join()
+        self.life.close()
+        for fd in [self.wake_r, self.wake_w, *(fd for _, fd in self.jobs)]:
+            os.close(fd)
+        if self.sock:
+            self.sock.close()
+
     def site(self):
         return sqlite3.connect(f"file:{self.data}/site.db?mode=ro", uri=True)
 
     def run(self):
-        while True:
+        while not self.ended:
             with self.lock:
                 sock = self.sock
             ready = select.select([self.wake_r] + ([sock] if sock else []), [], [])[0]
@@ -175,7 +186,7 @@ class Platform:
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         folder = os.open(self.data + "/run", os.O_PATH)  # paths of sockets are short
         self.listener.bind(f"/proc/self/fd/{folder}/webui.sock")
-        self.address = f"/proc/self/fd/{folder}/webui.sock"
+        self.folder, self.address = folder, f"/proc/self/fd/{folder}/webui.sock"
         self.listener.listen(128)
         self.options = {"server.data": self.data, "server.listen": "127.0.0.1:8080", **options}
         self.runner = Runner(self.data)
@@ -220,6 +231,14 @@ class Platform:
         self.process.kill()
         self.process.wait()
         self.sup.close()
+
+    def close(self):
+        """What is left when the program has ended."""
+        self.runner.end()
+        self.sup.close()
+        self.listener.close()
+        self.log.close()
+        os.close(self.folder)
 
     # ---- a client
     def socket(self, timeout=20):

@@ -10,6 +10,7 @@
 #include "sandbox/limits.h"
 #include "sandbox/mounts.h"
 #include "sandbox/network.h"
+#include "sandbox/pass_fds.h"
 #include "sandbox/program.h"
 
 #include <errno.h>
@@ -93,31 +94,10 @@ static void restore(int *fd, const int *received, int n)
 /* Waits for a message of the starter with descriptors: how many. */
 static int receive_fds(struct child *c, int received[LAUNCH_MAX_PASSED], struct err *err)
 {
-    union {
-        char bytes[CMSG_SPACE(sizeof(int) * (LAUNCH_MAX_PASSED))];
-        struct cmsghdr align;
-    } control;
-    char go;
-    struct iovec iov = {.iov_base = &go, .iov_len = 1};
-    struct msghdr msg = {.msg_iov = &iov,
-                         .msg_iovlen = 1,
-                         .msg_control = control.bytes,
-                         .msg_controllen = sizeof(control.bytes)};
-    ssize_t n;
-    do
-        n = recvmsg(c->sock, &msg, MSG_CMSG_CLOEXEC);
-    while (n < 0 && errno == EINTR);
-    if (n == 0)
+    int n = pass_fds_receive(c->sock, received, LAUNCH_MAX_PASSED, MSG_CMSG_CLOEXEC);
+    if (n == -EPIPE)
         _exit(0); /* the starter ended, or found something wrong with the order */
-    if (n < 0 || (msg.msg_flags & MSG_CTRUNC))
-        return err_errno(err, "receive descriptors");
-    struct cmsghdr *h = CMSG_FIRSTHDR(&msg);
-    int count = 0;
-    if (h && h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS) {
-        count = (int)((h->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-        memcpy(received, CMSG_DATA(h), (size_t)count * sizeof(int));
-    }
-    return count;
+    return n < 0 ? err_set(err, -n, "receive descriptors: %s", strerror(-n)) : n;
 }
 
 /* Waits for the order, and with it for the maps: the starter writes them before it sends. */

@@ -2,6 +2,7 @@
 #include "launch.h"
 
 #include "common/cleanup.h"
+#include "sandbox/pass_fds.h"
 #include "sandbox/sys.h"
 #include "sandbox/userns.h"
 
@@ -88,24 +89,8 @@ static int clone_child(struct launch_env *env, struct launch *l, int group_fd, i
 /* One message with descriptors, which stay the caller's. */
 static int send_fds(int sock, const int *fds, int n, struct err *err)
 {
-    union {
-        char bytes[CMSG_SPACE(sizeof(int) * LAUNCH_MAX_PASSED)];
-        struct cmsghdr align;
-    } control = {0};
-    char go = 'g';
-    struct iovec iov = {.iov_base = &go, .iov_len = 1};
-    struct msghdr msg = {.msg_iov = &iov,
-                         .msg_iovlen = 1,
-                         .msg_control = control.bytes,
-                         .msg_controllen = CMSG_SPACE((size_t)n * sizeof(int))};
-    struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-    c->cmsg_level = SOL_SOCKET;
-    c->cmsg_type = SCM_RIGHTS;
-    c->cmsg_len = CMSG_LEN((size_t)n * sizeof(int));
-    memcpy(CMSG_DATA(c), fds, (size_t)n * sizeof(int));
-    if (sendmsg(sock, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
-        return err_errno(err, "hand %d descriptors to the sandbox", n);
-    return 0;
+    int r = pass_fds(sock, fds, n, MSG_DONTWAIT);
+    return r < 0 ? err_set(err, -r, "hand %d descriptors to the sandbox: %s", n, strerror(-r)) : 0;
 }
 
 static int send_root(struct launch_env *env, struct launch *l, const char *root, struct err *err)

@@ -3,6 +3,7 @@
 
 #include "common/cleanup.h"
 #include "common/util.h"
+#include "sandbox/pass_fds.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -25,22 +26,8 @@ static int send_namespaces(int sock, struct err *err)
     if (userns < 0 || netns < 0)
         return err_errno(err, "open our namespaces");
     int fds[2] = {userns, netns};
-    union {
-        char bytes[CMSG_SPACE(sizeof(fds))];
-        struct cmsghdr align;
-    } control = {0};
-    char go = 'g';
-    struct iovec iov = {.iov_base = &go, .iov_len = 1};
-    struct msghdr msg = {.msg_iov = &iov,
-                         .msg_iovlen = 1,
-                         .msg_control = control.bytes,
-                         .msg_controllen = sizeof(control.bytes)};
-    struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-    c->cmsg_level = SOL_SOCKET;
-    c->cmsg_type = SCM_RIGHTS;
-    c->cmsg_len = CMSG_LEN(sizeof(fds));
-    memcpy(CMSG_DATA(c), fds, sizeof(fds));
-    return sendmsg(sock, &msg, MSG_NOSIGNAL) < 0 ? err_errno(err, "reach the relay") : 0;
+    int r = pass_fds(sock, fds, 2, 0);
+    return r < 0 ? err_set(err, -r, "reach the relay: %s", strerror(-r)) : 0;
 }
 
 /* Its "1" when the interface is there. Whatever else it says before it ends is the reason. */

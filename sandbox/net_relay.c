@@ -3,6 +3,7 @@
 
 #include "common/cleanup.h"
 #include "common/util.h"
+#include "sandbox/pass_fds.h"
 #include "sandbox/sys.h"
 
 #include <arpa/inet.h>
@@ -56,31 +57,6 @@ static _Noreturn void give_up(int sock, const char *what)
     int n = snprintf(text, sizeof(text), "%s: %s", what, strerror(errno));
     (void)send(sock, text, (size_t)n, MSG_NOSIGNAL);
     _exit(1);
-}
-
-/* The sandbox's namespaces, which it hands over once its rules are in place; its end is ours. */
-static int receive_namespaces(int sock, int fds[2])
-{
-    union {
-        char bytes[CMSG_SPACE(2 * sizeof(int))];
-        struct cmsghdr align;
-    } control;
-    char go;
-    struct iovec iov = {.iov_base = &go, .iov_len = 1};
-    struct msghdr msg = {.msg_iov = &iov,
-                         .msg_iovlen = 1,
-                         .msg_control = control.bytes,
-                         .msg_controllen = sizeof(control.bytes)};
-    ssize_t n;
-    do
-        n = recvmsg(sock, &msg, 0);
-    while (n < 0 && errno == EINTR);
-    struct cmsghdr *h = n == 1 ? CMSG_FIRSTHDR(&msg) : NULL;
-    if (!h || h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS ||
-        h->cmsg_len != CMSG_LEN(2 * sizeof(int)))
-        return -1;
-    memcpy(fds, CMSG_DATA(h), 2 * sizeof(int));
-    return 0;
 }
 
 /* Its messages go to the sandbox's PID 1, which keeps the last one. */
@@ -185,7 +161,8 @@ static _Noreturn void relay_main(struct relay_child *c)
     (void)setsid();
     place_descriptors(c);
     int fds[2];
-    if (receive_namespaces(c->sock, fds) < 0)
+    /* the namespaces of the sandbox, which hands them over once its rules are in place */
+    if (pass_fds_receive(c->sock, fds, 2, 0) != 2)
         _exit(0);
     /* they arrive in order at the lowest numbers that are free */
     if (fds[0] != USERNS_AT || fds[1] != NETNS_AT)

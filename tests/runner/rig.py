@@ -1,4 +1,5 @@
 """Plays `vitrine up`, the gateway and webui to a real vitrine-runner."""
+import contextlib
 import hashlib
 import os
 import shutil
@@ -360,6 +361,12 @@ class Rig:
                 pass
         return out
 
+    def kill_mine(self):
+        """Some end before their turn comes: a PID 1 takes its demo with it, a starter ends without its runner."""
+        for pid, _ in self.mine():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
     def starter(self):
         """The resident starter: the runner's one lasting child."""
         with open(f"/proc/{self.runner.pid}/task/{self.runner.pid}/children") as f:
@@ -381,8 +388,7 @@ class Rig:
         left = until(lambda: not self.mine(), 3)
         if not left:
             errors.append(f"left running: {self.mine()} {self.log()}")
-            for pid, _ in self.mine():
-                os.kill(pid, signal.SIGKILL)
+            self.kill_mine()
         if os.listdir(self.data + "/run/workers"):
             errors.append(f"left: {os.listdir(self.data + '/run/workers')}")
         if "AddressSanitizer" in self.log() or "runtime error" in self.log():

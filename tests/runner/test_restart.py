@@ -127,8 +127,7 @@ def test_after_a_reboot_everything_sleeps(rig):
     first = r.routed(s)
     r.stage_is(s, "RUNNING")
     r.kill()
-    for p, _ in r.mine():
-        os.kill(p, signal.SIGKILL)
+    r.kill_mine()
     assert until(lambda: not r.mine())
     db = sqlite3.connect(r.data + "/life.db")
     db.execute("UPDATE workers SET boot_id = 'another'")

@@ -188,6 +188,54 @@ int cgroup_set_limits(struct cgroup_host *h, const struct cgroup_group *g,
     return r;
 }
 
+int cgroup_batch(const struct cgroup_host *h, const struct cgroup_group *g)
+{
+    char text[16];
+    if (!cgroup_host_has(h, CGROUP_CPU) ||
+        read_in(h, g, CGROUP_CPU, "cpu.idle", text, sizeof(text)) <= 0)
+        return -1;
+    return text[0] == '1';
+}
+
+bool cgroup_set_batch(const struct cgroup_host *h, const struct cgroup_group *g, bool batch)
+{
+    return cgroup_host_has(h, CGROUP_CPU) &&
+           write_in(h, g, CGROUP_CPU, "cpu.idle", batch ? "1" : "0", NULL) == 0;
+}
+
+uint64_t cgroup_cpu_us(const struct cgroup_host *h, const struct cgroup_group *g)
+{
+    static const struct cgroup_group all = {"."};
+    g = g ? g : &all;
+    if (h->fd[CGROUP_CPUACCT] >= 0)
+        return read_number(h, g, CGROUP_CPUACCT, "cpuacct.usage") / 1000;
+    return read_key(h, g, CGROUP_UNIFIED, "cpu.stat", "usage_usec");
+}
+
+uint64_t cgroup_cpu_milli(const struct cgroup_host *h, const struct cgroup_group *g)
+{
+    const uint64_t period_us = 100000; /* the kernel's default; we set no other */
+    char text[64] = "";
+    if (!cgroup_host_has(h, CGROUP_CPU))
+        return 0;
+    (void)read_in(h, g, CGROUP_CPU, h->v2[CGROUP_CPU] ? "cpu.max" : "cpu.cfs_quota_us", text,
+                  sizeof(text));
+    return text[0] < '0' || text[0] > '9' ? 0 : strtoull(text, NULL, 10) * 1000 / period_us;
+}
+
+int cgroup_threads(const struct cgroup_host *h, const struct cgroup_group *g,
+                   pid_t out[CGROUP_MAX_THREADS])
+{
+    bool v2 = h->v2[CGROUP_CPU];
+    char path[96];
+    snprintf(path, sizeof(path), "%s/%s", g->name, v2 ? "cgroup.threads" : "tasks");
+    int fd = openat(h->fd[v2 ? CGROUP_UNIFIED : CGROUP_CPU], path, O_RDONLY | O_CLOEXEC), n = 0;
+    _cleanup_fclose_ FILE *f = fd < 0 ? NULL : fdopen(fd, "r");
+    while (f && n < CGROUP_MAX_THREADS && fscanf(f, "%d", &out[n]) == 1)
+        n += out[n] > 0;
+    return n;
+}
+
 /* The hierarchy whose folders carry the marks: the unified one, else the first that there is. */
 static int marked_kind(const struct cgroup_host *h)
 {
@@ -207,6 +255,13 @@ void cgroup_mark(struct cgroup_host *h, const struct cgroup_group *g, uint64_t w
     int n = snprintf(id, sizeof(id), "%llu", (unsigned long long)worker_id);
     if (fd >= 0)
         (void)fsetxattr(fd, MARK, id, (size_t)n, 0); /* a kernel without them: see cgroup_find */
+}
+
+bool cgroup_is_marked(const struct cgroup_host *h, const struct cgroup_group *g)
+{
+    int kind = marked_kind(h);
+    _cleanup_close_ int fd = kind < 0 ? -1 : openat(h->fd[kind], g->name, O_RDONLY | O_CLOEXEC);
+    return fd >= 0 && fgetxattr(fd, MARK, NULL, 0) > 0;
 }
 
 bool cgroup_find(const struct cgroup_host *h, uint64_t worker_id, struct cgroup_group *ret)
@@ -276,10 +331,7 @@ bool cgroup_stat(struct cgroup_host *h, const struct cgroup_group *g, struct cgr
         s.memory_peak_bytes = read_number(h, g, CGROUP_MEMORY, "memory.max_usage_in_bytes");
         s.oom_kills = read_key(h, g, CGROUP_MEMORY, "memory.oom_control", "oom_kill");
     }
-    if (h->fd[CGROUP_CPUACCT] >= 0)
-        s.cpu_us = read_number(h, g, CGROUP_CPUACCT, "cpuacct.usage") / 1000;
-    else
-        s.cpu_us = read_key(h, g, CGROUP_UNIFIED, "cpu.stat", "usage_usec");
+    s.cpu_us = cgroup_cpu_us(h, g);
     s.pids = (uint32_t)read_number(h, g, CGROUP_PIDS, "pids.current");
     s.pids_refused = read_key(h, g, CGROUP_PIDS, "pids.events", "max");
     *ret = s;

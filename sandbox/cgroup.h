@@ -73,7 +73,20 @@ int cgroup_open_joins(const struct cgroup_host *h, const struct cgroup_group *g,
                       int out[CGROUP_HIERARCHIES], struct err *err);
 int cgroup_set_limits(struct cgroup_host *h, const struct cgroup_group *g,
                       const struct cgroup_limits *limits, struct err *err);
+/* Whether the kernel runs this group only where nobody else wants to (cpu.idle, Linux 5.15; see
+ * cpu_class.h): 1, 0, or -1 where it has no such thing. Set: true if it was taken. */
+int cgroup_batch(const struct cgroup_host *h, const struct cgroup_group *g);
+bool cgroup_set_batch(const struct cgroup_host *h, const struct cgroup_group *g, bool batch);
+/* CPU time used, in microseconds (`g` NULL: by all groups of the folder); 0 where nobody counts. */
+uint64_t cgroup_cpu_us(const struct cgroup_host *h, const struct cgroup_group *g);
+/* Its limit in thousandths of a CPU; 0 where there is none. */
+uint64_t cgroup_cpu_milli(const struct cgroup_host *h, const struct cgroup_group *g);
+/* The threads in it, as this process sees them: how many, at most CGROUP_MAX_THREADS. */
+#define CGROUP_MAX_THREADS 4096
+int cgroup_threads(const struct cgroup_host *h, const struct cgroup_group *g,
+                   pid_t out[CGROUP_MAX_THREADS]);
 /* Remembers whose group it is, on the group itself; and finds it again: true if there is one. */
+bool cgroup_is_marked(const struct cgroup_host *h, const struct cgroup_group *g);
 void cgroup_mark(struct cgroup_host *h, const struct cgroup_group *g, uint64_t worker_id);
 bool cgroup_find(const struct cgroup_host *h, uint64_t worker_id, struct cgroup_group *ret);
 

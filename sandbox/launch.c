@@ -132,6 +132,7 @@ int launch_open(struct launch_env *env, const char *root, struct launch *ret, st
     if (env->has_groups) {
         if ((r = cgroup_create(&env->groups, &l.group, err)) < 0)
             goto fail;
+        (void)cgroup_set_batch(&env->groups, &l.group, true); /* until it was calm: cpu_class.h */
         steps_mark(&l.steps, "control group");
         group_fd = cgroup_unified_fd(&env->groups, &l.group);
         n_join = cgroup_open_joins(&env->groups, &l.group, join, err);

@@ -382,7 +382,8 @@ static void report(struct run_trace *t, const char *limits, int status)
 }
 
 static int launch(struct launch_env *env, struct launch *l, const struct proto_start *st,
-                  const int fds[SPEC_FD_COUNT], struct run_trace *t, struct err *err)
+                  const int fds[SPEC_FD_COUNT], struct run_trace *t, struct cpu_classes *classes,
+                  struct err *err)
 {
     int r = launch_open(env, st->root, l, err);
     if (r < 0)
@@ -392,6 +393,8 @@ static int launch(struct launch_env *env, struct launch *l, const struct proto_s
         r = t->trace ? trace_start(t->trace, l->pid, fileno(t->out), &t->tracer, err)
                      : err_errno(err, "memory for the trace");
     }
+    if (r == 0 && env->has_groups)
+        cpu_classes_begin(classes, &env->groups, l->pid, st->cpu_milli);
     if (r == 0)
         r = launch_go(env, l, st, fds, err);
     if (r < 0)
@@ -410,12 +413,12 @@ static int run_sandbox(struct launch_env *env, const struct proto_start *st,
         run_wait_open(&w, control[0], env->range.first + 1 + st->uid_index, &err) < 0)
         return complain(&err, EXIT_NO_SANDBOX);
     int fds[SPEC_FD_COUNT] = {-1, -1, -1, -1, w.stdio[0], w.stdio[1], w.stdio[2], control[1]};
-    int r = launch(env, &l, st, fds, trace, &err);
+    int r = launch(env, &l, st, fds, trace, &w.classes, &err);
     close(control[1]);
     run_wait_handed_over(&w);
     if (r < 0)
         return complain(&err, EXIT_NO_SANDBOX);
-    int status = run_wait(&w, &l, &err);
+    int status = run_wait(&w, &l, env->has_groups ? &env->groups : NULL, &err);
     if (status < 0) {
         launch_abandon(env, &l);
         return complain(&err, EXIT_NO_SANDBOX);

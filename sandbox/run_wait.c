@@ -108,10 +108,12 @@ static void drain(struct run_wait *w)
         }
 }
 
-int run_wait(struct run_wait *w, struct launch *l, struct err *err)
+int run_wait(struct run_wait *w, struct launch *l, const struct cgroup_host *groups,
+             struct err *err)
 {
     enum { END, ANSWER, SIGNALS, CONTROL, PUMPS, COUNT = PUMPS + 3 };
     for (;;) {
+        int look_ms = groups ? cpu_classes_look(&w->classes, groups) : -1;
         struct pollfd p[COUNT] = {
             [END] = {.fd = l->pidfd, .events = POLLIN},
             [ANSWER] = {.fd = l->sock, .events = POLLIN},
@@ -120,7 +122,7 @@ int run_wait(struct run_wait *w, struct launch *l, struct err *err)
         };
         for (int i = 0; i < 3; i++)
             p[PUMPS + i] = (struct pollfd){.fd = w->pumps[i].from, .events = POLLIN};
-        if (poll(p, COUNT, -1) < 0) {
+        if (poll(p, COUNT, look_ms) < 0) {
             if (errno == EINTR)
                 continue;
             return err_errno(err, "poll");
@@ -144,6 +146,7 @@ int run_wait(struct run_wait *w, struct launch *l, struct err *err)
                 pump(&w->pumps[i]);
         if (p[END].revents && l->sock < 0) {
             drain(w);
+            cpu_classes_free(&w->classes);
             return exit_status(l, err);
         }
     }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "common/err.h"
+#include "sandbox/cpu_class.h"
 #include "sandbox/launch.h"
 
 struct run_pump {
@@ -17,10 +18,13 @@ struct run_wait {
     struct run_pump pumps[3];
     int signal_fd;
     unsigned stops; /* signals that asked for the end so far */
+    struct cpu_classes classes;
 };
 
 int run_wait_open(struct run_wait *w, int control, uid_t uid, struct err *err);
 /* The program has its descriptors: closes our copies, so that the ends of pipes are seen. */
 void run_wait_handed_over(struct run_wait *w);
-/* The program's status, or a negative errno where the sandbox could not be made. */
-int run_wait(struct run_wait *w, struct launch *l, struct err *err);
+/* The program's status, or a negative errno where the sandbox could not be made. `groups` is where
+ * its control group lies, or NULL. */
+int run_wait(struct run_wait *w, struct launch *l, const struct cgroup_host *groups,
+             struct err *err);

@@ -3,13 +3,15 @@
  * It keeps some sandboxes' processes ready in their namespaces, groups and roots (launch.h), so
  * that a START costs what its order costs, also where several come at once. Starts run side by
  * side; the loop never waits for one. Workers are not its responsibility: it may end at any time
- * and they go on; a later starter finds their groups by their marks. */
+ * and they go on; a later starter finds their groups by their marks. It also says whom the CPU goes
+ * to first (cpu_class.h). */
 #include "starter.h"
 
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "common/proto.h"
 #include "common/util.h"
+#include "sandbox/cpu_class.h"
 #include "sandbox/launch.h"
 
 #include <errno.h>
@@ -47,6 +49,7 @@ struct starter {
     uint64_t spare_not_before_ms;
     struct pending pending[MAX_PENDING];
     int n_pending;
+    struct cpu_classes classes;
     struct worker *workers;
     size_t n_workers, cap_workers;
     struct proto_msg msg;
@@ -168,6 +171,8 @@ static int begin(struct starter *s, struct launch *l, struct err *err)
         return r;
     if (r == 0 && (r = launch_open(&s->env, s->msg.u.start.root, l, err)) < 0)
         return r;
+    if (s->env.has_groups)
+        cpu_classes_begin(&s->classes, &s->env.groups, l->pid, s->msg.u.start.cpu_milli);
     if ((r = launch_go(&s->env, l, &s->msg.u.start, fds, err)) < 0)
         launch_abandon(&s->env, l);
     return r;
@@ -334,12 +339,14 @@ static void loop(struct starter *s)
                 (struct pollfd){.fd = i < n_spares ? s->spares[i].sock : -1, .events = POLLIN};
         for (int i = 0; i < n; i++)
             p[PENDING + i] = (struct pollfd){.fd = s->pending[i].launch.sock, .events = POLLIN};
+        int look_ms = s->env.has_groups ? cpu_classes_look(&s->classes, &s->env.groups) : -1;
         /* the spare is made when nobody is waiting for us */
         int timeout = n_spares == MAX_SPARES ? -1 : n > 0 ? SPARE_RETRY_MS : 0;
         if (timeout == 0 && mono_ms() < s->spare_not_before_ms)
             timeout = SPARE_RETRY_MS;
-        int ready = poll(p, PENDING + (nfds_t)n, timeout);
-        if (ready == 0)
+        bool look_first = look_ms >= 0 && (timeout < 0 || look_ms < timeout);
+        int ready = poll(p, PENDING + (nfds_t)n, look_first ? look_ms : timeout);
+        if (ready == 0 && !look_first)
             make_spare(s);
         if (ready <= 0)
             continue;
@@ -391,6 +398,7 @@ int starter_main(const char *instance, uid_t uid_first)
     if (s->env.has_groups && s->n_pending == 0) /* those may not have joined their groups yet */
         cgroup_host_sweep(&s->env.groups);
     launch_env_close(&s->env);
+    cpu_classes_free(&s->classes);
     free(s->workers);
     return 0;
 }

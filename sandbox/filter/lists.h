@@ -57,10 +57,10 @@ static const struct filter_group user_allowed[] = {
            "capset", "getpgrp", "getpgid", "setpgid", "getsid", "setsid")},
     {"limits and scheduling of itself",
      CALLS("getrlimit", "ugetrlimit", "setrlimit", "prlimit64", "getrusage", "getpriority",
-           "setpriority", "sched_getaffinity", "sched_setaffinity", "sched_getparam",
-           "sched_setparam", "sched_getscheduler", "sched_setscheduler", "sched_getattr",
-           "sched_setattr", "sched_get_priority_max", "sched_get_priority_min",
-           "sched_rr_get_interval", "sched_rr_get_interval_time64", "ioprio_get")},
+           "setpriority", "sched_getaffinity", "sched_getparam", "sched_setparam",
+           "sched_getscheduler", "sched_setscheduler", "sched_getattr", "sched_setattr",
+           "sched_get_priority_max", "sched_get_priority_min", "sched_rr_get_interval",
+           "sched_rr_get_interval_time64", "ioprio_get")},
     {"time; setting it is refused by the capability sets and not listed",
      CALLS("time", "gettimeofday", "clock_gettime", "clock_gettime64", "clock_getres",
            "clock_getres_time64", "clock_nanosleep", "clock_nanosleep_time64", "nanosleep",
@@ -88,6 +88,7 @@ static const struct filter_group user_allowed[] = {
 /* ---- refused with EPERM: nobody needs them to work, an attacker would try them */
 static const struct filter_group user_refused[] = {
     {"more of the disk than its neighbours", CALLS("ioprio_set")},
+    {"other CPUs than those that it is kept to (sandbox/cpu_class.h)", CALLS("sched_setaffinity")},
     {"other namespaces, other roots", CALLS("unshare", "setns", "chroot", "pivot_root")},
     {"mounts, old interface and new",
      CALLS("mount", "umount", "umount2", "open_tree", "move_mount", "fsopen", "fsconfig", "fsmount",

@@ -1,6 +1,8 @@
 /* attempts: the attack suite's program, inside the sandbox and beside it.
  *
  *   attempts NAME            one attempt; 0: it succeeded, 1: it was refused
+ *   attempts --again BOMB    a bomb over and over while its time lasts; a byte to standard input as
+ *                            it begins
  *   attempts --list          kind and name of each
  *   attempts --victim        what lives outside, or in a neighbour's sandbox, to be attacked
  *   attempts --neighbour     a worker that answers, to be measured
@@ -14,10 +16,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static const struct attempt_group *const groups[] = {
@@ -132,6 +137,35 @@ static int attempt(const char *name)
     return 2;
 }
 
+/* A bomb that was met by its limit at once is no less of a bomb while a neighbour is measured. */
+static int again(const char *name)
+{
+    double end = bomb_now() + bomb_seconds();
+    if (write(0, "b", 1) != 1)
+        return 2;
+    struct timespec rest = {0};
+    sigset_t child;
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &child, NULL);
+    for (double left; (left = end - bomb_now()) > 0;) {
+        pid_t pid = fork();
+        if (pid == 0) {
+            sigprocmask(SIG_UNBLOCK, &child, NULL);
+            _exit(attempt(name));
+        }
+        rest.tv_sec = (time_t)left;
+        rest.tv_nsec = (long)((left - (double)rest.tv_sec) * 1e9);
+        /* no process was to be had: what the round before left holds them */
+        if (pid < 0 || sigtimedwait(&child, NULL, &rest) < 0)
+            break;
+        while (waitpid(-1, NULL, WNOHANG) > 0)
+            ;
+    }
+    kill(-1, SIGKILL);
+    return 1;
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 2 && strcmp(argv[1], "--list") == 0)
@@ -148,8 +182,10 @@ int main(int argc, char **argv)
         printf("%d\n", (int)geteuid());
         return 0;
     }
+    if (argc == 3 && strcmp(argv[1], "--again") == 0)
+        return again(argv[2]);
     if (argc == 2 && argv[1][0] != '-')
         return attempt(argv[1]);
-    fprintf(stderr, "usage: attempts NAME | --list | --neighbour | --measure SOCKET SECONDS\n");
+    fprintf(stderr, "usage: attempts NAME | --again BOMB | --list | --neighbour | --measure SOCKET SECONDS\n");
     return 2;
 }

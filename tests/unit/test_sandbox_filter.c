@@ -50,6 +50,7 @@ static const struct {
     {"getrandom", {0}, ALLOW},
     {"landlock_restrict_self", {0}, ALLOW},
     {"ioprio_set", {0}, FAILS(EPERM)},
+    {"sched_setaffinity", {0}, FAILS(EPERM)},
     {"unshare", {0}, FAILS(EPERM)},
     {"setns", {0}, FAILS(EPERM)},
     {"mount", {0}, FAILS(EPERM)},

@@ -1,0 +1,218 @@
+/* See cpu_class.h. */
+#include "cpu_class.h"
+
+#include "common/cleanup.h"
+#include "common/util.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SHARE 4         /* a fourth of a CPU in the long run: who uses less is no hog */
+#define MOST_US 100000  /* of credit, and of debt */
+#define ENOUGH_US 25000 /* takes a batch group out of that class */
+#define CPUS_OF_ONE 8   /* of that many, batch groups leave one alone */
+#define CALM_US 1000000 /* how long somebody calm counts as at work */
+#define WORK_PART 200   /* who uses less than this part of a CPU does nothing */
+#define INTERVAL_MS 50  /* while somebody works */
+#define CALM_INTERVAL_MS 250
+#define CALM_PART 20 /* all together less than this part of one CPU: nobody works */
+
+int64_t cpu_class_credit(int64_t credit_us, uint64_t passed_us, uint64_t used_us)
+{
+    int64_t credit = credit_us + (int64_t)(passed_us / SHARE) - (int64_t)used_us;
+    return credit > MOST_US ? MOST_US : credit < -MOST_US ? -MOST_US : credit;
+}
+
+bool cpu_class_is_batch(int64_t credit_us, bool was_batch)
+{
+    return was_batch ? credit_us < ENOUGH_US : credit_us < 0;
+}
+
+/* The CPUs that we may use, and those of them that batch groups keep to. */
+static bool has_narrow(struct cpu_classes *c)
+{
+    if (c->n_narrow == 0) {
+        c->n_narrow = -1;
+        if (sched_getaffinity(0, sizeof(c->all), &c->all) == 0) {
+            int n = CPU_COUNT(&c->all), leave = n < 2 * CPUS_OF_ONE ? 1 : n / CPUS_OF_ONE;
+            c->narrow = c->all;
+            for (int cpu = CPU_SETSIZE - 1; cpu >= 0 && leave > 0 && n > 1; cpu--)
+                if (CPU_ISSET(cpu, &c->narrow)) {
+                    CPU_CLR(cpu, &c->narrow);
+                    leave--;
+                }
+            c->n_narrow = n > 1 ? CPU_COUNT(&c->narrow) : -1;
+        }
+    }
+    return c->n_narrow > 0;
+}
+
+static bool narrow_fits(struct cpu_classes *c, uint64_t cpu_milli)
+{
+    return has_narrow(c) && cpu_milli && cpu_milli <= (uint64_t)c->n_narrow * 1000;
+}
+
+static uint64_t now_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+/* `from`: where it probably is, since a folder lists its entries in the same order each time. */
+static struct cpu_class *find(struct cpu_classes *c, const char *name, size_t from)
+{
+    for (size_t i = 0; i < c->n; i++) {
+        struct cpu_class *g = &c->list[(from + i) % c->n];
+        if (strcmp(g->group.name, name) == 0)
+            return g;
+    }
+    return NULL;
+}
+
+static struct cpu_class *add(struct cpu_classes *c, const struct cgroup_host *h,
+                             const struct cgroup_group *group, uint64_t now)
+{
+    if (c->n == c->cap) {
+        size_t cap = c->cap ? 2 * c->cap : 16;
+        struct cpu_class *grown = reallocarray(c->list, cap, sizeof(*grown));
+        if (!grown)
+            return NULL;
+        c->list = grown;
+        c->cap = cap;
+    }
+    struct cpu_class *g = &c->list[c->n];
+    *g = (struct cpu_class){.group = *group, .looked_us = now};
+    int batch = cgroup_batch(h, &g->group);
+    if (batch < 0)
+        return NULL;
+    g->batch = batch == 1;
+    g->narrow_fits = narrow_fits(c, cgroup_cpu_milli(h, group));
+    g->used_us = cgroup_cpu_us(h, &g->group);
+    c->n++;
+    return g;
+}
+
+/* Each group that there is, new ones included; those that are gone are forgotten. */
+static void list_groups(struct cpu_classes *c, const struct cgroup_host *h, uint64_t now)
+{
+    for (size_t i = 0; i < c->n; i++)
+        c->list[i].seen = false;
+    struct cgroup_group g;
+    if (h->single) {
+        cgroup_single_name(&g);
+        struct cpu_class *one = c->n ? &c->list[0] : add(c, h, &g, now);
+        if (one)
+            one->seen = true;
+    } else {
+        int fd = h->fd[h->v2[CGROUP_CPU] ? CGROUP_UNIFIED : CGROUP_CPU];
+        int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_closedir_ DIR *d = copy < 0 ? NULL : fdopendir(copy);
+        struct dirent *e;
+        size_t next = 0;
+        while (d && (e = readdir(d))) {
+            if (e->d_type != DT_DIR || e->d_name[0] != 'g' || strlen(e->d_name) >= sizeof(g.name))
+                continue;
+            struct cpu_class *one = find(c, e->d_name, next);
+            memcpy(g.name, e->d_name, strlen(e->d_name) + 1);
+            /* what waits for its order is nobody's yet: it is to begin as a batch one */
+            if (!one && (!cgroup_is_marked(h, &g) || !(one = add(c, h, &g, now))))
+                continue;
+            one->seen = true;
+            next = (size_t)(one - c->list) + 1;
+        }
+    }
+    for (size_t i = c->n; i-- > 0;)
+        if (!c->list[i].seen)
+            c->list[i] = c->list[--c->n];
+}
+
+/* Each of its threads, as they are now; those that they make later inherit it. No program can
+ * change it (sandbox/filter/lists.h). */
+static void keep_to(const struct cpu_classes *c, const struct cgroup_host *h, struct cpu_class *g,
+                    bool narrow)
+{
+    pid_t tids[CGROUP_MAX_THREADS];
+    int n = cgroup_threads(h, &g->group, tids);
+    for (int i = 0; i < n; i++)
+        (void)sched_setaffinity(tids[i], sizeof(cpu_set_t), narrow ? &c->narrow : &c->all);
+    g->is_narrow = narrow;
+}
+
+static void judge(struct cpu_classes *c, struct cpu_class *g, const struct cgroup_host *h,
+                  uint64_t now)
+{
+    uint64_t used = cgroup_cpu_us(h, &g->group), passed = now - g->looked_us;
+    g->credit_us = cpu_class_credit(g->credit_us, passed, used - g->used_us);
+    if (!g->batch && used - g->used_us > passed / WORK_PART)
+        c->calm_until_us = now + CALM_US;
+    g->looked_us = now;
+    g->used_us = used;
+    bool batch = cpu_class_is_batch(g->credit_us, g->batch);
+    if (batch != g->batch && cgroup_set_batch(h, &g->group, batch))
+        g->batch = batch;
+}
+
+/* Who makes one sandbox knows nothing of the calm ones beside it. */
+static bool is_kept_off(const struct cpu_classes *c, const struct cgroup_host *h, uint64_t now)
+{
+    return h->single || now < c->calm_until_us;
+}
+
+/* Have they used so little together that none of them can be a hog? */
+static bool are_calm(struct cpu_classes *c, const struct cgroup_host *h, uint64_t now)
+{
+    struct cgroup_group one;
+    if (h->single)
+        cgroup_single_name(&one);
+    uint64_t used = cgroup_cpu_us(h, h->single ? &one : NULL);
+    bool calm = c->peeked_us && used - c->used_us < (now - c->peeked_us) / CALM_PART;
+    c->peeked_us = now;
+    c->used_us = used;
+    return calm;
+}
+
+int cpu_classes_look(struct cpu_classes *c, const struct cgroup_host *h)
+{
+    uint64_t now = now_us(), waited_ms = (now - c->peeked_us) / 1000;
+    if (!cgroup_host_has(h, CGROUP_CPU))
+        return -1;
+    if (c->peeked_us && waited_ms < (uint64_t)c->interval_ms)
+        return c->n || c->hurry ? c->interval_ms - (int)waited_ms : -1;
+    bool calm = are_calm(c, h, now);
+    if (!calm || c->some_batch || c->hurry) {
+        list_groups(c, h, now);
+        c->some_batch = c->hurry = false;
+        for (size_t i = 0; i < c->n; i++) {
+            judge(c, &c->list[i], h, now);
+            c->some_batch |= c->list[i].batch;
+        }
+        for (size_t i = 0; i < c->n; i++) {
+            struct cpu_class *g = &c->list[i];
+            bool narrow = g->batch && g->narrow_fits && is_kept_off(c, h, now);
+            if (narrow != g->is_narrow)
+                keep_to(c, h, g, narrow);
+        }
+    }
+    c->interval_ms = calm && !c->some_batch ? CALM_INTERVAL_MS : INTERVAL_MS;
+    return c->n ? c->interval_ms : -1;
+}
+
+void cpu_classes_begin(struct cpu_classes *c, const struct cgroup_host *h, pid_t pid,
+                       uint64_t cpu_milli)
+{
+    c->interval_ms = INTERVAL_MS;
+    c->hurry = true;
+    if (narrow_fits(c, cpu_milli) && is_kept_off(c, h, now_us()))
+        (void)sched_setaffinity(pid, sizeof(cpu_set_t), &c->narrow);
+}
+
+void cpu_classes_free(struct cpu_classes *c)
+{
+    free(c->list);
+    *c = (struct cpu_classes){0};
+}

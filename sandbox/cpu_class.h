@@ -1,0 +1,55 @@
+/* Whom the CPU goes to first. Sandboxes share it equally for as long as they like; but one that
+ * works without a pause, and one that has just begun, are *batch*: the kernel runs them whenever
+ * nobody else wants to (cpu.idle, Linux 5.15), so that short work never waits for long work. Who
+ * has been calm for a moment is taken out of that class, and who is a hog is put back.
+ *
+ * That is not all where the kernel does not preempt itself: neighbours would wait for the end of
+ * long system calls. So batch groups whose limit lets them do with less keep off some CPUs (one of
+ * eight, at least one where there are two), as long as there is somebody calm who works.
+ *
+ * The measure is a credit of CPU time: it grows by a quarter of the time that passes, and shrinks
+ * by what was used; at most a tenth of a second of it is saved, and owed. All groups of the folder
+ * that belong to a worker are looked at, whoever made them, so that nothing has to be remembered
+ * across a restart. */
+#pragma once
+
+#include "sandbox/cgroup.h"
+
+#include <sched.h>
+#include <stdint.h>
+
+struct cpu_class {
+    struct cgroup_group group;
+    uint64_t looked_us, used_us;
+    int64_t credit_us;
+    bool batch, seen;
+    bool narrow_fits; /* its limit is no more than the CPUs that batch groups have */
+    bool is_narrow;
+};
+
+struct cpu_classes {
+    struct cpu_class *list; /* owned */
+    size_t n, cap;
+    bool some_batch, hurry;
+    cpu_set_t all, narrow;
+    int n_narrow;           /* CPUs; 0: not known yet, -1: no narrower set than all */
+    uint64_t peeked_us;     /* at what they use together; on the monotonic clock, 0: not yet */
+    uint64_t used_us;       /* by all of them, then */
+    uint64_t calm_until_us; /* somebody calm has worked not long before */
+    int interval_ms;
+};
+
+/* To be called again after that many milliseconds, or earlier: -1 where there is nothing to look
+ * after (no CPU controller, no group, a kernel without cpu.idle). Called too early it does nothing
+ * but answer. */
+int cpu_classes_look(struct cpu_classes *c, const struct cgroup_host *h);
+/* A sandbox is being made: `pid` is its PID 1, which has started nothing yet, `cpu_milli` its limit
+ * (0: none). Looks again soon. */
+void cpu_classes_begin(struct cpu_classes *c, const struct cgroup_host *h, pid_t pid,
+                       uint64_t cpu_milli);
+void cpu_classes_free(struct cpu_classes *c);
+
+/* What `credit_us` is after `passed_us` in which `used_us` were used; and whether that makes a
+ * group a batch one, which it was before or not. */
+int64_t cpu_class_credit(int64_t credit_us, uint64_t passed_us, uint64_t used_us);
+bool cpu_class_is_batch(int64_t credit_us, bool was_batch);

@@ -14,22 +14,33 @@
 #define SHARE 4         /* a fourth of a CPU in the long run: who uses less is no hog */
 #define MOST_US 100000  /* of credit, and of debt */
 #define ENOUGH_US 25000 /* takes a batch group out of that class */
-#define CPUS_OF_ONE 8   /* of that many, batch groups leave one alone */
-#define CALM_US 1000000 /* how long somebody calm counts as at work */
-#define WORK_PART 200   /* who uses less than this part of a CPU does nothing */
-#define INTERVAL_MS 50  /* while somebody works */
+#define FIRST_WAIT_US 100000ull
+#define MOST_LAPSES 6        /* 6.4 s */
+#define FORGIVEN_US 10000000 /* so long without a lapse */
+#define CPUS_OF_ONE 8        /* of that many, batch groups leave one alone */
+#define CALM_US 1000000      /* how long somebody calm counts as at work */
+#define WORK_PART 200        /* who uses less than this part of a CPU does nothing */
+#define INTERVAL_MS 50       /* while somebody works */
 #define CALM_INTERVAL_MS 250
 #define CALM_PART 20 /* all together less than this part of one CPU: nobody works */
 
-int64_t cpu_class_credit(int64_t credit_us, uint64_t passed_us, uint64_t used_us)
+bool cpu_class_judge(struct cpu_class *g, uint64_t now_us, uint64_t used_us)
 {
-    int64_t credit = credit_us + (int64_t)(passed_us / SHARE) - (int64_t)used_us;
-    return credit > MOST_US ? MOST_US : credit < -MOST_US ? -MOST_US : credit;
-}
-
-bool cpu_class_is_batch(int64_t credit_us, bool was_batch)
-{
-    return was_batch ? credit_us < ENOUGH_US : credit_us < 0;
+    int64_t credit =
+        g->credit_us + (int64_t)((now_us - g->looked_us) / SHARE) - (int64_t)(used_us - g->used_us);
+    g->credit_us = credit > MOST_US ? MOST_US : credit < -MOST_US ? -MOST_US : credit;
+    g->looked_us = now_us;
+    g->used_us = used_us;
+    uint64_t since_us = now_us - g->changed_us;
+    if (!g->batch && since_us > FORGIVEN_US)
+        g->lapses = 0;
+    bool batch = g->batch ? g->credit_us < ENOUGH_US || since_us < (FIRST_WAIT_US << g->lapses)
+                          : g->credit_us < 0;
+    if (batch && !g->batch && g->lapses < MOST_LAPSES)
+        g->lapses++;
+    if (batch != g->batch)
+        g->changed_us = now_us;
+    return batch;
 }
 
 /* The CPUs that we may use, and those of them that batch groups keep to. */
@@ -86,7 +97,7 @@ static struct cpu_class *add(struct cpu_classes *c, const struct cgroup_host *h,
         c->cap = cap;
     }
     struct cpu_class *g = &c->list[c->n];
-    *g = (struct cpu_class){.group = *group, .looked_us = now};
+    *g = (struct cpu_class){.group = *group, .looked_us = now, .changed_us = now};
     int batch = cgroup_batch(h, &g->group);
     if (batch < 0)
         return NULL;
@@ -146,13 +157,10 @@ static void keep_to(const struct cpu_classes *c, const struct cgroup_host *h, st
 static void judge(struct cpu_classes *c, struct cpu_class *g, const struct cgroup_host *h,
                   uint64_t now)
 {
-    uint64_t used = cgroup_cpu_us(h, &g->group), passed = now - g->looked_us;
-    g->credit_us = cpu_class_credit(g->credit_us, passed, used - g->used_us);
-    if (!g->batch && used - g->used_us > passed / WORK_PART)
+    uint64_t used = cgroup_cpu_us(h, &g->group);
+    if (!g->batch && used - g->used_us > (now - g->looked_us) / WORK_PART)
         c->calm_until_us = now + CALM_US;
-    g->looked_us = now;
-    g->used_us = used;
-    bool batch = cpu_class_is_batch(g->credit_us, g->batch);
+    bool batch = cpu_class_judge(g, now, used);
     if (batch != g->batch && cgroup_set_batch(h, &g->group, batch))
         g->batch = batch;
 }

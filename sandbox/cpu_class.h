@@ -8,9 +8,10 @@
  * eight, at least one where there are two), as long as there is somebody calm who works.
  *
  * The measure is a credit of CPU time: it grows by a quarter of the time that passes, and shrinks
- * by what was used; at most a tenth of a second of it is saved, and owed. All groups of the folder
- * that belong to a worker are looked at, whoever made them, so that nothing has to be remembered
- * across a restart. */
+ * by what was used; at most a tenth of a second of it is saved, and owed. A hog among many hogs
+ * gets little and looks calm, so whoever was put back waits twice as long the next time. All groups
+ * of the folder that belong to a worker are looked at, whoever made them, so that nothing has to be
+ * remembered across a restart. */
 #pragma once
 
 #include "sandbox/cgroup.h"
@@ -20,8 +21,10 @@
 
 struct cpu_class {
     struct cgroup_group group;
-    uint64_t looked_us, used_us;
+    uint64_t looked_us, used_us; /* when it was looked at, what it had used by then */
+    uint64_t changed_us;         /* when it became what it is */
     int64_t credit_us;
+    unsigned lapses; /* how often it was put back lately */
     bool batch, seen;
     bool narrow_fits; /* its limit is no more than the CPUs that batch groups have */
     bool is_narrow;
@@ -49,7 +52,6 @@ void cpu_classes_begin(struct cpu_classes *c, const struct cgroup_host *h, pid_t
                        uint64_t cpu_milli);
 void cpu_classes_free(struct cpu_classes *c);
 
-/* What `credit_us` is after `passed_us` in which `used_us` were used; and whether that makes a
- * group a batch one, which it was before or not. */
-int64_t cpu_class_credit(int64_t credit_us, uint64_t passed_us, uint64_t used_us);
-bool cpu_class_is_batch(int64_t credit_us, bool was_batch);
+/* The judgement alone: at `now_us` it has used `used_us`. True where it is to be a batch group from
+ * now on. Changes no control group. */
+bool cpu_class_judge(struct cpu_class *g, uint64_t now_us, uint64_t used_us);

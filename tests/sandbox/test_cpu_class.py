@@ -58,21 +58,21 @@ def cpu_of(w):
 
 # A hog that gets little from a busy machine looks calm for a moment: what a hog is, is waited for.
 
-def test_who_works_is_a_batch_group(shared_starter):
-    w = shared_starter.python(HOG)
+def test_who_works_is_a_batch_group(starter):
+    w = starter.python(HOG)
     for i in range(5):
         start = cpu_of(w)
         assert rig.until(lambda: cpu_of(w) > start + 0.2, 20)
         assert rig.until(lambda: is_batch(w))
 
 
-def test_who_is_calm_leaves_the_class(shared_starter):
-    w = shared_starter.python(CALM)
+def test_who_is_calm_leaves_the_class(starter):
+    w = starter.python(CALM)
     assert rig.until(lambda: not is_batch(w))
 
 
-def test_a_hog_is_put_back(shared_starter):
-    w = shared_starter.python("import signal\nsignal.signal(10, lambda *_: exec('while True: pass'))\nprint('up', flush=True)\nwhile True: signal.pause()")
+def test_a_hog_is_put_back(starter):
+    w = starter.python("import signal\nsignal.signal(10, lambda *_: exec('while True: pass'))\nprint('up', flush=True)\nwhile True: signal.pause()")
     assert rig.until(lambda: "up" in w.log()) and rig.until(lambda: not is_batch(w))
     hog = max(int(p) for p in open(group(w.pid) + "/cgroup.procs").read().split())
     os.kill(hog, 10)
@@ -88,20 +88,20 @@ def test_a_later_starter_goes_on_with_it(starter):
 
 
 @pytest.mark.skipif(CPUS < 2, reason="one CPU alone")
-def test_hogs_leave_a_cpu_alone_while_somebody_calm_works(shared_starter):
-    hog = shared_starter.python("import os\nfor i in range(3): os.fork()\n" + HOG)
-    calm = shared_starter.python(WORKS)
+def test_hogs_leave_a_cpu_alone_while_somebody_calm_works(starter):
+    hog = starter.python("import os\nfor i in range(3): os.fork()\n" + HOG)
+    calm = starter.python(WORKS)
     assert rig.until(lambda: not is_batch(calm))
     assert rig.until(lambda: cpus(hog.pid) == {NARROW})
     assert cpus(calm.pid) == {CPUS}
-    shared_starter.group(calm, kill=True)
+    starter.group(calm, kill=True)
     assert rig.until(lambda: cpus(hog.pid) == {CPUS}), "nobody needs the others"
 
 
 @pytest.mark.skipif(CPUS < 2, reason="one CPU alone")
-def test_who_may_use_all_cpus_is_kept_off_none(shared_starter):
-    hog = shared_starter.python(HOG, cpu_milli=CPUS * 1000)
-    calm = shared_starter.python(WORKS)
+def test_who_may_use_all_cpus_is_kept_off_none(starter):
+    hog = starter.python(HOG, cpu_milli=CPUS * 1000)
+    calm = starter.python(WORKS)
     assert rig.until(lambda: not is_batch(calm))
     start = cpu_of(calm)
     assert rig.until(lambda: cpu_of(calm) > start + 0.05)

@@ -6,6 +6,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -38,8 +39,6 @@ bool cpu_class_judge(struct cpu_class *g, uint64_t now_us, uint64_t used_us)
                           : g->credit_us < 0;
     if (batch && !g->batch && g->lapses < MOST_LAPSES)
         g->lapses++;
-    if (batch != g->batch)
-        g->changed_us = now_us;
     return batch;
 }
 
@@ -154,6 +153,34 @@ static void keep_to(const struct cpu_classes *c, const struct cgroup_host *h, st
     g->is_narrow = narrow;
 }
 
+/* How long the threads that it has now have waited for a CPU in all. */
+static uint64_t waited_us(const struct cgroup_host *h, const struct cgroup_group *g)
+{
+    pid_t tids[CGROUP_MAX_THREADS];
+    int n = cgroup_threads(h, g, tids);
+    uint64_t sum = 0;
+    for (int i = 0; i < n; i++) {
+        char path[40], text[80] = "";
+        unsigned long long waited_ns = 0;
+        snprintf(path, sizeof(path), "/proc/%d/schedstat", tids[i]);
+        _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd >= 0 && read_all(fd, text, sizeof(text) - 1) > 0 &&
+            sscanf(text, "%*u %llu", &waited_ns) == 1)
+            sum += waited_ns / 1000;
+    }
+    return sum;
+}
+
+/* Uses little because it wants little, and not because it is given little? Known from the second
+ * time on. */
+static bool wants_little(struct cpu_class *g, const struct cgroup_host *h, uint64_t now)
+{
+    uint64_t waited = waited_us(h, &g->group), before = g->waited_us, at = g->waited_at_us;
+    g->waited_us = waited;
+    g->waited_at_us = now;
+    return at && (waited <= before || waited - before < (now - at) / SHARE);
+}
+
 static void judge(struct cpu_classes *c, struct cpu_class *g, const struct cgroup_host *h,
                   uint64_t now)
 {
@@ -161,8 +188,13 @@ static void judge(struct cpu_classes *c, struct cpu_class *g, const struct cgrou
     if (!g->batch && used - g->used_us > (now - g->looked_us) / WORK_PART)
         c->calm_until_us = now + CALM_US;
     bool batch = cpu_class_judge(g, now, used);
-    if (batch != g->batch && cgroup_set_batch(h, &g->group, batch))
+    if (g->batch && !batch && !wants_little(g, h, now))
+        return;
+    g->waited_at_us = batch ? g->waited_at_us : 0;
+    if (batch != g->batch && cgroup_set_batch(h, &g->group, batch)) {
         g->batch = batch;
+        g->changed_us = now;
+    }
 }
 
 /* Who makes one sandbox knows nothing of the calm ones beside it. */

@@ -24,7 +24,8 @@ struct cpu_class {
     uint64_t looked_us, used_us; /* when it was looked at, what it had used by then */
     uint64_t changed_us;         /* when it became what it is */
     int64_t credit_us;
-    unsigned lapses; /* how often it was put back lately */
+    uint64_t waited_us, waited_at_us; /* by its threads for a CPU; as of when, 0: not asked */
+    unsigned lapses;                  /* how often it was put back lately */
     bool batch, seen;
     bool narrow_fits; /* its limit is no more than the CPUs that batch groups have */
     bool is_narrow;

@@ -9,8 +9,11 @@
 /* Whether it is a batch group after `rounds` of 50 ms in each of which so much was used. */
 static bool after(struct cpu_class *g, int rounds, uint64_t used_us)
 {
-    for (int i = 0; i < rounds; i++)
-        g->batch = cpu_class_judge(g, g->looked_us + 50000, g->used_us + used_us);
+    for (int i = 0; i < rounds; i++) {
+        bool batch = cpu_class_judge(g, g->looked_us + 50000, g->used_us + used_us);
+        g->changed_us = batch == g->batch ? g->changed_us : g->looked_us;
+        g->batch = batch;
+    }
     return g->batch;
 }
 

@@ -209,6 +209,22 @@ static void check_cpu(struct check_result *r)
     check_group(r, CGROUP_CPU, "a demo may use every core");
 }
 
+/* cpu_class.h */
+static void check_cpu_classes(struct check_result *r)
+{
+    struct cgroup_group g;
+    bool there =
+        has_groups && cgroup_host_has(&groups, CGROUP_CPU) && cgroup_create(&groups, &g, NULL) == 0;
+    bool ok = there && cgroup_batch(&groups, &g) >= 0;
+    if (there)
+        (void)cgroup_remove(&groups, &g);
+    if (ok)
+        check_set(r, STATE_OK, "cpu.idle for who works without a pause", "");
+    else
+        check_set(r, STATE_WEAK, "a neighbour's short work waits for the slices of a hog",
+                  "a control group that limits the CPU, and Linux 5.15 or newer");
+}
+
 static void check_kill(struct check_result *r)
 {
     struct cgroup_group g;
@@ -339,6 +355,7 @@ static const struct {
     {"swap limit", false, check_swap},
     {"pids limit", false, check_pids},
     {"cpu limit", false, check_cpu},
+    {"short work first", false, check_cpu_classes},
     {"io weight", false, check_io},
     {"freeze and kill", false, check_kill},
     {"core dumps", false, check_core_pattern},

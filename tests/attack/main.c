@@ -186,6 +186,8 @@ int main(int argc, char **argv)
         return again(argv[2]);
     if (argc == 2 && argv[1][0] != '-')
         return attempt(argv[1]);
-    fprintf(stderr, "usage: attempts NAME | --again BOMB | --list | --neighbour | --measure SOCKET SECONDS\n");
+    fprintf(
+        stderr,
+        "usage: attempts NAME | --again BOMB | --list | --neighbour | --measure SOCKET SECONDS\n");
     return 2;
 }

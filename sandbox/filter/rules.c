@@ -1,6 +1,7 @@
 /* See rules.h. */
 #include "rules.h"
 
+#include "compact.h"
 #include "lists.h"
 #include "services.h"
 
@@ -295,8 +296,8 @@ static int export_program(struct rules *ctx, struct sock_filter *out, size_t max
     return whole ? (int)n : err_set(ctx->err, E2BIG, "the filter is larger than the kernel takes");
 }
 
-int rules_make(enum rules_for who, uint32_t arch, struct sock_filter *out, size_t max,
-               struct err *err)
+int rules_make_plain(enum rules_for who, uint32_t arch, struct sock_filter *out, size_t max,
+                     struct err *err)
 {
     struct rules ctx = {.arch = arch ? arch : seccomp_arch_native(), .err = err};
     ctx.ctx = seccomp_init(who == RULES_USER ? SCMP_ACT_ERRNO(ENOSYS) : SCMP_ACT_KILL_PROCESS);
@@ -315,6 +316,13 @@ int rules_make(enum rules_for who, uint32_t arch, struct sock_filter *out, size_
         r = ctx.failed ? ctx.failed : export_program(&ctx, out, max);
     seccomp_release(ctx.ctx);
     return r;
+}
+
+int rules_make(enum rules_for who, uint32_t arch, struct sock_filter *out, size_t max,
+               struct err *err)
+{
+    int n = rules_make_plain(who, arch, out, max, err);
+    return n < 0 ? n : filter_compact(out, (size_t)n, max - 1, err);
 }
 
 static const char *reason_in(const struct filter_group *groups, size_t n, const char *name)

@@ -14,6 +14,9 @@ enum rules_for { RULES_USER, RULES_INIT, RULES_GATEWAY, RULES_GATEWAY_SANITIZED 
 /* The program for that machine (AUDIT_ARCH_..., 0: this one's): its length, at most max - 1. */
 int rules_make(enum rules_for who, uint32_t arch, struct sock_filter *out, size_t max,
                struct err *err);
+/* ... as libseccomp makes it, before it is made small (compact.h). */
+int rules_make_plain(enum rules_for who, uint32_t arch, struct sock_filter *out, size_t max,
+                     struct err *err);
 /* Why a call is refused or absent: its group's reason; NULL where it stands in none of these. */
 const char *rules_reason(const char *name);
 /* -ENOENT where the machine (0: this one), or the library, has none of that number or name. */

@@ -100,6 +100,18 @@ static int make_in(struct cgroup_host *h, const struct cgroup_group *g, enum cgr
     return r;
 }
 
+static int make_all(struct cgroup_host *h, const struct cgroup_group *g, int first, int end,
+                    struct err *err)
+{
+    for (int i = first; i < end; i++) {
+        int r = h->fd[i] < 0 ? 0 : make_in(h, g, i);
+        if (r < 0)
+            return err_set(err, -r, "make the control group %s/%s: %s", h->name, g->name,
+                           strerror(-r));
+    }
+    return 0;
+}
+
 int cgroup_create(struct cgroup_host *h, struct cgroup_group *ret, struct err *err)
 {
     struct cgroup_group g;
@@ -111,15 +123,10 @@ int cgroup_create(struct cgroup_host *h, struct cgroup_group *ret, struct err *e
     } else {
         snprintf(g.name, sizeof(g.name), "g%d-%u", getpid(), h->serial++);
     }
-    for (int i = 0; i < CGROUP_HIERARCHIES; i++) {
-        int r = h->fd[i] < 0 ? 0 : make_in(h, &g, i);
-        if (r == 0)
-            continue;
-        (void)cgroup_remove(h, &g);
-        return err_set(err, -r, "make the control group %s/%s: %s", h->name, g.name, strerror(-r));
-    }
-    *ret = g;
-    return 0;
+    int r = make_all(h, &g, CGROUP_UNIFIED, CGROUP_HIERARCHIES, err);
+    if (r == 0)
+        *ret = g;
+    return r;
 }
 
 int cgroup_unified_fd(const struct cgroup_host *h, const struct cgroup_group *g)
@@ -127,10 +134,20 @@ int cgroup_unified_fd(const struct cgroup_host *h, const struct cgroup_group *g)
     return group_fd(h, g, CGROUP_UNIFIED);
 }
 
-int cgroup_open_joins(const struct cgroup_host *h, const struct cgroup_group *g,
-                      int out[CGROUP_HIERARCHIES], struct err *err)
+int cgroup_count_v1(const struct cgroup_host *h)
 {
     int n = 0;
+    for (int i = 0; i < CGROUP_UNIFIED; i++)
+        n += h->fd[i] >= 0;
+    return n;
+}
+
+int cgroup_create_v1(struct cgroup_host *h, const struct cgroup_group *g,
+                     int joins[CGROUP_HIERARCHIES], struct err *err)
+{
+    int n = 0, r = make_all(h, g, 0, CGROUP_UNIFIED, err);
+    if (r < 0)
+        return r;
     char path[96];
     snprintf(path, sizeof(path), "%s/tasks", g->name);
     for (int i = 0; i < CGROUP_UNIFIED; i++) {
@@ -138,12 +155,12 @@ int cgroup_open_joins(const struct cgroup_host *h, const struct cgroup_group *g,
             continue;
         int fd = openat(h->fd[i], path, O_WRONLY | O_CLOEXEC);
         if (fd < 0) {
-            int r = err_errno(err, "open cgroup.procs of a v1 control group");
+            r = err_errno(err, "open tasks of a v1 control group");
             while (n > 0)
-                close(out[--n]);
+                close(joins[--n]);
             return r;
         }
-        out[n++] = fd;
+        joins[n++] = fd;
     }
     return n;
 }
@@ -317,6 +334,19 @@ void cgroup_kill(struct cgroup_host *h, const struct cgroup_group *g)
             return;
 }
 
+void cgroup_stat_refusals(const struct cgroup_host *h, const struct cgroup_group *g,
+                          struct cgroup_stat *ret)
+{
+    if (!exists(g))
+        return;
+    if (cgroup_host_has(h, CGROUP_MEMORY))
+        ret->oom_kills =
+            read_key(h, g, CGROUP_MEMORY,
+                     h->v2[CGROUP_MEMORY] ? "memory.events" : "memory.oom_control", "oom_kill");
+    if (cgroup_host_has(h, CGROUP_PIDS))
+        ret->pids_refused = read_key(h, g, CGROUP_PIDS, "pids.events", "max");
+}
+
 bool cgroup_stat(struct cgroup_host *h, const struct cgroup_group *g, struct cgroup_stat *ret)
 {
     if (!exists(g) || !cgroup_host_has(h, CGROUP_MEMORY))
@@ -325,15 +355,13 @@ bool cgroup_stat(struct cgroup_host *h, const struct cgroup_group *g, struct cgr
     if (h->v2[CGROUP_MEMORY]) {
         s.memory_bytes = read_number(h, g, CGROUP_MEMORY, "memory.current");
         s.memory_peak_bytes = read_number(h, g, CGROUP_MEMORY, "memory.peak"); /* Linux 5.19 */
-        s.oom_kills = read_key(h, g, CGROUP_MEMORY, "memory.events", "oom_kill");
     } else {
         s.memory_bytes = read_number(h, g, CGROUP_MEMORY, "memory.usage_in_bytes");
         s.memory_peak_bytes = read_number(h, g, CGROUP_MEMORY, "memory.max_usage_in_bytes");
-        s.oom_kills = read_key(h, g, CGROUP_MEMORY, "memory.oom_control", "oom_kill");
     }
     s.cpu_us = cgroup_cpu_us(h, g);
     s.pids = (uint32_t)read_number(h, g, CGROUP_PIDS, "pids.current");
-    s.pids_refused = read_key(h, g, CGROUP_PIDS, "pids.events", "max");
+    cgroup_stat_refusals(h, g, &s);
     *ret = s;
     return true;
 }

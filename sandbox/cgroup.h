@@ -63,14 +63,17 @@ void cgroup_host_sweep(struct cgroup_host *h);
  * it ends and sees nothing in it. */
 int cgroup_host_remake(struct cgroup_host *h, enum cgroup_kind kind);
 
-/* Makes an empty group under a fresh name. */
+/* Makes an empty group under a fresh name, in the unified hierarchy: it is entered by the clone, so
+ * it must be there before. Of a group that could not be made whole, cgroup_remove takes the rest. */
 int cgroup_create(struct cgroup_host *h, struct cgroup_group *ret, struct err *err);
 /* The group's folder in the unified hierarchy for CLONE_INTO_CGROUP, or -1. The caller closes. */
 int cgroup_unified_fd(const struct cgroup_host *h, const struct cgroup_group *g);
-/* The cgroup.procs of the v1 groups, opened here for a child that writes itself into them: how
- * many, which the caller closes. */
-int cgroup_open_joins(const struct cgroup_host *h, const struct cgroup_group *g,
-                      int out[CGROUP_HIERARCHIES], struct err *err);
+/* How many v1 hierarchies are in use. */
+int cgroup_count_v1(const struct cgroup_host *h);
+/* Makes the group in those, and opens the files by which a child writes itself into it (`tasks`):
+ * that may be done meanwhile. How many, which the caller closes. */
+int cgroup_create_v1(struct cgroup_host *h, const struct cgroup_group *g,
+                     int joins[CGROUP_HIERARCHIES], struct err *err);
 int cgroup_set_limits(struct cgroup_host *h, const struct cgroup_group *g,
                       const struct cgroup_limits *limits, struct err *err);
 /* Whether the kernel runs this group only where nobody else wants to (cpu.idle, Linux 5.15; see
@@ -94,5 +97,8 @@ bool cgroup_find(const struct cgroup_host *h, uint64_t worker_id, struct cgroup_
 void cgroup_kill(struct cgroup_host *h, const struct cgroup_group *g);
 /* False where there is no group of which numbers could be had. */
 bool cgroup_stat(struct cgroup_host *h, const struct cgroup_group *g, struct cgroup_stat *ret);
+/* Of these numbers the two that say that a limit was met. */
+void cgroup_stat_refusals(const struct cgroup_host *h, const struct cgroup_group *g,
+                          struct cgroup_stat *ret);
 /* Kills what is left and removes it. 0, or -EBUSY if something would not go within 1 s. */
 int cgroup_remove(struct cgroup_host *h, const struct cgroup_group *g);

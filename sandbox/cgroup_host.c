@@ -299,12 +299,15 @@ int cgroup_host_open(struct cgroup_host *h, const char *instance, struct err *er
         return err_set(err, ENOTSUP,
                        "no control group is ours to use; start with systemd-run --user --scope -p "
                        "Delegate=yes, or as a service with Delegate=yes, or as root");
-    cgroup_host_sweep(h);
+    if (!h->single) /* one sandbox by itself does that when nobody waits for it any more */
+        cgroup_host_sweep(h);
     return 0;
 }
 
 void cgroup_host_close(struct cgroup_host *h)
 {
+    if (h->single)
+        cgroup_host_sweep(h);
     for (int i = 0; i < CGROUP_HIERARCHIES; i++) {
         close_fd(&h->fd[i]);
         if (h->base_fd[i] >= 0)

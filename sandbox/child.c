@@ -32,8 +32,6 @@ struct child {
     const struct launch_env *env;
     struct order *order;
     int sock; /* to the starter */
-    const int *join;
-    int n_join;
     int proc_fd, root_fd, report_fd;
     int stdio[3]; /* the program's */
     int log_rd;   /* what it writes, where there is a log */
@@ -55,18 +53,8 @@ static int step_session(struct child *c, struct err *err)
     (void)c;
     signal(SIGCHLD, SIG_DFL);
     signal(SIGPIPE, SIG_IGN);
+    limits_ask_for_short_turns();
     return setsid() < 0 ? err_errno(err, "setsid") : 0;
-}
-
-/* "0" is the writer itself; the files were opened by the starter, whose right it is. */
-static int step_cgroup(struct child *c, struct err *err)
-{
-    for (int i = 0; i < c->n_join; i++)
-        if (write(c->join[i], "0", 1) < 0)
-            return err_errno(err, "join a control group");
-    if (unshare(CLONE_NEWCGROUP) < 0)
-        return err_errno(err, "make a cgroup namespace");
-    return 0;
 }
 
 /* Nothing of the starter's stays open: stdio becomes /dev/null, and of the rest only the socket. */
@@ -98,6 +86,25 @@ static int receive_fds(struct child *c, int received[LAUNCH_MAX_PASSED], struct 
     if (n == -EPIPE)
         _exit(0); /* the starter ended, or found something wrong with the order */
     return n < 0 ? err_set(err, -n, "receive descriptors: %s", strerror(-n)) : n;
+}
+
+/* "0" is the writer itself; the files were opened by the starter, whose right it is. The unified
+ * hierarchy's group is the one that we were cloned into. */
+static int step_cgroup(struct child *c, struct err *err)
+{
+    int join[LAUNCH_MAX_PASSED], n = 0;
+    if (c->env->has_groups && cgroup_count_v1(&c->env->groups) > 0)
+        n = receive_fds(c, join, err);
+    if (n < 0)
+        return n;
+    for (int i = 0; i < n; i++) {
+        if (write(join[i], "0", 1) < 0)
+            return err_errno(err, "join a control group");
+        close(join[i]);
+    }
+    if (unshare(CLONE_NEWCGROUP) < 0)
+        return err_errno(err, "make a cgroup namespace");
+    return 0;
 }
 
 /* Waits for the order, and with it for the maps: the starter writes them before it sends. */
@@ -309,7 +316,6 @@ static const struct {
 } steps[] = {
     {"no_new_privs", step_no_new_privs},
     {"session", step_session},
-    {"cgroup", step_cgroup},
     {"descriptors", step_descriptors},
     {"namespaces", step_namespaces},
     {"network", step_network},
@@ -317,6 +323,7 @@ static const struct {
     {"capability bounds", step_bounds},
     {"root", step_root},
     {"enter root", step_enter},
+    {"cgroup", step_cgroup},
     {"namespace limits", step_namespace_limits},
     {"order", step_order}, /* everything above is done before anybody asks for a sandbox */
     {"identity", step_identity},
@@ -341,14 +348,11 @@ static void answer(int sock, int code, const char *msg)
     (void)sendmsg(sock, &m, MSG_NOSIGNAL);
 }
 
-_Noreturn void child_main(const struct launch_env *env, struct order *order, int sock,
-                          const int *join, int n_join)
+_Noreturn void child_main(const struct launch_env *env, struct order *order, int sock)
 {
     struct child c = {.env = env,
                       .order = order,
                       .sock = sock,
-                      .join = join,
-                      .n_join = n_join,
                       .proc_fd = -1,
                       .root_fd = -1,
                       .report_fd = -1,

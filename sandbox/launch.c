@@ -59,9 +59,10 @@ static void launch_none(struct launch *l)
     *l = (struct launch){.pidfd = -1, .sock = -1, .mounts_fd = -1, .relay.pidfd = -1};
 }
 
-static int clone_child(struct launch_env *env, struct launch *l, int group_fd, int child_sock,
-                       const int *join, int n_join, struct err *err)
+static int clone_child(struct launch_env *env, struct launch *l, int child_sock, struct err *err)
 {
+    _cleanup_close_ int group_fd =
+        env->has_groups ? cgroup_unified_fd(&env->groups, &l->group) : -1;
     struct clone_args args = {
         .flags = NAMESPACES | CLONE_PIDFD,
         .pidfd = (uint64_t)(uintptr_t)&l->pidfd,
@@ -73,7 +74,7 @@ static int clone_child(struct launch_env *env, struct launch *l, int group_fd, i
     }
     pid_t pid = sys_clone3(&args);
     if (pid == 0)
-        child_main(env, l->order, child_sock, join, n_join);
+        child_main(env, l->order, child_sock);
     if (pid < 0 && errno == EPERM)
         return err_errno(err, "clone: the machine forbids namespaces (vitrine check says why)");
     if (pid < 0)
@@ -104,6 +105,27 @@ static int send_root(struct launch_env *env, struct launch *l, const char *root,
     return send_fds(l->sock, &fd, 1, err);
 }
 
+/* What takes its time and is not needed for the child's next steps: the groups of v1 hierarchies,
+ * and the files of the root. */
+static int follow_up(struct launch_env *env, struct launch *l, const char *root, struct err *err)
+{
+    int join[CGROUP_HIERARCHIES];
+    if (env->has_groups && cgroup_count_v1(&env->groups) > 0) {
+        int n = cgroup_create_v1(&env->groups, &l->group, join, err);
+        if (n >= 0 && !env->groups.v2[CGROUP_CPU])
+            (void)cgroup_set_batch(&env->groups, &l->group, true); /* the same as in launch_open */
+        int r = n < 0 ? n : send_fds(l->sock, join, n, err);
+        while (n > 0)
+            close(join[--n]);
+        if (r < 0)
+            return r;
+        steps_mark(&l->steps, "control group of v1");
+    }
+    int r = root_fill(&env->roots, root, err);
+    steps_mark(&l->steps, "files of the root");
+    return r < 0 ? err_prefix(err, -r, "mounts") : 0;
+}
+
 int launch_fits(struct launch_env *env, const struct launch *l, const char *root, struct err *err)
 {
     unsigned serial;
@@ -119,8 +141,8 @@ int launch_open(struct launch_env *env, const char *root, struct launch *ret, st
         mmap(NULL, sizeof(*l.order), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (l.order == MAP_FAILED)
         return err_errno(err, "memory for the order");
-    int r = 0, join[CGROUP_HIERARCHIES], n_join = 0;
-    _cleanup_close_ int group_fd = -1, child_sock = -1;
+    int r = 0;
+    _cleanup_close_ int child_sock = -1;
     int p[2];
     steps_mark(&l.steps, "begin");
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, p) < 0) {
@@ -129,27 +151,19 @@ int launch_open(struct launch_env *env, const char *root, struct launch *ret, st
     }
     l.sock = p[0];
     child_sock = p[1];
-    if (env->has_groups) {
-        if ((r = cgroup_create(&env->groups, &l.group, err)) < 0)
-            goto fail;
+    if (env->has_groups && (r = cgroup_create(&env->groups, &l.group, err)) < 0)
+        goto fail;
+    if (env->has_groups && env->groups.v2[CGROUP_CPU])
         (void)cgroup_set_batch(&env->groups, &l.group, true); /* until it was calm: cpu_class.h */
-        steps_mark(&l.steps, "control group");
-        group_fd = cgroup_unified_fd(&env->groups, &l.group);
-        n_join = cgroup_open_joins(&env->groups, &l.group, join, err);
-        if (n_join < 0) {
-            r = n_join;
-            goto fail;
-        }
-    }
-    r = clone_child(env, &l, group_fd, child_sock, join, n_join, err);
-    for (int i = 0; i < n_join; i++)
-        close(join[i]);
-    if (r < 0)
+    steps_mark(&l.steps, "control group");
+    if ((r = clone_child(env, &l, child_sock, err)) < 0)
         goto fail;
     steps_mark(&l.steps, "clone");
     if ((r = send_root(env, &l, root, err)) < 0)
         goto fail;
     steps_mark(&l.steps, "root");
+    if ((r = follow_up(env, &l, root, err)) < 0)
+        goto fail;
     *ret = l;
     return 0;
 fail:

@@ -88,6 +88,5 @@ struct launch_answer {
     char msg[512];
 };
 
-/* The child's half (child.c): never returns. `join` are cgroup.procs files to write itself into. */
-_Noreturn void child_main(const struct launch_env *env, struct order *order, int sock,
-                          const int *join, int n_join);
+/* The child's half (child.c): never returns. */
+_Noreturn void child_main(const struct launch_env *env, struct order *order, int sock);

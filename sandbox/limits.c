@@ -50,10 +50,7 @@ static int set_limit(int which, const char *name, uint64_t value, struct err *er
     return 0;
 }
 
-/* Asks for turns of 0.1 ms instead of the 3 ms that are usual: a worker that wakes up to answer
- * then waits less for another that computes (a neighbour's p99 beside eight that spin: 3.3 to 4.9
- * ms before, 0.5 to 1 ms mostly with it). Children have it, too. Linux before 6.12 ignores it. */
-static void ask_for_short_turns(void)
+void limits_ask_for_short_turns(void)
 {
     struct { /* struct sched_attr, whose header clashes with libc's */
         uint32_t size, policy;
@@ -89,7 +86,6 @@ int limits_apply(const struct sandbox_spec *s, bool has_group, struct err *err)
         {RLIMIT_NICE, "RLIMIT_NICE", 0, true},
     };
     int r = 0;
-    ask_for_short_turns();
     for (size_t i = 0; r == 0 && i < sizeof(limits) / sizeof(*limits); i++)
         if (limits[i].wanted)
             r = set_limit(limits[i].which, limits[i].name, limits[i].value, err);

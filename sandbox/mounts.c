@@ -59,32 +59,34 @@ static int mask(int root_fd, const char *source, const char *path, struct err *e
     return 0;
 }
 
-/* Read-only for the program; PID 1 keeps a copy of the mount that can be written. */
+/* Read-only for the program; PID 1 keeps a mount that can be written. That one goes with the old
+ * root: it can still be used by its descriptor then. (A copy that was never attached would be taken
+ * down by itself, and each taking down waits for the kernel.) */
 static int build_proc(int root_fd, int *ret_private, struct err *err)
 {
     _cleanup_close_ int fd = fs_proc(err);
     if (fd < 0)
         return fd;
-    int r = path_attach(fd, root_fd, "/proc", err);
-    if (r < 0)
-        return r;
-    _cleanup_close_ int private = copy_mount(root_fd, "proc", err);
-    if (private < 0)
-        return private;
-    if ((r = set_read_only(fd, "/proc", err)) < 0)
+    if (move_mount(fd, "", AT_FDCWD, "/proc", MOVE_MOUNT_F_EMPTY_PATH) < 0)
+        return err_errno(err, "mount the private procfs");
+    /* a mount's own descriptor cannot be listed */
+    _cleanup_close_ int list = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (list < 0)
+        return err_errno(err, "open the private procfs");
+    _cleanup_close_ int shown = copy_mount(AT_FDCWD, "/proc", err);
+    if (shown < 0)
+        return shown;
+    int r;
+    if ((r = set_read_only(shown, "/proc", err)) < 0 ||
+        (r = path_attach(shown, root_fd, "/proc", err)) < 0)
         return r;
     for (size_t i = 0; r == 0 && i < sizeof(masked_files) / sizeof(*masked_files); i++)
         r = mask(root_fd, ROOT_NULL, masked_files[i], err);
     for (size_t i = 0; r == 0 && i < sizeof(masked_dirs) / sizeof(*masked_dirs); i++)
         r = mask(root_fd, ROOT_EMPTY_DIR, masked_dirs[i], err);
-    if (r < 0)
-        return r;
-    /* a mount's own descriptor cannot be listed */
-    int list = openat(private, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (list < 0)
-        return err_errno(err, "open the private procfs");
-    *ret_private = list;
-    return 0;
+    if (r == 0)
+        *ret_private = steal_fd(&list);
+    return r;
 }
 
 /* A folder of a new file system; fchmod, since a umask would take bits away. */
@@ -250,7 +252,8 @@ static int build_asked(struct plan_mount *m, int root_fd, int fs, struct err *er
 
 int mounts_begin(int copy_fd, int *ret_root_fd, int *ret_proc_fd, struct err *err)
 {
-    if (move_mount(copy_fd, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0)
+    /* where it goes with the old root, at once */
+    if (move_mount(copy_fd, "", AT_FDCWD, "/dev", MOVE_MOUNT_F_EMPTY_PATH) < 0)
         return err_errno(err, "mount the shared root");
     _cleanup_close_ int root_fd = mounts_show_root(copy_fd, err);
     if (root_fd < 0)
@@ -285,10 +288,8 @@ int mounts_enter(int root_fd, struct err *err)
     /* the old root lands on top of the new one, and is taken off there */
     if (sys_pivot_root(".", ".") < 0)
         return err_errno(err, "pivot_root");
-    /* the copy of the shared root, which lies on top of that one, goes first */
-    for (int i = 0; i < 2; i++)
-        if (umount2(".", MNT_DETACH) < 0)
-            return err_errno(err, "detach the old root");
+    if (umount2(".", MNT_DETACH) < 0)
+        return err_errno(err, "detach the old root");
     if (chdir("/") < 0)
         return err_errno(err, "enter the new root");
     return 0;

@@ -9,9 +9,9 @@
 /* Cuts every tie of propagation with the namespace that this one was copied from. */
 int mounts_private(struct err *err);
 
-/* Puts the copy of the shared root on top of "/", overlays that show it on top of that, and a /proc
- * of this pid namespace. *ret_root_fd is the new root, *ret_proc_fd a procfs that is mounted
- * nowhere and can be written, for PID 1 alone. Works before any id is mapped. */
+/* Puts overlays that show the copy of the shared root on top of "/", and a /proc of this pid
+ * namespace. *ret_root_fd is the new root, *ret_proc_fd a procfs that can be written, for PID 1
+ * alone: its mount goes with the old root. Works before any id is mapped. */
 int mounts_begin(int copy_fd, int *ret_root_fd, int *ret_proc_fd, struct err *err);
 
 /* The overlays (mounts_root.c): the new root's descriptor. */

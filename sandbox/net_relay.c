@@ -201,11 +201,14 @@ static int limit_group(struct cgroup_host *groups, struct cgroup_group *group, i
                        struct err *err)
 {
     int r = cgroup_create(groups, group, err);
+    int n = r < 0 ? r : cgroup_create_v1(groups, group, join, err);
     struct cgroup_limits limits = {
         .memory_bytes = MEMORY_BYTES, .cpu_milli = CPU_MILLI, .pids = PIDS};
-    if (r == 0)
-        r = cgroup_set_limits(groups, group, &limits, err);
-    return r < 0 ? r : cgroup_open_joins(groups, group, join, err);
+    if (n < 0 || (r = cgroup_set_limits(groups, group, &limits, err)) == 0)
+        return n;
+    while (n > 0)
+        close(join[--n]);
+    return r;
 }
 
 int net_relay_start(struct net_relay *relay, struct cgroup_host *groups,

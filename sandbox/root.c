@@ -82,14 +82,14 @@ int root_dir(int root_fd, const char *path, struct err *err)
 
 int root_link(int root_fd, const char *target, const char *path, struct err *err)
 {
+    if (symlinkat(target, root_fd, path + 1) == 0)
+        return 0;
+    if (errno != ENOENT)
+        return err_errno(err, "link %s", path);
     char parent[256];
     snprintf(parent, sizeof(parent), "%s", path);
-    char *slash = strrchr(parent, '/');
-    int r = 0;
-    if (slash > parent) {
-        *slash = '\0';
-        r = path_make(root_fd, parent, true, err);
-    }
+    *strrchr(parent, '/') = '\0';
+    int r = path_make(root_fd, parent, true, err);
     if (r == 0 && symlinkat(target, root_fd, path + 1) < 0)
         r = err_errno(err, "link %s", path);
     return r;
@@ -97,15 +97,12 @@ int root_link(int root_fd, const char *target, const char *path, struct err *err
 
 int root_file(int root_fd, const char *path, const char *text, struct err *err)
 {
-    int r = path_make(root_fd, path, false, err);
-    if (r < 0)
-        return r;
-    _cleanup_close_ int fd = openat(root_fd, path + 1, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+    _cleanup_close_ int fd =
+        openat(root_fd, path + 1, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
     if (fd < 0)
-        return err_errno(err, "open %s", path);
-    if ((r = write_all(fd, text, strlen(text))) < 0)
-        return err_set(err, -r, "write %s: %s", path, strerror(-r));
-    return 0;
+        return err_errno(err, "create %s", path);
+    int r = write_all(fd, text, strlen(text));
+    return r < 0 ? err_set(err, -r, "write %s: %s", path, strerror(-r)) : 0;
 }
 
 int root_mount(int root_fd, int source, const char *path, struct err *err)
@@ -192,7 +189,7 @@ static int places(int root_fd, struct err *err)
     return empty < 0 ? empty : root_mount(root_fd, empty, ROOT_EMPTY_DIR, err);
 }
 
-static int fill(int root_fd, int source_fd, bool host, struct err *err)
+static int build(int root_fd, int source_fd, bool host, struct err *err)
 {
     int r = host ? host_entries(root_fd, source_fd, err) : dir_entries(root_fd, source_fd, err);
     if (r == 0)
@@ -232,12 +229,22 @@ static struct shared_root *find(struct root_cache *c, const char *name)
     return NULL;
 }
 
+static bool is_host(const char *name)
+{
+    return strcmp(name, "host") == 0;
+}
+
+static int open_source(const char *name, struct err *err)
+{
+    int fd = open(is_host(name) ? "/" : name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 ? err_errno(err, "open the root %s", name) : fd;
+}
+
 int root_open(struct root_cache *c, const char *name, unsigned *ret_serial, struct err *err)
 {
-    bool host = strcmp(name, "host") == 0;
-    _cleanup_close_ int source_fd = open(host ? "/" : name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    _cleanup_close_ int source_fd = open_source(name, err);
     if (source_fd < 0)
-        return err_errno(err, "open the root %s", name);
+        return source_fd;
     struct shared_root now = {.fd = -1}, *old = find(c, name);
     int r = read_changes(source_fd, &now, err);
     if (r < 0)
@@ -256,7 +263,7 @@ int root_open(struct root_cache *c, const char *name, unsigned *ret_serial, stru
         (r = now.fd = fs_tmpfs(ROOT_BYTES, ROOT_INODES, "0755", err)) < 0)
         return r;
     if ((r = hold(c, (int)(old - c->roots), now.fd, err)) < 0 ||
-        (r = fill(now.fd, source_fd, host, err)) < 0) {
+        (r = build(now.fd, source_fd, is_host(name), err)) < 0) {
         discard(&now);
         return r;
     }
@@ -264,6 +271,21 @@ int root_open(struct root_cache *c, const char *name, unsigned *ret_serial, stru
     *ret_serial = now.serial = ++c->made;
     *old = now;
     return 0;
+}
+
+int root_fill(struct root_cache *c, const char *name, struct err *err)
+{
+    struct shared_root *s = find(c, name);
+    if (!s)
+        return err_set(err, EINVAL, "root %s is not open", name);
+    if (s->is_filled)
+        return 0;
+    _cleanup_close_ int source_fd = open_source(name, err);
+    int r = source_fd < 0 ? source_fd : root_etc_files(s->fd, source_fd, err);
+    if (r < 0)
+        discard(s);
+    s->is_filled = r == 0;
+    return r;
 }
 
 int root_make_place(struct root_cache *c, const char *name, const char *path, bool is_dir,

@@ -24,6 +24,7 @@ struct shared_root {
     char name[1024];                       /* "host" or a path; "" for a free entry */
     int fd;                                /* the tmpfs' mount, writable */
     unsigned serial;                       /* another one each time that it is made */
+    bool is_filled;
     struct timespec changed[ROOT_WATCHED]; /* a change in the source means: make it anew */
 };
 
@@ -38,8 +39,11 @@ void root_cache_init(struct root_cache *c);
 void root_cache_close(struct root_cache *c);
 
 /* Makes the root of that name, unless it is there and its source has not changed. *ret_serial tells
- * apart what was made at different times. */
+ * apart what was made at different times. The files of its /etc are not there before root_fill. */
 int root_open(struct root_cache *c, const char *name, unsigned *ret_serial, struct err *err);
+/* Copies the files of /etc into the root that root_open made, if that was not done yet. They also
+ * appear in copies of it that were taken before; nobody may have looked for them there. */
+int root_fill(struct root_cache *c, const char *name, struct err *err);
 /* Makes a folder or an empty file as place for a mount, in the root that root_open made. */
 int root_make_place(struct root_cache *c, const char *name, const char *path, bool is_dir,
                     struct err *err);
@@ -53,12 +57,15 @@ int root_file(int root_fd, const char *path, const char *text, struct err *err);
 /* Mounts `source` (a detached mount, which is used up) at `path`. */
 int root_mount(int root_fd, int source, const char *path, struct err *err);
 /* Folders below /etc that are mounts in the shared root; they need not be there. */
-#define ROOT_ETC_FOLDERS 3
+#define ROOT_ETC_FOLDERS 4
 extern const char *const root_etc_folders[ROOT_ETC_FOLDERS];
-/* /etc: what programs expect, made here or taken from the root at `source_fd`. */
+/* /etc: what programs expect, made here or shown from the root at `source_fd`. */
 int root_etc(int root_fd, int source_fd, struct err *err);
-/* Copies what is at `path` below the folder etc_fd, as far as everybody may read it. */
-int root_take(int root_fd, int etc_fd, const char *path, struct err *err);
+/* ... and what is copied from there. */
+int root_etc_files(int root_fd, int source_fd, struct err *err);
+/* Copies what is at `path` below the folder etc_fd into the folder `to`, as far as everybody may
+ * read it; what is not there is left out. */
+int root_take(int etc_fd, const char *path, int to, struct err *err);
 /* /dev. */
 int root_devices(int root_fd, struct err *err);
 /* Moves the devices from the copy of a root to the overlay that shows it. */

@@ -80,21 +80,37 @@ static int take_entry(int from, const char *name, int to, int depth, struct err 
     return 0;
 }
 
-int root_take(int root_fd, int etc_fd, const char *path, struct err *err)
+/* A link to what is there anyway; others would dangle. */
+static int take_top_link(int from, const char *name, int to, struct err *err)
 {
+    char target[PATH_MAX];
+    ssize_t n = readlinkat(from, name, target, sizeof(target) - 1);
+    if (n < 0)
+        return err_errno(err, "read the link %s", name);
+    target[n] = '\0';
+    if (strncmp(target, "/usr/", 5) != 0 || symlinkat(target, to, name) == 0)
+        return 0;
+    return err_errno(err, "link %s", name);
+}
+
+int root_take(int etc_fd, const char *path, int to, struct err *err)
+{
+    struct stat st;
+    if (fstatat(etc_fd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return 0;
+    const char *slash = strrchr(path, '/');
+    if (!slash)
+        return S_ISLNK(st.st_mode) ? take_top_link(etc_fd, path, to, err)
+                                   : take_entry(etc_fd, path, to, 0, err);
     char parent[128];
-    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
-    snprintf(parent, sizeof(parent), "/etc/%.*s", slash ? (int)(slash - path) : 0, path);
-    parent[strlen(parent) - (slash ? 0 : 1)] = '\0';
-    int r = root_dir(root_fd, parent, err);
+    snprintf(parent, sizeof(parent), "/%.*s", (int)(slash - path), path);
+    int r = root_dir(to, parent, err);
     if (r < 0)
         return r;
-    int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
-    _cleanup_close_ int to = openat(root_fd, parent + 1, flags | O_NOFOLLOW);
-    if (to < 0)
-        return err_errno(err, "open the new %s", parent);
-    if (!slash)
-        return take_entry(etc_fd, name, to, 0, err);
-    _cleanup_close_ int from = openat(etc_fd, parent + sizeof("/etc/") - 1, flags);
-    return from < 0 ? 0 : take_entry(from, name, to, 0, err);
+    const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+    _cleanup_close_ int inner_to = openat(to, parent + 1, flags | O_NOFOLLOW);
+    if (inner_to < 0)
+        return err_errno(err, "open the new /etc%s", parent);
+    _cleanup_close_ int inner = openat(etc_fd, parent + 1, flags);
+    return inner < 0 ? 0 : take_entry(inner, slash + 1, inner_to, 0, err);
 }

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define EXIT_USAGE 2
 #define EXIT_NO_SANDBOX 125
@@ -352,11 +353,12 @@ static int complain(const struct err *err, int status)
 static void limits_met(struct launch_env *env, const struct launch *l, const struct proto_start *st,
                        char *out, size_t len)
 {
-    struct cgroup_stat stat;
+    struct cgroup_stat stat = {0};
     char size[32];
     out[0] = '\0';
-    if (!env->has_groups || !cgroup_stat(&env->groups, &l->group, &stat))
+    if (!env->has_groups)
         return;
+    cgroup_stat_refusals(&env->groups, &l->group, &stat);
     int n = 0;
     if (stat.oom_kills) {
         format_bytes(st->memory_bytes, size);
@@ -410,25 +412,35 @@ static int run_sandbox(struct launch_env *env, const struct proto_start *st,
     struct run_wait w;
     int control[2];
     if (proto_pair(control, &err) < 0 ||
-        run_wait_open(&w, control[0], env->range.first + 1 + st->uid_index, &err) < 0)
+        run_wait_open(&w, control[0], env->range.first + 1 + st->uid_index, &err) < 0) {
+        launch_env_close(env);
         return complain(&err, EXIT_NO_SANDBOX);
+    }
     int fds[SPEC_FD_COUNT] = {-1, -1, -1, -1, w.stdio[0], w.stdio[1], w.stdio[2], control[1]};
     int r = launch(env, &l, st, fds, trace, &w.classes, &err);
     close(control[1]);
     run_wait_handed_over(&w);
-    if (r < 0)
+    if (r < 0) {
+        launch_env_close(env);
         return complain(&err, EXIT_NO_SANDBOX);
+    }
     int status = run_wait(&w, &l, env->has_groups ? &env->groups : NULL, &err);
     if (status < 0) {
         launch_abandon(env, &l);
+        launch_env_close(env);
         return complain(&err, EXIT_NO_SANDBOX);
     }
     steps_mark(steps, "sandbox");
     char limits[100];
     limits_met(env, &l, st, limits, sizeof(limits));
     report(trace, limits, status);
-    launch_abandon(env, &l); /* it has ended: this removes its group */
-    steps_mark(steps, "group removed");
+    fflush(NULL);
+    steps_mark(steps, "told");
+    bool left = run_wait_leave(env, &l);
+    steps_mark(steps, "left");
+    steps_print(steps, "run");
+    if (left)
+        _exit(status);
     return status;
 }
 
@@ -456,9 +468,5 @@ int run_main(int argc, char **argv)
     steps_mark(&steps, "namespace and hierarchies");
     if (st.uid_index == UINT32_MAX)
         st.uid_index = env.range.count - 2;
-    int status = run_sandbox(&env, &st, &trace, &steps);
-    launch_env_close(&env);
-    steps_mark(&steps, "closed");
-    steps_print(&steps, "run");
-    return status;
+    return run_sandbox(&env, &st, &trace, &steps);
 }

@@ -96,6 +96,31 @@ static int exit_status(struct launch *l, struct err *err)
     return info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
 }
 
+/* PID 1's last word, as the status with which it ends itself. */
+static int status_of(const struct proto_init_exit *x)
+{
+    if (x->reason == EXIT_EXEC_FAILED)
+        return x->status == ENOENT ? 127 : 126;
+    return x->signal ? 128 + x->signal : x->status;
+}
+
+/* PID 1 says how the program ended once it has killed all others; its own end, at which the kernel
+ * takes the namespaces down, keeps nobody waiting. -EAGAIN: not said yet. */
+static int hear_control(struct run_wait *w)
+{
+    static struct proto_msg msg; /* large */
+    int r = proto_recv(w->control, &msg, 0, NULL);
+    if (r == -EAGAIN)
+        return r;
+    if (r <= 0) {
+        close_fd(&w->control);
+        return -EAGAIN;
+    }
+    int status = msg.type == PROTO_INIT_EXIT ? status_of(&msg.u.init_exit) : -EAGAIN;
+    proto_msg_done(&msg);
+    return status;
+}
+
 /* What the program wrote last is still in the pipes. */
 static void drain(struct run_wait *w)
 {
@@ -112,6 +137,7 @@ int run_wait(struct run_wait *w, struct launch *l, const struct cgroup_host *gro
              struct err *err)
 {
     enum { END, ANSWER, SIGNALS, CONTROL, PUMPS, COUNT = PUMPS + 3 };
+    int status = -EAGAIN;
     for (;;) {
         int look_ms = groups ? cpu_classes_look(&w->classes, groups) : -1;
         struct pollfd p[COUNT] = {
@@ -136,18 +162,15 @@ int run_wait(struct run_wait *w, struct launch *l, const struct cgroup_host *gro
         }
         if (p[SIGNALS].revents)
             on_signal(w);
-        if (p[CONTROL].revents) { /* its states are of no interest here */
-            char skip[4096];
-            if (read(w->control, skip, sizeof(skip)) == 0)
-                close_fd(&w->control);
-        }
+        if (p[CONTROL].revents && status < 0)
+            status = hear_control(w);
         for (int i = 0; i < 3; i++)
             if (p[PUMPS + i].revents)
                 pump(&w->pumps[i]);
-        if (p[END].revents && l->sock < 0) {
+        if (l->sock < 0 && (status >= 0 || p[END].revents)) {
             drain(w);
             cpu_classes_free(&w->classes);
-            return exit_status(l, err);
+            return status >= 0 ? status : exit_status(l, err);
         }
     }
 }

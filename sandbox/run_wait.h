@@ -24,7 +24,11 @@ struct run_wait {
 int run_wait_open(struct run_wait *w, int control, uid_t uid, struct err *err);
 /* The program has its descriptors: closes our copies, so that the ends of pipes are seen. */
 void run_wait_handed_over(struct run_wait *w);
-/* The program's status, or a negative errno where the sandbox could not be made. `groups` is where
- * its control group lies, or NULL. */
+/* The program's status, or a negative errno where the sandbox could not be made. PID 1 may still be
+ * about to end. `groups` is where its control group lies, or NULL. */
 int run_wait(struct run_wait *w, struct launch *l, const struct cgroup_host *groups,
              struct err *err);
+/* Takes the sandbox and what was made for it away, in a process of its own that goes on when this
+ * one has ended: true where it does, and the caller is to _exit without further ado, since the two
+ * share their memory. False where it is all done already. */
+bool run_wait_leave(struct launch_env *env, struct launch *l);

@@ -1,7 +1,7 @@
 /* See compact.h. The program is followed for every call that could make a difference, which gives a
- * decision diagram: a node asks for one word of the call (a part of it, by a mask) and has a list of
- * ranges of its value with what follows; equal nodes are one. Then a program is made of the diagram,
- * from its end to its beginning, as jumps lead forward. A node's ranges become a tree of
+ * decision diagram: a node asks for one word of the call (a part of it, by a mask) and has a list
+ * of ranges of its value with what follows; equal nodes are one. Then a program is made of the
+ * diagram, from its end to its beginning, as jumps lead forward. A node's ranges become a tree of
  * comparisons that is as small as can be, and flat where that costs nothing. */
 #include "compact.h"
 
@@ -14,7 +14,7 @@
 #define MAX_NODES 4096
 #define MAX_RANGES 4096
 #define MAX_KNOWN 16
-#define CHAIN 5     /* single values that are tried one after the other, at most */
+#define CHAIN 5      /* single values that are tried one after the other, at most */
 #define MAX_JUMP 255 /* of a comparison */
 
 /* What is asked for: (word at offset) & mask. */
@@ -101,8 +101,8 @@ static const struct known *find(const struct known *known, int n, struct word wo
 
 enum { WALK_VERDICT, WALK_ASKS };
 
-/* Follows the program as far as what is known leads: to a verdict, or to a comparison of a word that
- * is not known. */
+/* Follows the program as far as what is known leads: to a verdict, or to a comparison of a word
+ * that is not known. */
 static int walk(const struct compact *c, size_t *pc, struct word *a, const struct known *known,
                 int n_known)
 {
@@ -140,7 +140,8 @@ static int walk(const struct compact *c, size_t *pc, struct word *a, const struc
     }
 }
 
-/* Where answers about one word change, found by following all that the program may ask on the way. */
+/* Where answers about one word change, found by following all that the program may ask on the way.
+ */
 struct search {
     struct word word;
     const struct known *known;
@@ -270,8 +271,8 @@ static size_t near(struct compact *c, int node, size_t reach)
     return n->at;
 }
 
-/* How ranges i..j of a node are told apart best: by `split` (the first range of the right side), or,
- * where that is 0, by trying single values one after the other. */
+/* How ranges i..j of a node are told apart best: by `split` (the first range of the right side),
+ * or, where that is 0, by trying single values one after the other. */
 struct plan {
     int cost, depth, split;
 };
@@ -344,8 +345,8 @@ static size_t put_ranges(struct compact *c, const struct node *n, struct plan *p
         if (n->ranges[k].next == rest)
             continue;
         size_t yes = near(c, n->ranges[k].next, 2);
-        at = put(c, BPF_JMP | BPF_JEQ | BPF_K, (uint8_t)distance(c, yes),
-                 (uint8_t)distance(c, at), n->ranges[k].first);
+        at = put(c, BPF_JMP | BPF_JEQ | BPF_K, (uint8_t)distance(c, yes), (uint8_t)distance(c, at),
+                 n->ranges[k].first);
     }
     return at;
 }

@@ -16,7 +16,7 @@ def nothing_is_left():
     left = rig.until(lambda: not rig.own(rig.sandboxed_processes(), processes)) or rig.own(rig.sandboxed_processes(), processes)
     assert left is True, left
     names = ("test-%d-" % os.getpid(), "vitrine-run-")
-    assert not [g for g in rig.cgroups() - groups if any(n in g for n in names) and rig.is_dead_run(g)]
+    assert rig.until(lambda: not [g for g in rig.cgroups() - groups if any(n in g for n in names) and rig.is_dead_run(g)])
     assert open("/proc/self/mountinfo").read() == mounts
 
 

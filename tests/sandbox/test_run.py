@@ -199,7 +199,7 @@ def test_killed_run_leaves_no_sandbox():
     p.communicate()
     assert rig.until(lambda: not any(map(rig.is_running, inside)))
     rig.run("--", "true")  # takes away the control groups of the killed one
-    assert not [g for g in rig.cgroups(f"vitrine-run-{p.pid}")]
+    assert rig.until(lambda: not rig.cgroups(f"vitrine-run-{p.pid}"))
 
 
 def test_children_end_with_the_program():

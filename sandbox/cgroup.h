@@ -64,7 +64,8 @@ void cgroup_host_sweep(struct cgroup_host *h);
 int cgroup_host_remake(struct cgroup_host *h, enum cgroup_kind kind);
 
 /* Makes an empty group under a fresh name, in the unified hierarchy: it is entered by the clone, so
- * it must be there before. Of a group that could not be made whole, cgroup_remove takes the rest. */
+ * it must be there before. Of a group that could not be made whole, cgroup_remove takes the rest.
+ */
 int cgroup_create(struct cgroup_host *h, struct cgroup_group *ret, struct err *err);
 /* The group's folder in the unified hierarchy for CLONE_INTO_CGROUP, or -1. The caller closes. */
 int cgroup_unified_fd(const struct cgroup_host *h, const struct cgroup_group *g);

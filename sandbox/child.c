@@ -5,6 +5,7 @@
 #include "common/cleanup.h"
 #include "common/util.h"
 #include "sandbox/creds.h"
+#include "sandbox/filesystems.h"
 #include "sandbox/filter.h"
 #include "sandbox/init.h"
 #include "sandbox/limits.h"
@@ -155,7 +156,7 @@ static int step_enter(struct child *c, struct err *err)
 
 static int step_mounts(struct child *c, struct err *err)
 {
-    int r = mounts_complete(c->root_fd, c->proc_fd, &c->order->plan, &c->order->spec, err);
+    int r = mounts_complete(c->root_fd, &c->order->plan, &c->order->spec, err);
     close_fd(&c->root_fd);
     return r;
 }
@@ -236,23 +237,53 @@ static int step_stdio(struct child *c, struct err *err)
     return fd_set_nonblock(c->log_rd, true);
 }
 
-/* The score is inherited: raised for the fork, and taken back for ourselves. */
+/* The program's process, before there is an order: it does its own part of what does not depend on
+ * one, and waits. The score is inherited: raised for the fork, and taken back for ourselves. */
 static int step_fork(struct child *c, struct err *err)
 {
     int p[2], r = limits_oom_score(c->proc_fd, OOM_SCORE_PROGRAM, err);
     if (r < 0)
         return r;
-    if (pipe2(p, O_CLOEXEC) < 0)
-        return err_errno(err, "make a pipe");
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, p) < 0)
+        return err_errno(err, "make a socket pair");
     c->program = fork();
     if (c->program < 0)
         return err_errno(err, "fork the program's process");
     if (c->program == 0) {
         close(p[0]);
-        program_main(c->env, c->order, c->stdio, p[1]);
+        close(c->sock);
+        program_main(c->env, c->order, p[1]);
     }
     close(p[1]);
     c->report_fd = p[0];
+    return limits_oom_score(c->proc_fd, 0, err);
+}
+
+/* The program's own steps count for the start: it reports before it calls exec. */
+static int step_program_ready(struct child *c, struct err *err)
+{
+    struct program_report report;
+    ssize_t n = read_all(c->report_fd, &report, sizeof(report));
+    if (n != sizeof(report))
+        return err_set(err, EIO, "its process died before it could start");
+    if (report.stage == PROGRAM_READY)
+        return 0;
+    report.msg[sizeof(report.msg) - 1] = '\0';
+    return err_set(err, report.code, "%s", report.msg);
+}
+
+/* The starter sets the limits of our group meanwhile; nothing of the program's may run before. */
+static int step_group_limits(struct child *c, struct err *err)
+{
+    int none[LAUNCH_MAX_PASSED], n = receive_fds(c, none, err);
+    return n < 0 ? n : 0;
+}
+
+/* Lets it go on. */
+static int step_release(struct child *c, struct err *err)
+{
+    if (pass_fds(c->report_fd, c->stdio, 3, 0) < 0)
+        return step_program_ready(c, err); /* it has ended, and may have said why */
     for (int i = 0; i < 3; i++)
         if (c->stdio[i] > 2) {
             int fd = c->stdio[i];
@@ -261,13 +292,14 @@ static int step_fork(struct child *c, struct err *err)
                     c->stdio[k] = -1;
             close(fd);
         }
-    return limits_oom_score(c->proc_fd, 0, err);
+    return 0;
 }
 
+/* The program is on its way by now; the procfs is for our own counting. */
 static int step_settle(struct child *c, struct err *err)
 {
-    (void)c;
-    return creds_settle_init(err);
+    int r = fs_proc_show_to_group_0(c->proc_fd, err);
+    return r < 0 ? r : creds_settle_init(err);
 }
 
 static int step_init(struct child *c, struct err *err)
@@ -297,19 +329,6 @@ static int step_filter(struct child *c, struct err *err)
     return filter_load(&filter_init, err);
 }
 
-/* The program's own steps count for the start: it reports before it calls exec. */
-static int step_program_ready(struct child *c, struct err *err)
-{
-    struct program_report report;
-    ssize_t n = read_all(c->report_fd, &report, sizeof(report));
-    if (n != sizeof(report))
-        return err_set(err, EIO, "its process died before it could start");
-    if (report.stage == PROGRAM_READY)
-        return 0;
-    report.msg[sizeof(report.msg) - 1] = '\0';
-    return err_set(err, report.code, "%s", report.msg);
-}
-
 static const struct {
     const char *name;
     int (*run)(struct child *c, struct err *err);
@@ -325,6 +344,7 @@ static const struct {
     {"enter root", step_enter},
     {"cgroup", step_cgroup},
     {"namespace limits", step_namespace_limits},
+    {"fork", step_fork},
     {"order", step_order}, /* everything above is done before anybody asks for a sandbox */
     {"identity", step_identity},
     {"mounts", step_mounts},
@@ -332,7 +352,8 @@ static const struct {
     {"way out", step_way_out},
     {"host name", step_hostname},
     {"stdio", step_stdio},
-    {"fork", step_fork},
+    {"group limits", step_group_limits},
+    {"release", step_release},
     {"settle", step_settle},
     {"init", step_init},
     {"init filter", step_filter},

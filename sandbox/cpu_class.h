@@ -47,8 +47,8 @@ struct cpu_classes {
  * after (no CPU controller, no group, a kernel without cpu.idle). Called too early it does nothing
  * but answer. */
 int cpu_classes_look(struct cpu_classes *c, const struct cgroup_host *h);
-/* A sandbox is being made: `pid` is its PID 1, which has started nothing yet, `cpu_milli` its limit
- * (0: none). Looks again soon. */
+/* A sandbox is being made: `pid` is its PID 1, which the program's process will follow (program.c),
+ * `cpu_milli` its limit (0: none). Looks again soon. */
 void cpu_classes_begin(struct cpu_classes *c, const struct cgroup_host *h, pid_t pid,
                        uint64_t cpu_milli);
 void cpu_classes_free(struct cpu_classes *c);

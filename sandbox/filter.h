@@ -1,5 +1,6 @@
 /* The filters: which system calls the program, and PID 1, may make. They are made while Vitrine is
- * built (filter/generate.c, by libseccomp; filter/compact.c makes them small); a sandbox loads them. */
+ * built (filter/generate.c, by libseccomp; filter/compact.c makes them small); a sandbox loads
+ * them. */
 #pragma once
 
 #include "common/err.h"

@@ -11,6 +11,9 @@
 #define LANDLOCK_MIN_ABI 2
 int landlock_abi(void);
 
-/* The calling process and all that it starts, for good. Needs no_new_privs, and the sandbox's root
- * as its own. Where the kernel has no Landlock (`check` tells) this does nothing. */
-int landlock_apply(const struct sandbox_spec *s, struct err *err);
+/* Rules for the devices, in a sandbox's root: *ret is a descriptor, or -1 where the kernel has no
+ * Landlock (`check` tells). */
+int landlock_prepare(int *ret, struct err *err);
+/* Adds what this order allows, and puts the calling process and all that it starts under them, for
+ * good. Needs no_new_privs, and the sandbox's root as its own. -1 does nothing. */
+int landlock_apply(int rules, const struct sandbox_spec *s, struct err *err);

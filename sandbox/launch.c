@@ -123,6 +123,7 @@ static int follow_up(struct launch_env *env, struct launch *l, const char *root,
     }
     int r = root_fill(&env->roots, root, err);
     steps_mark(&l->steps, "files of the root");
+    (void)madvise(l->order, sizeof(*l->order), MADV_POPULATE_WRITE); /* Linux 5.14 */
     return r < 0 ? err_prefix(err, -r, "mounts") : 0;
 }
 
@@ -159,6 +160,8 @@ int launch_open(struct launch_env *env, const char *root, struct launch *ret, st
     if ((r = clone_child(env, &l, child_sock, err)) < 0)
         goto fail;
     steps_mark(&l.steps, "clone");
+    if (env->on_born && (r = env->on_born(env->on_born_arg, l.pid, err)) < 0)
+        goto fail;
     if ((r = send_root(env, &l, root, err)) < 0)
         goto fail;
     steps_mark(&l.steps, "root");
@@ -200,7 +203,23 @@ static int send_order(struct launch *l, struct err *err)
     return r;
 }
 
-/* What needs the starter's rights: sources, limits, ids. */
+/* The limits, while the child mounts: it lets the program go on when it hears that they are set. */
+static int set_limits(struct launch_env *env, struct launch *l, struct err *err)
+{
+    const struct proto_start *st = &l->order->spec.start;
+    if (env->has_groups) {
+        struct cgroup_limits limits = {
+            .memory_bytes = st->memory_bytes, .cpu_milli = st->cpu_milli, .pids = st->pids};
+        int r = cgroup_set_limits(&env->groups, &l->group, &limits, err);
+        if (r < 0)
+            return err_prefix(err, -r, "cgroup");
+        cgroup_mark(&env->groups, &l->group, st->worker_id);
+    }
+    steps_mark(&l->steps, "group limits");
+    return send_fds(l->sock, NULL, 0, err);
+}
+
+/* What needs the starter's rights and the child's next steps need: sources, ids. */
 static int prepare(struct launch_env *env, struct launch *l, struct err *err)
 {
     struct order *o = l->order;
@@ -209,14 +228,6 @@ static int prepare(struct launch_env *env, struct launch *l, struct err *err)
     if ((r = plan_make(&o->plan, &env->roots, &o->spec, err)) < 0)
         return err_prefix(err, -r, "mounts");
     steps_mark(&l->steps, "sources");
-    if (env->has_groups) {
-        struct cgroup_limits limits = {
-            .memory_bytes = st->memory_bytes, .cpu_milli = st->cpu_milli, .pids = st->pids};
-        if ((r = cgroup_set_limits(&env->groups, &l->group, &limits, err)) < 0)
-            return err_prefix(err, -r, "cgroup");
-        cgroup_mark(&env->groups, &l->group, st->worker_id);
-        steps_mark(&l->steps, "group limits");
-    }
     if (st->net == NET_INTERNET &&
         ((r = net_host_read(&o->host, err)) < 0 ||
          (r = net_relay_start(&l->relay, env->has_groups ? &env->groups : NULL, st, &o->relay_fd,
@@ -263,7 +274,7 @@ int launch_go(struct launch_env *env, struct launch *l, const struct proto_start
     }
     r = send_order(l, err);
     steps_mark(&l->steps, "order");
-    return r;
+    return r < 0 ? r : set_limits(env, l, err);
 }
 
 int launch_result(struct launch *l, struct err *err)

@@ -26,6 +26,9 @@ struct launch_env {
     struct cgroup_host groups;
     bool has_groups;
     char missing[128]; /* limits that no control group can set: "memory, cpu"; "" if none */
+    /* Called, where there is one, for each process before it forks the program's. */
+    int (*on_born)(void *arg, pid_t pid, struct err *err);
+    void *on_born_arg;
 };
 
 /* What the child is to do. Lies in memory that both share until the child is done. */

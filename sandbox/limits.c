@@ -62,22 +62,40 @@ void limits_ask_for_short_turns(void)
     (void)syscall(SYS_sched_setattr, 0, &attr, 0);
 }
 
+struct limit {
+    int which;
+    const char *name;
+    uint64_t value;
+    bool wanted;
+};
+
+static int set_limits(const struct limit *limits, size_t n, struct err *err)
+{
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < n; i++)
+        if (limits[i].wanted)
+            r = set_limit(limits[i].which, limits[i].name, limits[i].value, err);
+    return r;
+}
+
 int limits_apply(const struct sandbox_spec *s, bool has_group, struct err *err)
 {
     const struct proto_start *st = &s->start;
-    struct {
-        int which;
-        const char *name;
-        uint64_t value;
-        bool wanted;
-    } limits[] = {
-        /* 1, not 0: with a piped core_pattern the host's handler would run even at 0 */
-        {RLIMIT_CORE, "RLIMIT_CORE", 1, true},
+    const struct limit limits[] = {
         {RLIMIT_NOFILE, "RLIMIT_NOFILE", st->open_files, st->open_files != 0},
         {RLIMIT_FSIZE, "RLIMIT_FSIZE", st->file_size_bytes, st->file_size_bytes != 0},
         /* counted by uid: each Space has its own */
         {RLIMIT_NPROC, "RLIMIT_NPROC", st->pids, st->pids != 0},
         {RLIMIT_DATA, "RLIMIT_DATA", st->memory_bytes, !has_group && st->memory_bytes != 0},
+    };
+    return set_limits(limits, sizeof(limits) / sizeof(*limits), err);
+}
+
+int limits_apply_fixed(struct err *err)
+{
+    static const struct limit limits[] = {
+        /* 1, not 0: with a piped core_pattern the host's handler would run even at 0 */
+        {RLIMIT_CORE, "RLIMIT_CORE", 1, true},
         {RLIMIT_MEMLOCK, "RLIMIT_MEMLOCK", 8u << 20, true},
         /* these two are counted for the starter's user as well, so for all Spaces together */
         {RLIMIT_MSGQUEUE, "RLIMIT_MSGQUEUE", 0, true},
@@ -85,9 +103,5 @@ int limits_apply(const struct sandbox_spec *s, bool has_group, struct err *err)
         {RLIMIT_RTPRIO, "RLIMIT_RTPRIO", 0, true},
         {RLIMIT_NICE, "RLIMIT_NICE", 0, true},
     };
-    int r = 0;
-    for (size_t i = 0; r == 0 && i < sizeof(limits) / sizeof(*limits); i++)
-        if (limits[i].wanted)
-            r = set_limit(limits[i].which, limits[i].name, limits[i].value, err);
-    return r;
+    return set_limits(limits, sizeof(limits) / sizeof(*limits), err);
 }

@@ -264,13 +264,10 @@ int mounts_begin(int copy_fd, int *ret_root_fd, int *ret_proc_fd, struct err *er
     return r;
 }
 
-int mounts_complete(int root_fd, int proc_fd, struct plan *p, const struct sandbox_spec *s,
-                    struct err *err)
+int mounts_complete(int root_fd, struct plan *p, const struct sandbox_spec *s, struct err *err)
 {
     _cleanup_close_ int fs = -1;
-    int r = fs_proc_show_to_group_0(proc_fd, err);
-    if (r == 0)
-        r = build_scratch(root_fd, s->start.tmp_bytes, s->start.tmp_inodes, err);
+    int r = build_scratch(root_fd, s->start.tmp_bytes, s->start.tmp_inodes, err);
     if (r == 0 && spec_root_is_writable(s))
         r = mounts_writable_root(root_fd, s->start.root_bytes, err);
     if (r == 0)

@@ -25,5 +25,4 @@ int mounts_enter(int root_fd, struct err *err);
 
 /* Once ids are mapped: /tmp, /dev/shm, the home with the version's tree under a writable layer, and
  * what was asked for. The plan's descriptors are used up. */
-int mounts_complete(int root_fd, int proc_fd, struct plan *p, const struct sandbox_spec *s,
-                    struct err *err);
+int mounts_complete(int root_fd, struct plan *p, const struct sandbox_spec *s, struct err *err);

@@ -15,10 +15,11 @@ int pass_fds(int sock, const int *fds, int n, int flags)
     union control control;
     char go = 'g';
     struct iovec iov = {.iov_base = &go, .iov_len = 1};
-    struct msghdr msg = {.msg_iov = &iov,
-                         .msg_iovlen = 1,
-                         .msg_control = control.bytes,
-                         .msg_controllen = CMSG_SPACE((size_t)n * sizeof(int))};
+    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+    if (n == 0)
+        return sendmsg(sock, &msg, MSG_NOSIGNAL | flags) < 0 ? -errno : 0;
+    msg.msg_control = control.bytes;
+    msg.msg_controllen = CMSG_SPACE((size_t)n * sizeof(int));
     memset(control.bytes, 0, msg.msg_controllen);
     struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
     c->cmsg_level = SOL_SOCKET;

@@ -7,14 +7,17 @@
 #include "sandbox/filter.h"
 #include "sandbox/landlock.h"
 #include "sandbox/limits.h"
+#include "sandbox/pass_fds.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <linux/keyctl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -22,8 +25,8 @@
 struct program {
     const struct launch_env *env;
     struct order *order;
-    const int *stdio;
-    int report_fd;
+    int sock;  /* to PID 1 */
+    int rules; /* Landlock's, or -1 */
 };
 
 /* A session of its own: no controlling terminal, whatever its descriptors are. */
@@ -33,16 +36,43 @@ static int step_session(struct program *p, struct err *err)
     return setsid() < 0 ? err_errno(err, "setsid") : 0;
 }
 
+/* What is the same for every program. */
+static int step_fixed_limits(struct program *p, struct err *err)
+{
+    (void)p;
+    return limits_apply_fixed(err);
+}
+
+static int step_rules(struct program *p, struct err *err)
+{
+    return landlock_prepare(&p->rules, err);
+}
+
+/* Waits: what comes is what becomes 0, 1 and 2. */
 static int step_stdio(struct program *p, struct err *err)
 {
-    /* upwards first: a source below 3 must not be overwritten before it is used */
-    int up[3];
+    int fds[3], n = pass_fds_receive(p->sock, fds, 3, MSG_CMSG_CLOEXEC);
+    if (n == -EPIPE)
+        _exit(0);
+    if (n != 3)
+        return err_set(err, n < 0 ? -n : EPROTO, "receive the program's descriptors: %s",
+                       n < 0 ? strerror(-n) : "not all came");
+    steps_mark(&p->order->program, "wait");
     for (int i = 0; i < 3; i++)
-        if ((up[i] = fcntl(p->stdio[i], F_DUPFD_CLOEXEC, 10)) < 0)
-            return err_errno(err, "move descriptor %d", i);
-    for (int i = 0; i < 3; i++)
-        if (dup2(up[i], i) < 0)
+        if (dup2(fds[i], i) < 0) /* all are above 2, which are open */
             return err_errno(err, "set descriptor %d", i);
+    return 0;
+}
+
+/* PID 1 may have been kept off some processors since we were forked (cpu_class.h). */
+static int step_processors(struct program *p, struct err *err)
+{
+    (void)p;
+    cpu_set_t init, own;
+    if (sched_getaffinity(1, sizeof(init), &init) < 0 ||
+        sched_getaffinity(0, sizeof(own), &own) < 0 ||
+        (!CPU_EQUAL(&init, &own) && sched_setaffinity(0, sizeof(init), &init) < 0))
+        return err_errno(err, "run where the sandbox's PID 1 does");
     return 0;
 }
 
@@ -107,7 +137,7 @@ static int step_signals(struct program *p, struct err *err)
 
 static int step_landlock(struct program *p, struct err *err)
 {
-    return landlock_apply(&p->order->spec, err);
+    return landlock_apply(p->rules, &p->order->spec, err);
 }
 
 static int step_filter(struct program *p, struct err *err)
@@ -120,11 +150,19 @@ static const struct {
     const char *name;
     int (*run)(struct program *p, struct err *err);
 } steps[] = {
-    {"session", step_session},   {"stdio", step_stdio},
-    {"limits", step_limits},     {"credentials", step_credentials},
-    {"keyring", step_keyring},   {"working folder", step_folder},
-    {"signals", step_signals},   {"descriptors", step_descriptors},
-    {"landlock", step_landlock}, {"filter", step_filter}, /* last: it closes what the others used */
+    {"session", step_session},
+    {"signals", step_signals},
+    {"fixed limits", step_fixed_limits},
+    {"rules", step_rules},
+    {"stdio", step_stdio}, /* everything above is done before anybody asks for a sandbox */
+    {"processors", step_processors},
+    {"limits", step_limits},
+    {"credentials", step_credentials},
+    {"keyring", step_keyring},
+    {"working folder", step_folder},
+    {"descriptors", step_descriptors},
+    {"landlock", step_landlock},
+    {"filter", step_filter}, /* last: it closes what the others used */
 };
 
 static void report(int fd, enum program_stage stage, int code, const char *msg)
@@ -134,22 +172,21 @@ static void report(int fd, enum program_stage stage, int code, const char *msg)
     (void)!write(fd, &r, sizeof(r));
 }
 
-_Noreturn void program_main(const struct launch_env *env, struct order *order, const int stdio[3],
-                            int report_fd)
+_Noreturn void program_main(const struct launch_env *env, struct order *order, int sock)
 {
-    struct program p = {.env = env, .order = order, .stdio = stdio, .report_fd = report_fd};
+    struct program p = {.env = env, .order = order, .sock = sock, .rules = -1};
     steps_mark(&order->program, "fork");
     for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
         struct err err = {0};
         int r = steps[i].run(&p, &err);
         if (r < 0) {
             (void)err_prefix(&err, -r, "%s", steps[i].name);
-            report(report_fd, PROGRAM_SETUP_FAILED, err.code, err.msg);
+            report(sock, PROGRAM_SETUP_FAILED, err.code, err.msg);
             _exit(125);
         }
         steps_mark(&order->program, steps[i].name);
     }
-    report(report_fd, PROGRAM_READY, 0, "");
+    report(sock, PROGRAM_READY, 0, "");
     char *const *argv = order->spec.argv, *const *env_list = order->spec.env;
     execvpe(argv[0], argv, env_list);
     int code = errno;
@@ -157,6 +194,6 @@ _Noreturn void program_main(const struct launch_env *env, struct order *order, c
     int n =
         snprintf(line, sizeof(line), "vitrine: cannot run %.200s: %s\n", argv[0], strerror(code));
     (void)!write(STDERR_FILENO, line, (size_t)n);
-    report(report_fd, PROGRAM_EXEC_FAILED, code, "");
+    report(sock, PROGRAM_EXEC_FAILED, code, "");
     _exit(code == ENOENT ? 127 : 126);
 }

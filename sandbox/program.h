@@ -1,9 +1,11 @@
-/* The program's own process, from the fork by PID 1 to the exec: its last steps. */
+/* The program's own process, from the fork by PID 1 to the exec: its last steps. It is forked
+ * before there is an order and does what does not depend on one; then it waits for its three
+ * descriptors, with which PID 1 says that the order's part is done (pass_fds). */
 #pragma once
 
 #include "sandbox/launch.h"
 
-/* What goes from there to PID 1 over a pipe that exec closes. */
+/* What goes from there to PID 1, over a SEQPACKET socket that exec closes. */
 enum program_stage {
     PROGRAM_SETUP_FAILED = 1, /* a step failed: "step: reason" */
     PROGRAM_READY,            /* exec comes next */
@@ -15,6 +17,4 @@ struct program_report {
     char msg[480];
 };
 
-/* `stdio`: the three descriptors that become 0, 1, 2. */
-_Noreturn void program_main(const struct launch_env *env, struct order *order, const int stdio[3],
-                            int report_fd);
+_Noreturn void program_main(const struct launch_env *env, struct order *order, int sock);

@@ -21,9 +21,9 @@
 #define ROOT_NULL "/run/null"       /* a read-only /dev/null, to mask files with */
 
 struct shared_root {
-    char name[1024];                       /* "host" or a path; "" for a free entry */
-    int fd;                                /* the tmpfs' mount, writable */
-    unsigned serial;                       /* another one each time that it is made */
+    char name[1024]; /* "host" or a path; "" for a free entry */
+    int fd;          /* the tmpfs' mount, writable */
+    unsigned serial; /* another one each time that it is made */
     bool is_filled;
     struct timespec changed[ROOT_WATCHED]; /* a change in the source means: make it anew */
 };

@@ -383,23 +383,28 @@ static void report(struct run_trace *t, const char *limits, int status)
     fflush(t->out);
 }
 
+static int follow(void *arg, pid_t pid, struct err *err)
+{
+    struct run_trace *t = arg;
+    t->trace = trace_new(t->follow);
+    return t->trace ? trace_start(t->trace, pid, fileno(t->out), &t->tracer, err)
+                    : err_errno(err, "memory for the trace");
+}
+
 static int launch(struct launch_env *env, struct launch *l, const struct proto_start *st,
                   const int fds[SPEC_FD_COUNT], struct run_trace *t, struct cpu_classes *classes,
                   struct err *err)
 {
+    if (t->wanted) {
+        env->on_born = follow;
+        env->on_born_arg = t;
+    }
     int r = launch_open(env, st->root, l, err);
     if (r < 0)
         return r;
-    if (t->wanted) {
-        t->trace = trace_new(t->follow);
-        r = t->trace ? trace_start(t->trace, l->pid, fileno(t->out), &t->tracer, err)
-                     : err_errno(err, "memory for the trace");
-    }
-    if (r == 0 && env->has_groups)
+    if (env->has_groups)
         cpu_classes_begin(classes, &env->groups, l->pid, st->cpu_milli);
-    if (r == 0)
-        r = launch_go(env, l, st, fds, err);
-    if (r < 0)
+    if ((r = launch_go(env, l, st, fds, err)) < 0)
         launch_abandon(env, l);
     return r;
 }

@@ -25,6 +25,8 @@
 #define MAX_PENDING 64      /* starts under way; further ones wait in the socket */
 #define MAX_SPARES 4        /* each costs some 200 KiB of the kernel's memory */
 #define SPARE_RETRY_MS 1000 /* after a spare that could not be made */
+#define SPARE_PAUSE_MS 4    /* after a start: its program has the processors first */
+#define SPARES_LOW 2        /* with so many the pause is left out */
 #define SPARE_ROOT "host"
 #define SEND_TIMEOUT_MS 5000
 
@@ -46,7 +48,8 @@ struct starter {
     int sock;
     struct launch spares[MAX_SPARES];
     int n_spares;
-    uint64_t spare_not_before_ms;
+    uint64_t spare_not_before_ms; /* none at all */
+    uint64_t started_ms;          /* last */
     struct pending pending[MAX_PENDING];
     int n_pending;
     struct cpu_classes classes;
@@ -204,12 +207,26 @@ static void on_answer(struct starter *s, int i)
         /* the table has the pidfd now */
         p->launch.pidfd = s->workers[s->n_workers - 1].pidfd;
         tell_started(s, p);
+        s->started_ms = mono_ms();
         launch_finish(&p->launch);
     } else {
         tell_failed(s, p->start_id, &err);
         launch_abandon(&s->env, &p->launch);
     }
     *p = s->pending[--s->n_pending];
+}
+
+/* In how many ms a spare is to be made, if nobody wants anything before; -1: there are enough. */
+static int spare_wanted_in(const struct starter *s)
+{
+    if (s->n_spares == MAX_SPARES)
+        return -1;
+    if (s->n_pending > 0)
+        return SPARE_RETRY_MS;
+    uint64_t now = mono_ms(), at = s->spare_not_before_ms;
+    if (s->n_spares > SPARES_LOW && at < s->started_ms + SPARE_PAUSE_MS)
+        at = s->started_ms + SPARE_PAUSE_MS;
+    return at > now ? (int)(at - now) : 0;
 }
 
 static void make_spare(struct starter *s)
@@ -340,12 +357,9 @@ static void loop(struct starter *s)
         for (int i = 0; i < n; i++)
             p[PENDING + i] = (struct pollfd){.fd = s->pending[i].launch.sock, .events = POLLIN};
         int look_ms = s->env.has_groups ? cpu_classes_look(&s->classes, &s->env.groups) : -1;
-        /* the spare is made when nobody is waiting for us */
-        int timeout = n_spares == MAX_SPARES ? -1 : n > 0 ? SPARE_RETRY_MS : 0;
-        if (timeout == 0 && mono_ms() < s->spare_not_before_ms)
-            timeout = SPARE_RETRY_MS;
-        bool look_first = look_ms >= 0 && (timeout < 0 || look_ms < timeout);
-        int ready = poll(p, PENDING + (nfds_t)n, look_first ? look_ms : timeout);
+        int spare_ms = spare_wanted_in(s);
+        bool look_first = look_ms >= 0 && (spare_ms < 0 || look_ms < spare_ms);
+        int ready = poll(p, PENDING + (nfds_t)n, look_first ? look_ms : spare_ms);
         if (ready == 0 && !look_first)
             make_spare(s);
         if (ready <= 0)

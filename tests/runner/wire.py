@@ -76,9 +76,14 @@ def decode(data, fds=()):
     return Message(name, values, fds)
 
 
-def send(sock, name, /, fds=(), **values):
+def pack(name, /, fds=(), **values):
+    """What sendmsg takes"""
     anc = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
-    sock.sendmsg([encode(name, **values)], anc, socket.MSG_NOSIGNAL)
+    return [encode(name, **values)], anc, socket.MSG_NOSIGNAL
+
+
+def send(sock, name, /, fds=(), **values):
+    sock.sendmsg(*pack(name, fds, **values))
 
 
 def receive(sock):

@@ -241,7 +241,8 @@ class Starter:
                      memory_bytes=256 << 20, cpu_milli=1000, pids=64, open_files=1024, file_size_bytes=64 << 20,
                      tmp_bytes=16 << 20, home_bytes=16 << 20, root_bytes=0, log_bytes=1 << 20, log_rate=1 << 20, lease_ms=NEVER)
         given.update(values)
-        return w, lambda: self.ask("START", [w.listener.fileno(), *w.log_fds, w.exit_fd, *(stdio or [])], **given)
+        message = wire.pack("START", [w.listener.fileno(), *w.log_fds, w.exit_fd, *(stdio or [])], **given)
+        return w, lambda: self.sock.sendmsg(*message)
 
     def finish(self, w):
         m = self.receive("STARTED")

@@ -9,6 +9,7 @@
 #include "sandbox/launch.h"
 #include "sandbox/service.h"
 #include "sandbox/sys.h"
+#include "sandbox/mount_api.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +20,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>

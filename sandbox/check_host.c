@@ -5,6 +5,7 @@
 #include "common/util.h"
 #include "sandbox/filesystems.h"
 #include "sandbox/mounts.h"
+#include "sandbox/mount_api.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -14,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>

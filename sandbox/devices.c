@@ -5,10 +5,10 @@
 
 #include "common/cleanup.h"
 #include "sandbox/plan.h"
+#include "sandbox/mount_api.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/mount.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 

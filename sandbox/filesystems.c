@@ -2,10 +2,10 @@
 #include "filesystems.h"
 
 #include "common/cleanup.h"
+#include "sandbox/mount_api.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <sys/mount.h>
 
 static int set_option(int fs, const char *key, const char *value, struct err *err)
 {

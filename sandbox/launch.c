@@ -5,6 +5,7 @@
 #include "sandbox/pass_fds.h"
 #include "sandbox/sys.h"
 #include "sandbox/userns.h"
+#include "sandbox/mount_api.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,9 +14,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+
+#ifndef MADV_POPULATE_WRITE /* newer than some libc's header */
+#define MADV_POPULATE_WRITE 23
+#endif
 
 /* The others are made by the child: while we put the root together, and that of control groups once
  * it is in its group, or its root would be ours. */

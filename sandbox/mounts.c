@@ -8,12 +8,12 @@
 #include "sandbox/net_rules.h"
 #include "sandbox/root.h"
 #include "sandbox/sys.h"
+#include "sandbox/mount_api.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 
 /* What tells about the whole machine, or lets its hardware be timed. */

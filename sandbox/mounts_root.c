@@ -9,13 +9,13 @@
 #include "sandbox/filesystems.h"
 #include "sandbox/paths.h"
 #include "sandbox/root.h"
+#include "sandbox/mount_api.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 
 /* A folder of the copy on which something is mounted: "usr" of the host; nearly all of an image. */

@@ -5,6 +5,7 @@
 #include "common/util.h"
 #include "sandbox/pass_fds.h"
 #include "sandbox/sys.h"
+#include "sandbox/mount_api.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -17,7 +18,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/capability.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>

@@ -3,12 +3,12 @@
 
 #include "common/cleanup.h"
 #include "sandbox/sys.h"
+#include "sandbox/mount_api.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 
 int path_open(int root_fd, const char *path)

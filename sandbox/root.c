@@ -6,6 +6,7 @@
 #include "sandbox/filesystems.h"
 #include "sandbox/paths.h"
 #include "sandbox/plan.h"
+#include "sandbox/mount_api.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -13,7 +14,6 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mount.h>
 
 #define ROOT_BYTES (16u << 20) /* folders, links, and what is copied of /etc */
 #define ROOT_INODES 16384

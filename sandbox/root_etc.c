@@ -4,12 +4,12 @@
 
 #include "common/cleanup.h"
 #include "sandbox/plan.h"
+#include "sandbox/mount_api.h"
 
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <unistd.h>
 
 #define TEXT(x) #x

@@ -9,6 +9,7 @@
 #include "sandbox/filter.h"
 #include "sandbox/landlock_none.h"
 #include "sandbox/sys.h"
+#include "sandbox/mount_api.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +17,6 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>

@@ -40,6 +40,9 @@ static const struct name ioctls[] = {NAMED(TIOCSTI),    NAMED(TIOCLINUX),    NAM
                                      NAMED(TIOCSWINSZ), NAMED(TIOCSETD),     NAMED(TIOCNOTTY),
                                      NAMED(TIOCSPGRP),  NAMED(TCSETS),       NAMED(TCSETSW),
                                      NAMED(TCSETSF),    NAMED(SIOCSIFFLAGS), {0, NULL}};
+#ifndef PR_SCHED_CORE /* newer than some libc's header */
+#define PR_SCHED_CORE 62
+#endif
 static const struct name options[] = {NAMED(PR_SET_MM),       NAMED(PR_SET_SECUREBITS),
                                       NAMED(PR_CAPBSET_DROP), NAMED(PR_SET_PTRACER),
                                       NAMED(PR_SET_KEEPCAPS), NAMED(PR_SCHED_CORE),

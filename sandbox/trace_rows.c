@@ -3,6 +3,7 @@
 
 #include "sandbox/filter.h"
 
+#include <errno.h>
 #include <linux/seccomp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,18 +64,30 @@ struct trace_row *trace_count(struct trace *t, pid_t tid, int nr, uint32_t verdi
     return r;
 }
 
+/* Of the errors that are noted (trace.c), and those that a filter gives. */
+static const char *error_name(int error)
+{
+#define NAMED(e) [e] = #e
+    static const char *const names[] = {
+        NAMED(EPERM),       NAMED(EAGAIN),       NAMED(ENOMEM),       NAMED(EACCES),
+        NAMED(ENFILE),      NAMED(EMFILE),       NAMED(EFBIG),        NAMED(ENOSPC),
+        NAMED(EROFS),       NAMED(ENOSYS),       NAMED(EDQUOT),       NAMED(EINVAL),
+        NAMED(ENETUNREACH), NAMED(EHOSTUNREACH), NAMED(EADDRNOTAVAIL)};
+#undef NAMED
+    size_t n = sizeof(names) / sizeof(*names);
+    return error >= 0 && (size_t)error < n && names[error] ? names[error] : strerror(error);
+}
+
 /* "killed", "EPERM" and the like: the filter's; "failed EROFS": the kernel's, in spite of it */
 static void verdict_name(const struct trace_row *r, char out[32])
 {
     uint32_t action = r->verdict & SECCOMP_RET_ACTION_FULL;
-    const char *name = strerrorname_np((int)(r->verdict & SECCOMP_RET_DATA));
     if (action == SECCOMP_RET_ERRNO)
-        snprintf(out, 32, "%s", name ? name : "refused");
+        snprintf(out, 32, "%.31s", error_name((int)(r->verdict & SECCOMP_RET_DATA)));
     else if (action != SECCOMP_RET_ALLOW)
         snprintf(out, 32, "killed");
     else if (r->error)
-        snprintf(out, 32, "failed %.20s",
-                 strerrorname_np(r->error) ? strerrorname_np(r->error) : "");
+        snprintf(out, 32, "failed %.20s", error_name(r->error));
     else
         snprintf(out, 32, "allowed");
 }

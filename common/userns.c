@@ -156,8 +156,13 @@ static const char *find_map_program(const char *const candidates[])
 }
 
 /* Runs `program PID 0 own 1 1 first count`: 0, or its exit status with what it said in `said`. */
-static int run_map_program(const char *program, pid_t target, uint32_t own,
-                           const struct extent *range, char *said, size_t said_len)
+struct map_program {
+    pid_t pid;
+    int said; /* what it writes to standard error */
+};
+
+static int map_program_start(struct map_program *m, const char *program, pid_t target, uint32_t own,
+                             const struct extent *range)
 {
     char a_pid[16], a_own[16], a_first[16], a_count[16];
     snprintf(a_pid, sizeof(a_pid), "%d", target);
@@ -165,11 +170,10 @@ static int run_map_program(const char *program, pid_t target, uint32_t own,
     snprintf(a_first, sizeof(a_first), "%u", range->outside);
     snprintf(a_count, sizeof(a_count), "%u", range->count);
     char *argv[] = {(char *)program, a_pid, "0", a_own, "1", "1", a_first, a_count, NULL};
-    _cleanup_close_ int rd = -1, wr = -1;
     int p[2];
     if (pipe2(p, O_CLOEXEC) < 0)
         return -errno;
-    rd = p[0], wr = p[1];
+    _cleanup_close_ int rd = p[0], wr = p[1];
     pid_t pid = fork();
     if (pid < 0)
         return -errno;
@@ -179,16 +183,23 @@ static int run_map_program(const char *program, pid_t target, uint32_t own,
         execv(program, argv);
         _exit(127);
     }
-    close_fd(&wr);
+    *m = (struct map_program){pid, steal_fd(&rd)};
+    return 0;
+}
+
+/* Its status; the first line that it wrote is in `said`. */
+static int map_program_end(struct map_program *m, char *said, size_t said_len)
+{
     size_t len = 0;
     ssize_t n;
     while (len < said_len - 1 &&
-           ((n = read(rd, said + len, said_len - 1 - len)) > 0 || (n < 0 && errno == EINTR)))
+           ((n = read(m->said, said + len, said_len - 1 - len)) > 0 || (n < 0 && errno == EINTR)))
         len += n > 0 ? (size_t)n : 0;
     said[len] = '\0';
     said[strcspn(said, "\n")] = '\0';
+    close_fd(&m->said);
     int st;
-    while (waitpid(pid, &st, 0) < 0)
+    while (waitpid(m->pid, &st, 0) < 0)
         if (errno != EINTR)
             return -errno;
     return WIFEXITED(st) ? WEXITSTATUS(st) : 128 + WTERMSIG(st);
@@ -210,10 +221,20 @@ struct helper_answer {
 static struct helper_answer helper_map(pid_t target, const struct outer_plan *plan)
 {
     struct helper_answer a = {0};
-    char said[160] = "";
-    int r = run_map_program(plan->newuidmap, target, plan->uid, &plan->uids, said, sizeof(said));
-    if (r == 0)
-        r = run_map_program(plan->newgidmap, target, plan->gid, &plan->gids, said, sizeof(said));
+    char said[160] = "", said_too[160] = "";
+    /* both at the same time: starting one takes longest */
+    struct map_program uids = {.said = -1}, gids = {.said = -1};
+    int r = map_program_start(&uids, plan->newuidmap, target, plan->uid, &plan->uids), r_gids = r;
+    if (r == 0) {
+        r_gids = map_program_start(&gids, plan->newgidmap, target, plan->gid, &plan->gids);
+        r = map_program_end(&uids, said, sizeof(said));
+        if (r_gids == 0)
+            r_gids = map_program_end(&gids, said_too, sizeof(said_too));
+    }
+    if (r == 0 && r_gids != 0) {
+        r = r_gids;
+        memcpy(said, said_too, sizeof(said));
+    }
     if (r == 0)
         return a;
     a.code = EPERM;

@@ -12,12 +12,14 @@
  *              pid namespaces, which gets a copy of the root (root.c), enters it and is held there.
  *              Then the order: sources of mounts opened while we still may (plan.c), limits, the
  *              maps of ids (userns.c), everything handed over by descriptor.
- *   child.c    inside: the list of steps. no_new_privs, cgroup, descriptors closed; the other
- *              namespaces; loopback (network.c); the root entered (mounts.c); no further user
- *              namespaces; after the order identity, the mounts of its own, and the fork.
- *   program.c  the program's side of the fork: session, limits (limits.c), credentials (creds.c),
- *              keyring, Landlock (landlock.c), the filter (filter.c; its rules are in filter/, made
- *              into a program while Vitrine is built) last, exec.
+ *   child.c    inside: the list of steps. no_new_privs, descriptors closed; the other namespaces;
+ *              loopback (network.c); the root entered (mounts.c); cgroup; no further user
+ *              namespaces; the fork; after the order identity, the mounts of its own, and the
+ *              program's process let go.
+ *   program.c  the program's side of the fork: session, then held until the order's mounts are
+ *              there; limits (limits.c), credentials (creds.c), keyring, Landlock (landlock.c), the
+ *              filter (filter.c; its rules are in filter/, made into a program while Vitrine is
+ *              built) last, exec.
  *   init.c     PID 1's side: under a filter of its own, with CAP_KILL alone, it reaps, pumps the
  *              log (init_log.c), answers the runner and hands out sockets (init_peers.c), counts
  *              what is used (init_stats.c), and ends when the program has ended, when it is told

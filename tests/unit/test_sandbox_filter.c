@@ -1,4 +1,5 @@
-/* objects: sandbox/filter/rules.o sandbox/filter/compact.o sandbox/filter_verdict.o; libs: -lseccomp
+/* objects: sandbox/filter/rules.o sandbox/filter/compact.o sandbox/filter_verdict.o; libs:
+ * -lseccomp
  *
  * The verdict of every group of the filters, for the calls of x86-64 and of arm64. */
 #include "unit.h"

@@ -208,7 +208,8 @@ static int diagram(struct compact *c, size_t pc, struct word a, const struct kno
         return err_set(c->err, E2BIG, "the filter asks for too many words");
     node.word = a;
     struct known more[MAX_KNOWN];
-    memcpy(more, known, (size_t)n_known * sizeof(*known));
+    if (n_known > 0)
+        memcpy(more, known, (size_t)n_known * sizeof(*known));
     more[n_known].word = a;
 
     struct search *s = calloc(1, sizeof(*s));

@@ -211,16 +211,21 @@ static int send_order(struct launch *l, struct err *err)
 static int set_limits(struct launch_env *env, struct launch *l, struct err *err)
 {
     const struct proto_start *st = &l->order->spec.start;
+    int r;
     if (env->has_groups) {
         struct cgroup_limits limits = {
             .memory_bytes = st->memory_bytes, .cpu_milli = st->cpu_milli, .pids = st->pids};
-        int r = cgroup_set_limits(&env->groups, &l->group, &limits, err);
+        r = cgroup_set_limits(&env->groups, &l->group, &limits, err);
         if (r < 0)
             return err_prefix(err, -r, "cgroup");
         cgroup_mark(&env->groups, &l->group, st->worker_id);
     }
     steps_mark(&l->steps, "group limits");
-    return send_fds(l->sock, NULL, 0, err);
+    r = pass_fds(l->sock, NULL, 0, MSG_DONTWAIT);
+    /* one that has failed meanwhile says why: launch_result */
+    return r == 0 || r == -EPIPE || r == -ECONNRESET
+               ? 0
+               : err_set(err, -r, "tell the sandbox that its limits are set: %s", strerror(-r));
 }
 
 /* What needs the starter's rights and the child's next steps need: sources, ids. */
@@ -285,6 +290,8 @@ int launch_result(struct launch *l, struct err *err)
 {
     struct launch_answer a;
     ssize_t n = recv(l->sock, &a, sizeof(a), MSG_DONTWAIT);
+    if (n < 0 && errno == ECONNRESET) /* it ended with a message unread; its answer comes behind */
+        n = recv(l->sock, &a, sizeof(a), MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return -EAGAIN;
     if (n < 0)

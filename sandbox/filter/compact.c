@@ -364,7 +364,7 @@ static int put_node(struct compact *c, int node)
     int r = 0;
     for (int i = 0; r == 0 && i < n->n; i++)
         r = put_node(c, n->ranges[i].next);
-    struct plan *plans = calloc((size_t)n->n * (size_t)n->n, sizeof(*plans));
+    struct plan *plans = n->n <= 0 ? NULL : calloc((size_t)n->n * (size_t)n->n, sizeof(*plans));
     if (r < 0 || !plans) {
         free(plans);
         return r < 0 ? r : err_set(c->err, ENOMEM, "out of memory");

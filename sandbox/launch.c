@@ -116,8 +116,6 @@ static int follow_up(struct launch_env *env, struct launch *l, const char *root,
     int join[CGROUP_HIERARCHIES];
     if (env->has_groups && cgroup_count_v1(&env->groups) > 0) {
         int n = cgroup_create_v1(&env->groups, &l->group, join, err);
-        if (n >= 0 && !env->groups.v2[CGROUP_CPU])
-            (void)cgroup_set_batch(&env->groups, &l->group, true); /* the same as in launch_open */
         int r = n < 0 ? n : send_fds(l->sock, join, n, err);
         while (n > 0)
             close(join[--n]);
@@ -158,8 +156,6 @@ int launch_open(struct launch_env *env, const char *root, struct launch *ret, st
     child_sock = p[1];
     if (env->has_groups && (r = cgroup_create(&env->groups, &l.group, err)) < 0)
         goto fail;
-    if (env->has_groups && env->groups.v2[CGROUP_CPU])
-        (void)cgroup_set_batch(&env->groups, &l.group, true); /* until it was calm: cpu_class.h */
     steps_mark(&l.steps, "control group");
     if ((r = clone_child(env, &l, child_sock, err)) < 0)
         goto fail;
@@ -218,6 +214,8 @@ static int set_limits(struct launch_env *env, struct launch *l, struct err *err)
         r = cgroup_set_limits(&env->groups, &l->group, &limits, err);
         if (r < 0)
             return err_prefix(err, -r, "cgroup");
+        /* until it was calm: cpu_class.h. Making it is our work, not yet its own */
+        (void)cgroup_set_batch(&env->groups, &l->group, true);
         cgroup_mark(&env->groups, &l->group, st->worker_id);
     }
     steps_mark(&l->steps, "group limits");

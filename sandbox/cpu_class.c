@@ -14,6 +14,7 @@
 
 #define SHARE 4         /* a fourth of a CPU in the long run: who uses less is no hog */
 #define MOST_US 100000  /* of credit, and of debt */
+#define START_US 20000  /* of credit, with which a group begins */
 #define ENOUGH_US 25000 /* takes a batch group out of that class */
 #define FIRST_WAIT_US 100000ull
 #define MOST_LAPSES 6        /* 6.4 s */
@@ -22,6 +23,7 @@
 #define CALM_US 1000000      /* how long somebody calm counts as at work */
 #define WORK_PART 200        /* who uses less than this part of a CPU does nothing */
 #define INTERVAL_MS 50       /* while somebody works */
+#define START_INTERVAL_MS 20 /* the first time after a start */
 #define CALM_INTERVAL_MS 250
 #define CALM_PART 20 /* all together less than this part of one CPU: nobody works */
 
@@ -102,7 +104,9 @@ static struct cpu_class *add(struct cpu_classes *c, const struct cgroup_host *h,
         return NULL;
     g->batch = batch == 1;
     g->narrow_fits = narrow_fits(c, cgroup_cpu_milli(h, group));
+    g->is_narrow = g->narrow_fits; /* or not: cpu_classes_begin */
     g->used_us = cgroup_cpu_us(h, &g->group);
+    g->credit_us = g->used_us > 2 * MOST_US ? -MOST_US : START_US - (int64_t)g->used_us;
     c->n++;
     return g;
 }
@@ -129,7 +133,7 @@ static void list_groups(struct cpu_classes *c, const struct cgroup_host *h, uint
                 continue;
             struct cpu_class *one = find(c, e->d_name, next);
             memcpy(g.name, e->d_name, strlen(e->d_name) + 1);
-            /* what waits for its order is nobody's yet: it is to begin as a batch one */
+            /* what waits for its order is nobody's yet, and saves no credit */
             if (!one && (!cgroup_is_marked(h, &g) || !(one = add(c, h, &g, now))))
                 continue;
             one->seen = true;
@@ -185,12 +189,14 @@ static void judge(struct cpu_classes *c, struct cpu_class *g, const struct cgrou
                   uint64_t now)
 {
     uint64_t used = cgroup_cpu_us(h, &g->group);
-    if (!g->batch && used - g->used_us > (now - g->looked_us) / WORK_PART)
+    if (!g->batch && g->was_calm && used - g->used_us > (now - g->looked_us) / WORK_PART)
         c->calm_until_us = now + CALM_US;
     bool batch = cpu_class_judge(g, now, used);
-    if (g->batch && !batch && !wants_little(g, h, now))
+    bool calm_now = !batch && (g->batch || !g->was_calm) && g->credit_us >= ENOUGH_US;
+    if (calm_now && !wants_little(g, h, now))
         return;
-    g->waited_at_us = batch ? g->waited_at_us : 0;
+    g->was_calm |= calm_now;
+    g->waited_at_us = batch || !g->was_calm ? g->waited_at_us : 0;
     if (batch != g->batch && cgroup_set_batch(h, &g->group, batch)) {
         g->batch = batch;
         g->changed_us = now;
@@ -224,28 +230,28 @@ int cpu_classes_look(struct cpu_classes *c, const struct cgroup_host *h)
     if (c->peeked_us && waited_ms < (uint64_t)c->interval_ms)
         return c->n || c->hurry ? c->interval_ms - (int)waited_ms : -1;
     bool calm = are_calm(c, h, now);
-    if (!calm || c->some_batch || c->hurry) {
+    if (!calm || c->some_waiting || c->hurry) {
         list_groups(c, h, now);
-        c->some_batch = c->hurry = false;
+        c->some_waiting = c->hurry = false;
         for (size_t i = 0; i < c->n; i++) {
             judge(c, &c->list[i], h, now);
-            c->some_batch |= c->list[i].batch;
+            c->some_waiting |= c->list[i].batch || !c->list[i].was_calm;
         }
         for (size_t i = 0; i < c->n; i++) {
             struct cpu_class *g = &c->list[i];
-            bool narrow = g->batch && g->narrow_fits && is_kept_off(c, h, now);
+            bool narrow = (g->batch || !g->was_calm) && g->narrow_fits && is_kept_off(c, h, now);
             if (narrow != g->is_narrow)
                 keep_to(c, h, g, narrow);
         }
     }
-    c->interval_ms = calm && !c->some_batch ? CALM_INTERVAL_MS : INTERVAL_MS;
+    c->interval_ms = calm && !c->some_waiting ? CALM_INTERVAL_MS : INTERVAL_MS;
     return c->n ? c->interval_ms : -1;
 }
 
 void cpu_classes_begin(struct cpu_classes *c, const struct cgroup_host *h, pid_t pid,
                        uint64_t cpu_milli)
 {
-    c->interval_ms = INTERVAL_MS;
+    c->interval_ms = START_INTERVAL_MS;
     c->hurry = true;
     if (narrow_fits(c, cpu_milli) && is_kept_off(c, h, now_us()))
         (void)sched_setaffinity(pid, sizeof(cpu_set_t), &c->narrow);

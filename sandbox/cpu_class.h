@@ -1,11 +1,12 @@
 /* Whom the CPU goes to first. Sandboxes share it equally for as long as they like; but one that
- * works without a pause, and one that has just begun, are *batch*: the kernel runs them whenever
- * nobody else wants to (cpu.idle, Linux 5.15), so that short work never waits for long work. Who
- * has been calm for a moment is taken out of that class, and who is a hog is put back.
+ * works without a pause is *batch*: the kernel runs it whenever nobody else wants to (cpu.idle,
+ * Linux 5.15), so that short work never waits for long work. Who has been calm for a moment is
+ * taken out of that class, and who is a hog is put back.
  *
  * That is not all where the kernel does not preempt itself: neighbours would wait for the end of
- * long system calls. So batch groups whose limit lets them do with less keep off some CPUs (one of
- * eight, at least one where there are two), as long as there is somebody calm who works.
+ * long system calls. So batch groups, and new ones until they were calm, keep off some CPUs (one of
+ * eight, at least one where there are two) if their limit lets them do with less, as long as there
+ * is somebody calm who works.
  *
  * The measure is a credit of CPU time: it grows by a quarter of the time that passes, and shrinks
  * by what was used; at most a tenth of a second of it is saved, and owed. A hog among many hogs
@@ -26,7 +27,7 @@ struct cpu_class {
     int64_t credit_us;
     uint64_t waited_us, waited_at_us; /* by its threads for a CPU; as of when, 0: not asked */
     unsigned lapses;                  /* how often it was put back lately */
-    bool batch, seen;
+    bool batch, was_calm, seen;
     bool narrow_fits; /* its limit is no more than the CPUs that batch groups have */
     bool is_narrow;
 };
@@ -34,7 +35,7 @@ struct cpu_class {
 struct cpu_classes {
     struct cpu_class *list; /* owned */
     size_t n, cap;
-    bool some_batch, hurry;
+    bool some_waiting, hurry; /* to be taken for calm; somebody began */
     cpu_set_t all, narrow;
     int n_narrow;           /* CPUs; 0: not known yet, -1: no narrower set than all */
     uint64_t peeked_us;     /* at what they use together; on the monotonic clock, 0: not yet */

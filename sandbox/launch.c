@@ -214,8 +214,6 @@ static int set_limits(struct launch_env *env, struct launch *l, struct err *err)
         r = cgroup_set_limits(&env->groups, &l->group, &limits, err);
         if (r < 0)
             return err_prefix(err, -r, "cgroup");
-        /* until it was calm: cpu_class.h. Making it is our work, not yet its own */
-        (void)cgroup_set_batch(&env->groups, &l->group, true);
         cgroup_mark(&env->groups, &l->group, st->worker_id);
     }
     steps_mark(&l->steps, "group limits");

@@ -43,6 +43,8 @@
     X(limits, memory, BYTES, "1G", 16777216, UINT64_MAX, "memory of a worker")                     \
     X(limits, cpu, MILLI, "1", 10, 1024000, "CPU cores of a worker")                               \
     X(limits, pids, INT, "256", 4, 100000, "processes and threads of a worker")                    \
+    X(limits, io_weight, INT, "100", 1, 1000,                                                      \
+      "share of a busy disk, beside the others' shares (schedulers bfq and io.cost)")              \
     X(limits, open_files, INT, "4096", 16, 1048576, "open files of a process")                     \
     X(limits, file_size, BYTES, "2G", 65536, UINT64_MAX, "largest file that a process writes")     \
     X(limits, tmp_size, BYTES, "256M", 65536, UINT64_MAX, "/tmp of a worker")                      \

@@ -18,7 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PROTO_VERSION 1
+#define PROTO_VERSION 2
 #define PROTO_MAX_FDS 32
 #define PROTO_MAX_BYTES (160 * 1024)
 
@@ -155,7 +155,7 @@ enum proto_net { NET_NONE, NET_INTERNET };
 #define PROTO_F_START(U32, U64, I32, STR, BLOB) \
     U64(start_id) U64(worker_id) U32(flags) U32(uid_index) U32(port) STR(hostname, 64) \
     STR(root, 1024) STR(app, 1024) STR(cwd, 1024) BLOB(argv, 16384) BLOB(env, 65536) \
-    BLOB(mounts, 16384) U64(memory_bytes) U64(cpu_milli) U32(pids) U32(open_files) \
+    BLOB(mounts, 16384) U64(memory_bytes) U64(cpu_milli) U32(pids) U32(io_weight) U32(open_files) \
     U64(file_size_bytes) U64(tmp_bytes) U64(home_bytes) U64(tmp_inodes) U64(home_inodes) U64(root_bytes) U64(log_bytes) U64(log_rate) \
     U64(lease_ms) U32(net) U64(net_bandwidth) U32(net_connections) \
     U32(net_new_connections) BLOB(net_rules, 8192)
@@ -166,10 +166,11 @@ enum proto_net { NET_NONE, NET_INTERNET };
 /* runner -> starter: numbers of a worker's cgroup; answered by GROUP_STAT. remove 1: and remove it
  * (the worker is gone) */
 #define PROTO_F_GROUP_ASK(U32, U64, I32, STR, BLOB) U64(worker_id) U32(remove)
-/* valid is 0 where the machine has no cgroup for it: ask PID 1 (INIT_STATS) instead */
+/* valid is 0 where the machine has no cgroup for it: ask PID 1 (INIT_STATS) instead. cpu_periods:
+ * tenths of a second in which it ran; cpu_throttled: those in which its CPU limit held it back. */
 #define PROTO_F_GROUP_STAT(U32, U64, I32, STR, BLOB) \
     U64(worker_id) U32(valid) U64(memory_bytes) U64(memory_peak_bytes) U64(cpu_us) U32(pids) \
-    U64(oom_kills) U64(pids_refused)
+    U64(oom_kills) U64(pids_refused) U64(cpu_periods) U64(cpu_throttled)
 
 /* ---- PID 1 of a sandbox, to those who connect to its listening socket ---- */
 /* The first message of a connection is HELLO. A dial connection then carries DIAL/DIALED only.

@@ -11,6 +11,7 @@
     X(MEMORY, memory)                                                                              \
     X(CPU, cpu)                                                                                    \
     X(PIDS, pids)                                                                                  \
+    X(IO_WEIGHT, io_weight)                                                                        \
     X(OPEN_FILES, open_files)                                                                      \
     X(FILE_SIZE, file_size)                                                                        \
     X(TMP_SIZE, tmp_size)                                                                          \

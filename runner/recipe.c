@@ -166,6 +166,7 @@ void recipe_limits(struct proto_start *start, const struct runner *r, const stru
     start->memory_bytes = l->v[LIMIT_MEMORY];
     start->cpu_milli = l->v[LIMIT_CPU];
     start->pids = (uint32_t)l->v[LIMIT_PIDS];
+    start->io_weight = (uint32_t)l->v[LIMIT_IO_WEIGHT];
     start->open_files = (uint32_t)l->v[LIMIT_OPEN_FILES];
     start->file_size_bytes = l->v[LIMIT_FILE_SIZE];
     start->tmp_bytes = l->v[LIMIT_TMP_SIZE];

@@ -46,14 +46,6 @@ static int write_in(const struct cgroup_host *h, const struct cgroup_group *g,
                  : 0;
 }
 
-static int write_number(const struct cgroup_host *h, const struct cgroup_group *g,
-                        enum cgroup_kind kind, const char *file, uint64_t value, struct err *err)
-{
-    char text[32];
-    snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
-    return write_in(h, g, kind, file, text, err);
-}
-
 static ssize_t read_in(const struct cgroup_host *h, const struct cgroup_group *g,
                        enum cgroup_kind kind, const char *file, char *out, size_t max)
 {
@@ -163,46 +155,6 @@ int cgroup_create_v1(struct cgroup_host *h, const struct cgroup_group *g,
         joins[n++] = fd;
     }
     return n;
-}
-
-static int limit_memory(struct cgroup_host *h, const struct cgroup_group *g, uint64_t bytes,
-                        struct err *err)
-{
-    int r;
-    if (h->v2[CGROUP_MEMORY]) {
-        if ((r = write_number(h, g, CGROUP_MEMORY, "memory.max", bytes, err)) == 0)
-            (void)write_in(h, g, CGROUP_MEMORY, "memory.swap.max", "0", NULL);
-        return r;
-    }
-    if ((r = write_number(h, g, CGROUP_MEMORY, "memory.limit_in_bytes", bytes, err)) == 0)
-        /* memory and swap together; the file is there only where swap is accounted */
-        (void)write_number(h, g, CGROUP_MEMORY, "memory.memsw.limit_in_bytes", bytes, NULL);
-    return r;
-}
-
-static int limit_cpu(struct cgroup_host *h, const struct cgroup_group *g, uint64_t milli,
-                     struct err *err)
-{
-    const uint64_t period_us = 100000;
-    char text[64];
-    if (!h->v2[CGROUP_CPU])
-        return write_number(h, g, CGROUP_CPU, "cpu.cfs_quota_us", milli * period_us / 1000, err);
-    snprintf(text, sizeof(text), "%llu %llu", (unsigned long long)(milli * period_us / 1000),
-             (unsigned long long)period_us);
-    return write_in(h, g, CGROUP_CPU, "cpu.max", text, err);
-}
-
-int cgroup_set_limits(struct cgroup_host *h, const struct cgroup_group *g,
-                      const struct cgroup_limits *limits, struct err *err)
-{
-    int r = 0;
-    if (limits->memory_bytes && cgroup_host_has(h, CGROUP_MEMORY))
-        r = limit_memory(h, g, limits->memory_bytes, err);
-    if (r == 0 && limits->pids && cgroup_host_has(h, CGROUP_PIDS))
-        r = write_number(h, g, CGROUP_PIDS, "pids.max", limits->pids, err);
-    if (r == 0 && limits->cpu_milli && cgroup_host_has(h, CGROUP_CPU))
-        r = limit_cpu(h, g, limits->cpu_milli, err);
-    return r;
 }
 
 int cgroup_batch(const struct cgroup_host *h, const struct cgroup_group *g)
@@ -360,6 +312,8 @@ bool cgroup_stat(struct cgroup_host *h, const struct cgroup_group *g, struct cgr
         s.memory_peak_bytes = read_number(h, g, CGROUP_MEMORY, "memory.max_usage_in_bytes");
     }
     s.cpu_us = cgroup_cpu_us(h, g);
+    s.cpu_periods = read_key(h, g, CGROUP_CPU, "cpu.stat", "nr_periods");
+    s.cpu_throttled = read_key(h, g, CGROUP_CPU, "cpu.stat", "nr_throttled");
     s.pids = (uint32_t)read_number(h, g, CGROUP_PIDS, "pids.current");
     cgroup_stat_refusals(h, g, &s);
     *ret = s;

@@ -17,8 +17,15 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum cgroup_kind { CGROUP_MEMORY, CGROUP_PIDS, CGROUP_CPU, CGROUP_CPUACCT, CGROUP_UNIFIED };
-#define CGROUP_HIERARCHIES 5 /* four of v1, and the unified one */
+enum cgroup_kind {
+    CGROUP_MEMORY,
+    CGROUP_PIDS,
+    CGROUP_CPU,
+    CGROUP_CPUACCT,
+    CGROUP_IO,
+    CGROUP_UNIFIED
+};
+#define CGROUP_HIERARCHIES 6 /* five of v1, and the unified one */
 
 struct cgroup_host {
     char name[80];                   /* "vitrine-INSTANCE" */
@@ -31,11 +38,12 @@ struct cgroup_host {
 
 struct cgroup_limits {
     uint64_t memory_bytes, cpu_milli; /* 0: none */
-    uint32_t pids;
+    uint32_t pids, io_weight;
 };
 
 struct cgroup_stat {
     uint64_t memory_bytes, memory_peak_bytes, cpu_us, oom_kills, pids_refused;
+    uint64_t cpu_periods, cpu_throttled; /* tenths of a second in which it ran, was held back */
     uint32_t pids;
 };
 
@@ -55,6 +63,9 @@ int cgroup_host_open(struct cgroup_host *h, const char *instance, struct err *er
 void cgroup_host_close(struct cgroup_host *h);
 /* True where this limit can be set. */
 bool cgroup_host_has(const struct cgroup_host *h, enum cgroup_kind kind);
+/* True where some disk's scheduler heeds weights: bfq, or the cost model of v2. A v1 hierarchy of
+ * them is used only then, since each hierarchy costs every start something. */
+bool cgroup_io_is_weighed(void);
 /* "memory, cpu" or "" if memory, pids and cpu all can be limited. */
 void cgroup_host_missing(const struct cgroup_host *h, char *out, size_t len);
 /* Removes groups in which nothing runs any more, if this process made them or one that is gone. */
@@ -75,8 +86,11 @@ int cgroup_count_v1(const struct cgroup_host *h);
  * that may be done meanwhile. How many, which the caller closes. */
 int cgroup_create_v1(struct cgroup_host *h, const struct cgroup_group *g,
                      int joins[CGROUP_HIERARCHIES], struct err *err);
+/* Sets them and reads each back. A file that cannot be written is an error; what the kernel took
+ * and does not show as it was asked for is named in `unconfirmed` ("memory, swap"; "" for none),
+ * and is the caller's to judge. */
 int cgroup_set_limits(struct cgroup_host *h, const struct cgroup_group *g,
-                      const struct cgroup_limits *limits, struct err *err);
+                      const struct cgroup_limits *limits, char unconfirmed[64], struct err *err);
 /* Whether the kernel runs this group only where nobody else wants to (cpu.idle, Linux 5.15; see
  * cpu_class.h): 1, 0, or -1 where it has no such thing. Set: true if it was taken. */
 int cgroup_batch(const struct cgroup_host *h, const struct cgroup_group *g);

@@ -15,7 +15,8 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-static const char *const kind_names[] = {"memory", "pids", "cpu", "cpuacct", ""};
+static const char *const kind_names[] = {"memory", "pids", "cpu", "cpuacct", "blkio", ""};
+static const char *const v2_names[] = {"memory", "pids", "cpu", "", "io", ""};
 
 /* Is `word` an element of the comma-separated `list`? */
 static bool list_has(const char *list, const char *word)
@@ -172,18 +173,18 @@ static bool folder_offers_controllers(int fd)
     return offers_controllers(list);
 }
 
-/* Hands memory, pids and cpu of the unified hierarchy down to what is made in `fd`. */
+/* Hands memory, pids, cpu and io of the unified hierarchy down to what is made in `fd`. */
 static void hand_down(int fd, bool got[CGROUP_HIERARCHIES])
 {
-    static const enum cgroup_kind kinds[] = {CGROUP_MEMORY, CGROUP_PIDS, CGROUP_CPU};
+    static const enum cgroup_kind kinds[] = {CGROUP_MEMORY, CGROUP_PIDS, CGROUP_CPU, CGROUP_IO};
     char offered[512], handed[512] = "";
     read_controllers(fd, "cgroup.controllers", offered);
     bool any = offers_controllers(offered);
     if (any)
         read_controllers(fd, "cgroup.subtree_control", handed);
-    for (size_t i = 0; any && i < 3; i++) {
+    for (size_t i = 0; any && i < sizeof(kinds) / sizeof(*kinds); i++) {
         char word[32];
-        snprintf(word, sizeof(word), "+%s", kind_names[kinds[i]]);
+        snprintf(word, sizeof(word), "+%s", v2_names[kinds[i]]);
         got[kinds[i]] =
             list_has(handed, word + 1) ||
             (list_has(offered, word + 1) && write_at(fd, "cgroup.subtree_control", word) == 0);
@@ -287,7 +288,7 @@ int cgroup_host_open(struct cgroup_host *h, const char *instance, struct err *er
         }
     }
     for (int i = 0; i < CGROUP_UNIFIED; i++) {
-        if (h->v2[i])
+        if (h->v2[i] || (i == CGROUP_IO && !cgroup_io_is_weighed()))
             continue;
         base = open_own(p, i, false);
         if (base < 0 || make_folder(h, i, base) < 0)
@@ -314,6 +315,30 @@ void cgroup_host_close(struct cgroup_host *h)
             (void)unlinkat(h->base_fd[i], h->name, AT_REMOVEDIR); /* fails while workers live on */
         close_fd(&h->base_fd[i]);
     }
+}
+
+/* "none [mq-deadline] bfq": the one in brackets is in use. */
+static bool uses_bfq(int block_fd, const char *disk)
+{
+    char path[NAME_MAX + 32], text[256];
+    snprintf(path, sizeof(path), "%s/queue/scheduler", disk);
+    _cleanup_close_ int fd = openat(block_fd, path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read_all(fd, text, sizeof(text) - 1);
+    text[n > 0 ? n : 0] = '\0';
+    return strstr(text, "[bfq]") != NULL;
+}
+
+bool cgroup_io_is_weighed(void)
+{
+    _cleanup_closedir_ DIR *d = opendir("/sys/block");
+    struct dirent *e;
+    while (d && (e = readdir(d)))
+        if (e->d_name[0] != '.' && uses_bfq(dirfd(d), e->d_name))
+            return true;
+    /* "8:0 enable=1 ..." a line for each disk on which the kernel's cost model runs */
+    char text[4096];
+    return file_read_small("/sys/fs/cgroup/io.cost.qos", text, sizeof(text)) > 0 &&
+           strstr(text, "enable=1");
 }
 
 bool cgroup_host_has(const struct cgroup_host *h, enum cgroup_kind kind)

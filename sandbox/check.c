@@ -225,6 +225,23 @@ static void check_cpu_classes(struct check_result *r)
                   "a control group that limits the CPU, and Linux 5.15 or newer");
 }
 
+static void check_io(struct check_result *r)
+{
+    static const char controller[] = "cgroup v2 with the io controller, as root or delegated";
+    if (!cgroup_io_is_weighed())
+        check_set(r, STATE_WEAK,
+                  "no disk's scheduler heeds weights: one worker's disk use slows the others",
+                  "echo bfq >/sys/block/DISK/queue/scheduler, or io.cost.qos of cgroup v2");
+    else if (has_groups && groups.v2[CGROUP_IO])
+        check_set(r, STATE_OK, "control group v2, and a scheduler that heeds it", "");
+    else if (has_groups && cgroup_host_has(&groups, CGROUP_IO))
+        check_set(r, STATE_WEAK, "control group v1, which counts direct input and output only",
+                  controller);
+    else
+        check_set(r, STATE_WEAK, "no controller: one worker's disk use slows the others",
+                  controller);
+}
+
 static void check_kill(struct check_result *r)
 {
     struct cgroup_group g;

@@ -28,8 +28,6 @@ void check_overlay(struct check_result *r);
 void check_hidepid(struct check_result *r);
 /* Swap is limited, or there is none. */
 void check_swap(struct check_result *r);
-/* Weights of input and output. */
-void check_io(struct check_result *r);
 /* Yama: who traces whom outside sandboxes. */
 void check_yama(struct check_result *r);
 /* What `--net internet` stands on. */

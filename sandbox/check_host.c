@@ -174,20 +174,6 @@ void check_swap(struct check_result *r)
                   "cgroup v2 with the memory controller, or swapaccount=1 at boot, or swapoff");
 }
 
-void check_io(struct check_result *r)
-{
-    char v2[256];
-    read_text("/sys/fs/cgroup/cgroup.controllers", v2, sizeof(v2));
-    if (strstr(v2, "io"))
-        check_set(r, STATE_OK, "control group v2", "");
-    else if (access("/sys/fs/cgroup/blkio", F_OK) == 0)
-        check_set(r, STATE_WEAK, "control group v1, which counts direct input and output only",
-                  "cgroup v2 with the io controller");
-    else
-        check_set(r, STATE_WEAK, "no controller: one worker's disk use slows the others",
-                  "cgroup v2 with the io controller");
-}
-
 void check_yama(struct check_result *r)
 {
     char scope[16];

@@ -203,16 +203,30 @@ static int send_order(struct launch *l, struct err *err)
     return r;
 }
 
+static int limit_group(struct launch_env *env, struct launch *l, struct err *err)
+{
+    const struct proto_start *st = &l->order->spec.start;
+    struct cgroup_limits limits = {.memory_bytes = st->memory_bytes,
+                                   .cpu_milli = st->cpu_milli,
+                                   .pids = st->pids,
+                                   .io_weight = st->io_weight};
+    int r = cgroup_set_limits(&env->groups, &l->group, &limits, l->unconfirmed, err);
+    /* a weight is no limit: whether a disk heeds it changes with its scheduler */
+    bool serious = l->unconfirmed[0] && strcmp(l->unconfirmed, "io weight") != 0;
+    if (r == 0 && serious && (st->flags & START_NEED_LIMITS))
+        r = err_set(err, ENOTSUP,
+                    "the kernel did not confirm the limit of %s, and limits are asked for",
+                    l->unconfirmed);
+    return r;
+}
+
 /* The limits, while the child mounts: it lets the program go on when it hears that they are set. */
 static int set_limits(struct launch_env *env, struct launch *l, struct err *err)
 {
     const struct proto_start *st = &l->order->spec.start;
     int r;
     if (env->has_groups) {
-        struct cgroup_limits limits = {
-            .memory_bytes = st->memory_bytes, .cpu_milli = st->cpu_milli, .pids = st->pids};
-        r = cgroup_set_limits(&env->groups, &l->group, &limits, err);
-        if (r < 0)
+        if ((r = limit_group(env, l, err)) < 0)
             return err_prefix(err, -r, "cgroup");
         cgroup_mark(&env->groups, &l->group, st->worker_id);
     }

@@ -50,6 +50,7 @@ struct launch {
     int mounts_fd; /* its mount namespace: see launch_finish */
     unsigned root_serial;
     struct cgroup_group group;
+    char unconfirmed[64]; /* limits that the kernel did not show as they were set; "" if none */
     struct net_relay relay;
     struct steps steps;
 };

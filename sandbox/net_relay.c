@@ -204,7 +204,14 @@ static int limit_group(struct cgroup_host *groups, struct cgroup_group *group, i
     int n = r < 0 ? r : cgroup_create_v1(groups, group, join, err);
     struct cgroup_limits limits = {
         .memory_bytes = MEMORY_BYTES, .cpu_milli = CPU_MILLI, .pids = PIDS};
-    if (n < 0 || (r = cgroup_set_limits(groups, group, &limits, err)) == 0)
+    char unconfirmed[64];
+    if (n < 0)
+        return n;
+    r = cgroup_set_limits(groups, group, &limits, unconfirmed, err);
+    if (r == 0 && unconfirmed[0])
+        r = err_set(err, ENOTSUP, "the kernel did not confirm the limits of its control group: %s",
+                    unconfirmed);
+    if (r == 0)
         return n;
     while (n > 0)
         close(join[--n]);

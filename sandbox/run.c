@@ -33,6 +33,7 @@ static const char usage_text[] =
     "  --memory N        at most N bytes of memory (512M, 2G; default 1G; 0: no limit)\n"
     "  --pids N          at most N processes and threads (256)\n"
     "  --cpu N           at most N CPU cores (0.5, 2; default: no limit)\n"
+    "  --io-weight N     share of a busy disk, beside the others' shares (100)\n"
     "  --tmp-size N      size of /tmp (256M)\n"
     "  --home-size N     what it may write below /home/user (512M)\n"
     "  --tmp-inodes N    files and folders in /tmp (as many as pages of its size)\n"
@@ -66,6 +67,7 @@ enum option_id {
     O_MEMORY,
     O_PIDS,
     O_CPU,
+    O_IO_WEIGHT,
     O_TMP,
     O_HOME,
     O_TMP_INODES,
@@ -98,6 +100,7 @@ static const struct option options[] = {
     {"memory", required_argument, NULL, O_MEMORY},
     {"pids", required_argument, NULL, O_PIDS},
     {"cpu", required_argument, NULL, O_CPU},
+    {"io-weight", required_argument, NULL, O_IO_WEIGHT},
     {"tmp-size", required_argument, NULL, O_TMP},
     {"home-size", required_argument, NULL, O_HOME},
     {"tmp-inodes", required_argument, NULL, O_TMP_INODES},
@@ -241,6 +244,8 @@ static int apply_option(struct proto_start *st, int id, const char *v, struct er
         return set_count(&st->pids, v, "pids", err);
     case O_CPU:
         return set_cpu(&st->cpu_milli, v, err);
+    case O_IO_WEIGHT:
+        return set_count(&st->io_weight, v, "io-weight", err);
     case O_TMP:
         return set_bytes(&st->tmp_bytes, v, "tmp-size", err);
     case O_HOME:
@@ -311,6 +316,7 @@ static int parse(int argc, char **argv, struct proto_start *st, struct run_trace
     st->uid_index = UINT32_MAX;
     st->memory_bytes = 1ull << 30;
     st->pids = 256;
+    st->io_weight = 100;
     st->open_files = 4096;
     st->file_size_bytes = 2ull << 30;
     st->tmp_bytes = 256ull << 20;

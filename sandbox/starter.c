@@ -125,6 +125,10 @@ static void tell_started(struct starter *s, struct pending *p)
         snprintf(a.message, sizeof(a.message),
                  "no control group limits %s of this sandbox (vitrine check says how to get it)",
                  s->env.missing);
+    else if (p->launch.unconfirmed[0])
+        snprintf(a.message, sizeof(a.message),
+                 "the kernel did not confirm the limit of %s of this sandbox",
+                 p->launch.unconfirmed);
     tell(s, PROTO_STARTED, &a, &p->launch.pidfd, 1);
 }
 
@@ -268,6 +272,8 @@ static void tell_stat(struct starter *s, uint64_t worker_id, const struct cgroup
     a.pids = st.pids;
     a.oom_kills = st.oom_kills;
     a.pids_refused = st.pids_refused;
+    a.cpu_periods = st.cpu_periods;
+    a.cpu_throttled = st.cpu_throttled;
     tell(s, PROTO_GROUP_STAT, &a, NULL, 0);
 }
 

@@ -58,6 +58,15 @@ json_t *limits_json(struct app *app, const struct view *v, struct err *err)
     return json_pack("{s:s, s:o, s:s}", "id", v->space.full, "limits", list, "note", NOTE);
 }
 
+static int no_such_limit(const char *name, struct err *err)
+{
+    char known[400] = "";
+    for (int i = 0; i < LIMIT_COUNT; i++)
+        snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "",
+                 space_limit_name((enum space_limit)i));
+    return err_set(err, EINVAL, "there is no limit \"%s\": %s", name, known);
+}
+
 /* A name that is none of ours must not be taken for set. */
 static int check_names(const char *body, struct err *err)
 {
@@ -66,10 +75,7 @@ static int check_names(const char *body, struct err *err)
         char name[40];
         snprintf(name, sizeof name, "%.*s", (int)strcspn(p, "=&"), p);
         if (*name && space_limit_find(name) == LIMIT_COUNT)
-            return err_set(err, EINVAL,
-                           "there is no limit \"%s\": memory, cpu, pids, open_files, file_size, "
-                           "tmp_size, tmp_inodes, home_size, home_inodes, log_rate, network",
-                           name);
+            return no_such_limit(name, err);
     }
     return 0;
 }

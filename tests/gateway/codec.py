@@ -18,10 +18,10 @@ def load():
     for body in re.findall(r"enum proto_(?:role|stage) \{(.*?)\}", text, flags=re.S):
         for i, n in enumerate(re.findall(r"\w+", body)):
             enums[n] = i
-    return types, fields, enums
+    return types, fields, enums, int(re.search(r"#define PROTO_VERSION (\d+)", text).group(1))
 
 
-TYPES, FIELDS, ENUM = load()
+TYPES, FIELDS, ENUM, VERSION = load()
 NAMES = {i: n for n, i in TYPES.items()}
 
 
@@ -39,12 +39,12 @@ def encode(name, **values):
             v = v.encode() if isinstance(v, str) else v
             body += struct.pack("<I", len(v)) + v
     assert not values, values
-    return struct.pack("<HHI", 1, TYPES[name], len(body)) + body
+    return struct.pack("<HHI", VERSION, TYPES[name], len(body)) + body
 
 
 def decode(data):
     version, kind, n = struct.unpack_from("<HHI", data)
-    assert version == 1 and n == len(data) - 8, data
+    assert version == VERSION and n == len(data) - 8, data
     at, out = 8, {}
     for k, field in FIELDS[NAMES[kind]]:
         if k in ("U32", "I32"):

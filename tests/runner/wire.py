@@ -6,7 +6,7 @@ import socket
 import struct
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-VERSION, MAX_BYTES, MAX_FDS = 1, 160 * 1024, 32
+MAX_BYTES, MAX_FDS = 160 * 1024, 32
 
 
 def _read():
@@ -24,10 +24,10 @@ def _read():
             if m:
                 n = int(m.group(2)) if m.group(2) else n + 1
                 enums[m.group(1)] = n
-    return fields, order, enums
+    return fields, order, enums, int(re.search(r"#define PROTO_VERSION (\d+)", text).group(1))
 
 
-FIELDS, ORDER, ENUM = _read()
+FIELDS, ORDER, ENUM, VERSION = _read()
 TYPES = {name: i + 1 for i, name in enumerate(ORDER)}
 STAGES = {v: k[6:] for k, v in ENUM.items() if k.startswith("STAGE_")}
 

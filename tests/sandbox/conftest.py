@@ -46,11 +46,21 @@ def folder():
     rig.remove(path)
 
 
-@pytest.fixture(scope="session")
-def limited():
-    """Which limits control groups really set here: a bomb runs only against one that was seen to hold"""
+def checks():
     import json
     import subprocess
     out = subprocess.run([rig.SANDBOX, "check", "--json"], capture_output=True, text=True, timeout=60)
-    checks = {c["name"]: c["state"] for c in json.loads(out.stdout)["checks"]}
-    return {kind: checks[f"{kind} limit"] == "ok" for kind in ("memory", "pids", "cpu")}
+    return {c["name"]: c for c in json.loads(out.stdout)["checks"]}
+
+
+@pytest.fixture(scope="session")
+def limited():
+    """Which limits control groups really set here: a bomb runs only against one that was seen to hold"""
+    found = checks()
+    return {kind: found[f"{kind} limit"]["state"] == "ok" for kind in ("memory", "pids", "cpu")}
+
+
+@pytest.fixture(scope="session")
+def weighed():
+    """Whether control groups and disks have weights of input and output here"""
+    return checks()["io weight"]["detail"].startswith("control group")

@@ -123,6 +123,15 @@ def test_no_core_dump():
     assert r.stdout == ""
 
 
+def test_a_weight_of_input_and_output_is_set(weighed, starter):
+    if not weighed:
+        pytest.skip("no disk's scheduler heeds weights here, or no control group has them")
+    w = starter.sh("exec sleep 60", io_weight=250)
+    w.control()
+    files = [f"{d}/{f}" for d in rig.cgroups() for f in ("io.bfq.weight", "io.weight", "blkio.bfq.weight") if os.path.exists(f"{d}/{f}")]
+    assert any(open(f).read().split("\n")[0].split()[-1] == "250" for f in files), files
+
+
 def test_cpu_is_limited(limited):
     if not limited["cpu"]:
         pytest.skip("no control group limits CPU here")

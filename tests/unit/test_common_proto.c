@@ -52,22 +52,23 @@ static void wire_format_is_fixed(void **state)
     (void)state;
     struct proto_log_files f = {
         .request_id = 2, .code = 3, .worker_id = 4, .count = 5, .message = "ab"};
-    static const unsigned char expected[] = {1,   0,  PROTO_LOG_FILES,
-                                             0,   34, 0,
-                                             0,   0, /* header */
-                                             2,   0,  0,
-                                             0,   0,  0,
-                                             0,   0, /* u64 */
-                                             3,   0,  0,
-                                             0, /* u32 */
-                                             4,   0,  0,
-                                             0,   0,  0,
-                                             0,   0, /* u64 */
-                                             5,   0,  0,
-                                             0,   0,  0,
-                                             0,   0,  2,
-                                             0,   0,  0, /* "ab" */
-                                             'a', 'b'};
+    static unsigned char expected[] = {0,   0,  PROTO_LOG_FILES,
+                                       0,   34, 0,
+                                       0,   0, /* header */
+                                       2,   0,  0,
+                                       0,   0,  0,
+                                       0,   0, /* u64 */
+                                       3,   0,  0,
+                                       0, /* u32 */
+                                       4,   0,  0,
+                                       0,   0,  0,
+                                       0,   0, /* u64 */
+                                       5,   0,  0,
+                                       0,   0,  0,
+                                       0,   0,  2,
+                                       0,   0,  0, /* "ab" */
+                                       'a', 'b'};
+    expected[0] = PROTO_VERSION;
     int n = proto_encode(PROTO_LOG_FILES, &f, wire, sizeof wire);
     assert_int_equal(n, sizeof expected);
     assert_memory_equal(wire, expected, sizeof expected);
@@ -152,8 +153,8 @@ static void malformed_ones_are_refused(void **state)
     for (size_t len = 8; len < 15; len++)
         refused(wire, len, "announces");
     FRESH;
-    m[0] = 2;
-    refused(m, 15, "version 2");
+    m[0] = 99;
+    refused(m, 15, "version 99");
     FRESH;
     m[2] = 0;
     refused(m, 15, "unknown type");

@@ -7,11 +7,13 @@ import socket
 import struct
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-VERSION = 1
 
 
 def _read(path):
     return open(os.path.join(ROOT, path)).read()
+
+
+VERSION = int(re.search(r"#define PROTO_VERSION (\d+)", _read("common/proto.h")).group(1))
 
 
 def _messages():

@@ -9,9 +9,11 @@ static void print_space(const json_t *s)
 {
     static const struct {
         const char *label, *key;
-    } lines[] = {{"name", "id"},           {"title", "title"},     {"stage", "stage"},
-                 {"why", "reason"},        {"url", "url"},         {"page", "page"},
-                 {"sdk", "sdk"},           {"version", "version"}, {"running", "running_version"},
+    } lines[] = {{"name", "id"},           {"title", "title"},
+                 {"stage", "stage"},       {"why", "reason"},
+                 {"ran into", "ran_into"}, {"url", "url"},
+                 {"page", "page"},         {"sdk", "sdk"},
+                 {"version", "version"},   {"running", "running_version"},
                  {"since", "lastModified"}};
     for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++)
         if (*json_str(s, lines[i].key))

@@ -177,15 +177,19 @@ enum proto_net { NET_NONE, NET_INTERNET };
  * While no control connection is open for lease_ms, PID 1 ends the worker. */
 enum proto_hello_role { HELLO_CONTROL = 1, HELLO_DIAL };
 #define PROTO_F_HELLO(U32, U64, I32, STR, BLOB) U32(role)
-/* PID 1 -> control, in answer to HELLO and when it changes */
+/* PID 1 -> control, in answer to HELLO and when it changes. met: limits that the program ran into, as
+ * far as PID 1 sees them (limits_met.h) */
 enum proto_init_phase { INIT_STARTING = 1, INIT_RUNNING, INIT_STOPPING };
-#define PROTO_F_INIT_STATE(U32, U64, I32, STR, BLOB) U64(worker_id) U32(state)
+#define PROTO_F_INIT_STATE(U32, U64, I32, STR, BLOB) U64(worker_id) U32(state) U32(met)
 /* control -> PID 1: SIGTERM to the demo, after grace_ms SIGKILL to all; then INIT_EXIT, the exit
  * file, exit */
 #define PROTO_F_INIT_STOP(U32, U64, I32, STR, BLOB) U64(grace_ms)
+/* control -> PID 1, while it is used: look what is full; answered by INIT_STATE if something new is */
+#define PROTO_F_INIT_LOOK(U32, U64, I32, STR, BLOB)
 #define PROTO_F_INIT_STATS_ASK(U32, U64, I32, STR, BLOB)
 #define PROTO_F_INIT_STATS(U32, U64, I32, STR, BLOB) U64(memory_bytes) U64(cpu_us) U32(pids)
-/* PID 1 -> control, its last word; the exit file has the same as text: "REASON STATUS SIGNAL\n" */
+/* PID 1 -> control, its last word; the exit file has the same as text: "REASON STATUS SIGNAL\n",
+ * or "REASON STATUS SIGNAL LIMIT,...\n" with the names of the limits that it ran into */
 enum proto_exit_reason {
     EXIT_EXITED = 1,
     EXIT_SIGNALED,
@@ -194,7 +198,7 @@ enum proto_exit_reason {
     EXIT_EXEC_FAILED,
     EXIT_NETWORK /* its way to the internet ended */
 };
-#define PROTO_F_INIT_EXIT(U32, U64, I32, STR, BLOB) U32(reason) I32(status) I32(signal)
+#define PROTO_F_INIT_EXIT(U32, U64, I32, STR, BLOB) U32(reason) I32(status) I32(signal) U32(met)
 
 /* clang-format on */
 
@@ -230,6 +234,7 @@ enum proto_exit_reason {
     X(HELLO, hello)                                                                                \
     X(INIT_STATE, init_state)                                                                      \
     X(INIT_STOP, init_stop)                                                                        \
+    X(INIT_LOOK, init_look)                                                                        \
     X(INIT_STATS_ASK, init_stats_ask)                                                              \
     X(INIT_STATS, init_stats)                                                                      \
     X(INIT_EXIT, init_exit)

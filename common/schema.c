@@ -94,5 +94,7 @@ const char *const schema_life[] = {
     "DROP TRIGGER events_no_delete;"
     "CREATE TRIGGER events_no_delete BEFORE DELETE ON events WHEN OLD.id > (SELECT MAX(id) FROM "
     "events) - 1000 BEGIN SELECT RAISE(ABORT, 'events is append-only'); END;",
+    /* 3: the limits that a worker ran into, in words (limits_met.h) */
+    "ALTER TABLE workers ADD COLUMN ran_into TEXT NOT NULL DEFAULT '';",
     NULL,
 };

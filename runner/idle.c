@@ -149,6 +149,7 @@ void idle_counters(struct runner *r, const struct proto_counters *m)
     }
     if (m->requests != w->requests || m->refs)
         w->active_ms = mono_ms();
+    worker_look(w);
     w->requests = m->requests;
     w->bytes_in = m->bytes_in;
     w->bytes_out = m->bytes_out;

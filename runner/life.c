@@ -1,5 +1,6 @@
 #include "runner/life.h"
 
+#include "common/limits_met.h"
 #include "common/log.h"
 #include "common/util.h"
 #include "runner/runner.h"
@@ -194,12 +195,15 @@ int life_worker_save(struct runner *r, const struct worker *w, const char *exit_
                      struct err *err)
 {
     bool ended = w->state == WORKER_GONE || w->state == WORKER_FAILED;
-    return EXEC(r, err,
-                "UPDATE workers SET state = ?, pid = ?, ready_ms = NULLIF(?, 0),"
-                " ended_ms = NULLIF(?, 0), requests = ?, exit_reason = ? WHERE id = ?",
-                "tiiiiti", worker_state_name(w->state), (int64_t)w->pid, (int64_t)w->ready_ms,
-                (int64_t)(ended ? now_ms() : 0), (int64_t)worker_requests(w),
-                exit_reason ? exit_reason : "", (int64_t)w->id);
+    char met[400];
+    limits_met_text(w->end.met, &w->limits, met, sizeof(met));
+    return EXEC(
+        r, err,
+        "UPDATE workers SET state = ?, pid = ?, ready_ms = NULLIF(?, 0),"
+        " ended_ms = NULLIF(?, 0), requests = ?, exit_reason = ?, ran_into = ? WHERE id = ?",
+        "tiiiitti", worker_state_name(w->state), (int64_t)w->pid, (int64_t)w->ready_ms,
+        (int64_t)(ended ? now_ms() : 0), (int64_t)worker_requests(w),
+        exit_reason ? exit_reason : "", met, (int64_t)w->id);
 }
 
 int life_live_worker_after(struct runner *r, uint64_t after, struct life_worker *ret,

@@ -1,6 +1,7 @@
 #include "runner/space.h"
 
 #include "common/conf.h"
+#include "common/limits_met.h"
 #include "common/log.h"
 #include "common/util.h"
 #include "runner/commands.h"
@@ -370,7 +371,7 @@ static void on_start_timeout(void *arg)
 {
     struct worker *w = arg;
     struct space *s = w->space;
-    char reason[128], within[32];
+    char reason[512], within[32];
     uint64_t ms = w->version.start_timeout_ms;
     int status = probe_last_status(w->probe);
     if (ms >= 60000 && ms % 60000 == 0)
@@ -383,7 +384,12 @@ static void on_start_timeout(void *arg)
     else
         snprintf(reason, sizeof(reason), "did not answer HTTP on port %u within %s",
                  w->version.port, within);
-    char lines[2048];
+    char lines[2048], met[400];
+    limits_met_text(w->end.met, &w->limits, met, sizeof(met));
+    if (*met) {
+        size_t len = strlen(reason);
+        snprintf(reason + len, sizeof(reason) - len, " (ran into: %s)", met);
+    }
     logs_last_lines(s->r, s->id, w->id, LAST_LINES, lines, sizeof(lines));
     event_add(s->r, s, w->id, "worker.failed", "%s%s%s", reason, lines[0] ? "\n" : "", lines);
     end_worker(s, &s->nxt);
@@ -431,9 +437,19 @@ static void on_started(struct worker *w)
     life_worker_save(w->r, w, NULL, NULL);
 }
 
+static void on_met(struct worker *w, uint32_t fresh)
+{
+    char text[400];
+    limits_met_text(fresh, &w->limits, text, sizeof(text));
+    event_add(w->r, w->space, w->id, "worker.limit", "ran into: %s", text);
+    life_worker_save(w->r, w, NULL, NULL);
+    control_changed(w->space);
+}
+
 static void call_back(struct worker *w)
 {
     w->on_started = on_started;
+    w->on_met = on_met;
     w->on_end = on_worker_end;
     w->on_stats = control_worker_stats;
 }

@@ -1,6 +1,7 @@
 #include "runner/worker.h"
 
 #include "common/cleanup.h"
+#include "common/limits_met.h"
 #include "common/log.h"
 #include "common/util.h"
 #include "runner/logs.h"
@@ -22,7 +23,8 @@
 #define LEASE_MS 120000    /* a worker without a runner ends itself after this */
 #define LEASE_JOB_MS 10000 /* nobody waits for a job whose runner is gone */
 #define KILL_AFTER_MS 1500 /* past its grace; PID 1 is expected to have done it by then */
-#define LAST_WORD_MS 2000  /* between the two signs of an end, and for the cgroup's numbers */
+#define LOOK_EACH_MS 2000
+#define LAST_WORD_MS 2000 /* between the two signs of an end, and for the cgroup's numbers */
 
 static struct log_ctx ctx_of(const struct worker *w)
 {
@@ -90,30 +92,11 @@ const char *worker_state_name(enum worker_state s)
 
 /* ---- the end ---- */
 
-static void read_last_word(struct runner *r, uint64_t id, struct worker_end *end)
+static void last_word(struct runner *r, uint64_t id, struct worker_end *end)
 {
-    static const struct {
-        const char *word;
-        enum proto_exit_reason reason;
-    } words[] = {
-        {"exited", EXIT_EXITED},           {"signaled", EXIT_SIGNALED},
-        {"stopped", EXIT_STOPPED},         {"lease", EXIT_LEASE},
-        {"exec-failed", EXIT_EXEC_FAILED}, {"exec_failed", EXIT_EXEC_FAILED},
-        {"network", EXIT_NETWORK},
-    };
-    char path[PATH_MAX], text[128], word[32];
+    char path[PATH_MAX];
     path_of(r, id, "exit", path, sizeof(path));
-    int status = 0, signo = 0;
-    if (file_read_small(path, text, sizeof(text)) <= 0 ||
-        sscanf(text, "%31s %d %d", word, &status, &signo) != 3)
-        return;
-    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-        if (strcmp(word, words[i].word) == 0) {
-            end->reason = words[i].reason;
-            end->status = status;
-            end->signal = signo;
-        }
-    }
+    worker_end_read(path, end);
 }
 
 static void remove_files(struct runner *r, uint64_t id)
@@ -128,7 +111,7 @@ static void remove_files(struct runner *r, uint64_t id)
 void worker_bury(struct runner *r, uint64_t id, struct worker_end *ret)
 {
     *ret = (struct worker_end){0};
-    read_last_word(r, id, ret);
+    last_word(r, id, ret);
     remove_files(r, id);
     struct proto_group_ask ask = {.worker_id = id, .remove = 1};
     link_send(&r->starter, PROTO_GROUP_ASK, &ask, NULL, 0);
@@ -168,7 +151,7 @@ static void reap(struct worker *w)
     probe_free(w->probe);
     w->probe = NULL;
     if (!w->heard_exit)
-        read_last_word(w->r, w->id, &w->end);
+        last_word(w->r, w->id, &w->end);
     ask_group(w, true);
     loop_timer_set(w->r->loop, &w->timer, LAST_WORD_MS);
 }
@@ -196,8 +179,16 @@ static void on_pid(void *arg, uint32_t events)
     struct worker *w = arg;
     /* The last word may still lie in the control connection. */
     if (!w->heard_exit && link_is_open(&w->control))
-        read_last_word(w->r, w->id, &w->end);
+        last_word(w->r, w->id, &w->end);
     reap(w);
+}
+
+static void add_met(struct worker *w, uint32_t met)
+{
+    uint32_t fresh = met & ~w->end.met;
+    w->end.met |= met;
+    if (fresh && !w->reaping && !w->adopted && w->on_met)
+        w->on_met(w, fresh);
 }
 
 static void on_control(void *arg, struct proto_msg *m)
@@ -205,7 +196,12 @@ static void on_control(void *arg, struct proto_msg *m)
     struct worker *w = arg;
     w->confirmed = true;
     switch (m->type) {
+    case PROTO_INIT_STATE: /* the probe tells more than its phase */
+        add_met(w, m->u.init_state.met);
+        w->adopted = false;
+        break;
     case PROTO_INIT_EXIT:
+        w->end.met |= m->u.init_exit.met;
         w->end.reason = m->u.init_exit.reason;
         w->end.status = m->u.init_exit.status;
         w->end.signal = m->u.init_exit.signal;
@@ -219,7 +215,7 @@ static void on_control(void *arg, struct proto_msg *m)
             w->on_stats(w, &s);
         }
         break;
-    default: /* INIT_STATE: the probe tells more */
+    default:
         break;
     }
 }
@@ -244,71 +240,6 @@ bool worker_is_held_up(int code)
             return true;
     }
     return false;
-}
-
-/* What a program ran out of, and who can do what about it. */
-static const char ask_operator[] = "ask the operator for more (vitrine limits)";
-
-void worker_end_text(const struct space_limits *l, const struct worker_end *end, char *out,
-                     size_t size)
-{
-    if (end->message[0]) {
-        snprintf(out, size, "%s", end->message);
-        return;
-    }
-    char limit[32];
-    bool oom = end->oom_kills > 0, killed = false;
-    switch (end->reason) {
-    case EXIT_EXITED:
-        snprintf(out, size, "exited with status %d", end->status);
-        break;
-    case EXIT_SIGNALED:
-        killed = end->signal == SIGKILL;
-        if (end->signal == SIGSYS) /* the filter kills for nothing else */
-            snprintf(out, size,
-                     "killed by SIGSYS: it made a system call of another kind of program (32-bit?) "
-                     "or one that a filter of its own forbids; vitrine-sandbox trace names it");
-        else if (sigabbrev_np(end->signal))
-            snprintf(out, size, "killed by SIG%s", sigabbrev_np(end->signal));
-        else
-            snprintf(out, size, "killed by signal %d", end->signal);
-        break;
-    case EXIT_STOPPED:
-        snprintf(out, size, "stopped");
-        break;
-    case EXIT_LEASE:
-        snprintf(out, size, "ended itself: no runner came for it");
-        break;
-    case EXIT_NETWORK:
-        snprintf(out, size, "its way to the internet ended (slirp4netns); the log says more");
-        break;
-    case EXIT_EXEC_FAILED:
-        snprintf(out, size, "its program could not be started: %s", strerror(end->status));
-        break;
-    default:
-        killed = true;
-        snprintf(out, size, "the whole sandbox was killed");
-    }
-    size_t len = strlen(out);
-    format_bytes(l->v[LIMIT_MEMORY], limit);
-    /* a shell's status of a child that SIGXFSZ ended says the same */
-    bool too_large = end->reason == EXIT_SIGNALED
-                         ? end->signal == SIGXFSZ
-                         : end->reason == EXIT_EXITED && end->status == 128 + SIGXFSZ;
-    if (oom && killed) {
-        snprintf(out, size, "out of memory: %s; load less, or %s", limit, ask_operator);
-    } else if (oom && end->reason != EXIT_STOPPED) {
-        snprintf(out + len, size - len, " (out of memory: %s; load less, or %s)", limit,
-                 ask_operator);
-    } else if (too_large) {
-        format_bytes(l->v[LIMIT_FILE_SIZE], limit);
-        snprintf(out, size, "a file grew beyond the limit: %s; write smaller ones, or %s", limit,
-                 ask_operator);
-    } else if (end->pids_refused && end->reason == EXIT_EXITED) {
-        snprintf(out + len, size - len,
-                 " (it met its limit of %" PRIu64 " processes and threads; start fewer, or %s)",
-                 l->v[LIMIT_PIDS], ask_operator);
-    }
 }
 
 /* ---- the start ---- */
@@ -442,7 +373,7 @@ int worker_adopt(struct worker *w, struct err *err)
     int n = open_control(w, err);
     if (n < 0)
         return n;
-    w->started = true;
+    w->started = w->adopted = true;
     w->next = w->r->workers;
     w->r->workers = w;
     if (w->pid <= 0)
@@ -491,13 +422,22 @@ void worker_ask_stats(struct worker *w)
         ask_group(w, false);
 }
 
+void worker_look(struct worker *w)
+{
+    uint64_t now = mono_ms();
+    if (now - w->looked_ms < LOOK_EACH_MS)
+        return;
+    w->looked_ms = now;
+    link_send(&w->control, PROTO_INIT_LOOK, NULL, NULL, 0);
+}
+
 void worker_group_stat(struct worker *w, const struct proto_group_stat *s)
 {
     if (w->group_pending)
         w->group_pending--;
     if (s->valid) {
-        w->end.oom_kills = s->oom_kills;
-        w->end.pids_refused = s->pids_refused;
+        add_met(w, limits_met_of_group(s->oom_kills, s->pids_refused, s->cpu_periods,
+                                       s->cpu_throttled));
     }
     if (w->reaping) {
         if (!w->group_pending)

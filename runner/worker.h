@@ -14,6 +14,7 @@
 #include "runner/link.h"
 #include "runner/loop.h"
 #include "runner/site.h"
+#include "runner/worker_end.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -29,14 +30,6 @@ enum worker_state { /* as life.db spells them, in lower case */
                     WORKER_STOPPING,
                     WORKER_GONE,
                     WORKER_FAILED,
-};
-
-struct worker_end {
-    enum proto_exit_reason reason; /* 0: no last word, it was killed */
-    int status, signal;
-    uint64_t oom_kills, pids_refused;
-    char message[512]; /* it never began: why */
-    int code;          /* ... and the positive errno, 0 where none is known */
 };
 
 struct worker_stats {
@@ -62,6 +55,8 @@ struct worker {
     void (*on_started)(struct worker *w);
     void (*on_end)(struct worker *w, const struct worker_end *end);
     void *owner;
+    /* it ran into limits that are new in w->end.met; not called at its end */
+    void (*on_met)(struct worker *w, uint32_t fresh);
     /* numbers were asked for and came */
     void (*on_stats)(struct worker *w, const struct worker_stats *s);
 
@@ -91,6 +86,8 @@ struct worker {
     struct loop_timer timer;
     bool started, reaping, killed, heard_exit;
     bool confirmed; /* PID 1 was made, and this runner knows it */
+    uint64_t looked_ms;
+    bool adopted; /* what it said first is no news */
     unsigned group_pending;
     struct worker_end end;
 };
@@ -115,6 +112,8 @@ int worker_dial(struct worker *w, struct err *err);
 void worker_stop(struct worker *w, uint64_t grace_ms);
 void worker_kill(struct worker *w);
 void worker_ask_stats(struct worker *w);
+/* It is used: from time to time its PID 1 is to look what is full. */
+void worker_look(struct worker *w);
 
 /* starter.c tells these: */
 void worker_started(struct worker *w, struct proto_msg *m);
@@ -126,6 +125,3 @@ uint64_t worker_requests(const struct worker *w);
 const char *worker_state_name(enum worker_state s);
 /* The errno of a start that says that the platform, not what was to be started, was in the way. */
 bool worker_is_held_up(int code);
-/* "exited with status 3", "killed by SIGSEGV", "out of memory: 512 MiB; ask the operator ..." */
-void worker_end_text(const struct space_limits *l, const struct worker_end *end, char *out,
-                     size_t size);

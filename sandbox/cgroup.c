@@ -297,6 +297,10 @@ void cgroup_stat_refusals(const struct cgroup_host *h, const struct cgroup_group
                      h->v2[CGROUP_MEMORY] ? "memory.events" : "memory.oom_control", "oom_kill");
     if (cgroup_host_has(h, CGROUP_PIDS))
         ret->pids_refused = read_key(h, g, CGROUP_PIDS, "pids.events", "max");
+    if (cgroup_host_has(h, CGROUP_CPU)) {
+        ret->cpu_periods = read_key(h, g, CGROUP_CPU, "cpu.stat", "nr_periods");
+        ret->cpu_throttled = read_key(h, g, CGROUP_CPU, "cpu.stat", "nr_throttled");
+    }
 }
 
 bool cgroup_stat(struct cgroup_host *h, const struct cgroup_group *g, struct cgroup_stat *ret)
@@ -312,8 +316,6 @@ bool cgroup_stat(struct cgroup_host *h, const struct cgroup_group *g, struct cgr
         s.memory_peak_bytes = read_number(h, g, CGROUP_MEMORY, "memory.max_usage_in_bytes");
     }
     s.cpu_us = cgroup_cpu_us(h, g);
-    s.cpu_periods = read_key(h, g, CGROUP_CPU, "cpu.stat", "nr_periods");
-    s.cpu_throttled = read_key(h, g, CGROUP_CPU, "cpu.stat", "nr_throttled");
     s.pids = (uint32_t)read_number(h, g, CGROUP_PIDS, "pids.current");
     cgroup_stat_refusals(h, g, &s);
     *ret = s;

@@ -320,6 +320,12 @@ static int step_init(struct child *c, struct err *err)
         .exit_fd = c->order->fds[SPEC_FD_EXIT],
         .relay = c->order->relay_fd,
     };
+    uint64_t *limits = conf.limits.v;
+    limits[LIMIT_TMP_SIZE] = st->tmp_bytes;
+    limits[LIMIT_HOME_SIZE] = st->home_bytes;
+    limits[LIMIT_OPEN_FILES] = st->open_files;
+    limits[LIMIT_FILE_SIZE] = st->file_size_bytes;
+    limits[LIMIT_LOG_RATE] = st->log_rate;
     return init_new(&conf, &c->init, err);
 }
 

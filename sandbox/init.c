@@ -5,6 +5,7 @@
 #include "common/proto.h"
 #include "common/util.h"
 #include "sandbox/init_log.h"
+#include "sandbox/init_met.h"
 #include "sandbox/init_peers.h"
 #include "sandbox/init_stats.h"
 #include "sandbox/program.h"
@@ -27,6 +28,8 @@ struct init {
     int signal_fd;
     struct peers peers;
     struct init_log log;
+    struct init_met met;
+    uint32_t met_told;
     enum proto_init_phase phase;
     enum proto_exit_reason stop_reason; /* 0: nobody asked it to stop */
     int exec_error;
@@ -46,6 +49,7 @@ int init_new(const struct init_config *conf, struct init **ret, struct err *err)
     in->c = *conf;
     in->phase = INIT_STARTING;
     in->kill_ms = NEVER;
+    in->met.limits = conf->limits;
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGCHLD);
@@ -87,7 +91,7 @@ static const char *reason_name(enum proto_exit_reason r)
 static struct proto_init_exit last_word(const struct init *in)
 {
     int st = in->program_status;
-    struct proto_init_exit x = {.reason = EXIT_EXITED};
+    struct proto_init_exit x = {.reason = EXIT_EXITED, .met = in->met.met};
     if (WIFSIGNALED(st)) {
         x.reason = EXIT_SIGNALED;
         x.signal = WTERMSIG(st);
@@ -100,17 +104,45 @@ static struct proto_init_exit last_word(const struct init *in)
     } else if (in->stop_reason) {
         x.reason = in->stop_reason;
     }
+    x.met |= limits_met_of_end(x.status, x.signal);
     return x;
+}
+
+static void tell_state(struct init *in)
+{
+    struct proto_init_state s = {
+        .worker_id = in->c.worker_id, .state = in->phase, .met = in->met.met};
+    peers_tell_control(&in->peers, PROTO_INIT_STATE, &s);
+}
+
+/* What is new of the limits that it ran into: a line in its log, and word to the runner. That lines
+ * are dropped the log says by itself. */
+static void tell_met(struct init *in)
+{
+    if (in->log.was_too_fast)
+        in->met.met |= LIMIT_BIT(LIMIT_LOG_RATE);
+    uint32_t fresh = in->met.met & ~in->met_told;
+    if (!fresh)
+        return;
+    in->met_told = in->met.met;
+    char text[400], note[420];
+    limits_met_text(fresh & ~LIMIT_BIT(LIMIT_LOG_RATE), &in->met.limits, text, sizeof(text));
+    snprintf(note, sizeof(note), "vitrine: %s", text);
+    if (*text)
+        init_log_note(&in->log, note);
+    tell_state(in);
 }
 
 static void pump_log(struct init *in)
 {
     char chunk[65536];
     ssize_t n = read(in->c.log_rd, chunk, sizeof(chunk));
-    if (n > 0)
+    if (n > 0) {
         init_log_write(&in->log, chunk, (size_t)n);
-    else if (n == 0 || (errno != EAGAIN && errno != EINTR))
+        init_met_output(&in->met, chunk, (size_t)n);
+    } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
         close_fd(&in->c.log_rd);
+    }
 }
 
 static void read_report(struct init *in)
@@ -126,14 +158,14 @@ static void read_report(struct init *in)
     close_fd(&in->c.report_fd);
     if (in->exec_error == 0 && in->phase == INIT_STARTING) {
         in->phase = INIT_RUNNING;
-        struct proto_init_state s = {.worker_id = in->c.worker_id, .state = in->phase};
-        peers_tell_control(&in->peers, PROTO_INIT_STATE, &s);
+        tell_state(in);
     }
 }
 
 static _Noreturn void finish(struct init *in)
 {
-    kill(-1, SIGKILL); /* everybody but us */
+    init_met_look(&in->met, 0); /* what others hold open is gone with them */
+    kill(-1, SIGKILL);          /* everybody but us */
     if (in->c.report_fd >= 0)
         read_report(in);
     for (unsigned drained = 0; in->c.log_rd >= 0 && drained < DRAIN_BYTES; drained += 65536) {
@@ -143,11 +175,14 @@ static _Noreturn void finish(struct init *in)
         pump_log(in);
     }
     init_log_tick(&in->log, true);
+    tell_met(in);
 
     struct proto_init_exit x = last_word(in);
-    char text[64];
-    int n = snprintf(text, sizeof(text), "%s %d %d\n",
-                     reason_name((enum proto_exit_reason)x.reason), x.status, x.signal);
+    char text[320], names[240];
+    limits_met_names(x.met, names, sizeof(names));
+    int n = snprintf(text, sizeof(text), "%s %d %d%s%s\n",
+                     reason_name((enum proto_exit_reason)x.reason), x.status, x.signal,
+                     *names ? " " : "", names);
     if (in->c.exit_fd >= 0)
         (void)!pwrite(in->c.exit_fd, text, (size_t)n, 0);
     peers_tell_control(&in->peers, PROTO_INIT_EXIT, &x);
@@ -181,8 +216,7 @@ static void stop(struct init *in, enum proto_exit_reason reason, uint64_t grace_
         return;
     in->stop_reason = reason;
     in->phase = INIT_STOPPING;
-    struct proto_init_state s = {.worker_id = in->c.worker_id, .state = in->phase};
-    peers_tell_control(&in->peers, PROTO_INIT_STATE, &s);
+    tell_state(in);
     if (grace_ms)
         kill(in->c.program, SIGTERM);
 }
@@ -194,6 +228,9 @@ static bool serve_control(struct init *in, int i)
     switch (in->msg.type) {
     case PROTO_INIT_STOP:
         stop(in, EXIT_STOPPED, in->msg.u.init_stop.grace_ms);
+        return true;
+    case PROTO_INIT_LOOK:
+        init_met_look(&in->met, 0);
         return true;
     case PROTO_INIT_STATS_ASK: {
         struct proto_init_stats s;
@@ -216,7 +253,8 @@ static bool serve_message(struct init *in, int i)
         return false;
     if (in->peers.p[i].role != PEER_CONTROL)
         return true;
-    struct proto_init_state s = {.worker_id = in->c.worker_id, .state = in->phase};
+    struct proto_init_state s = {
+        .worker_id = in->c.worker_id, .state = in->phase, .met = in->met.met};
     return proto_send(in->peers.p[i].fd, PROTO_INIT_STATE, &s, NULL, 0, NULL) == 0;
 }
 
@@ -335,6 +373,7 @@ _Noreturn void init_run(struct init *in)
             peers_accept(&in->peers, in->c.listener);
         peers_expire(&in->peers);
         init_log_tick(&in->log, false);
+        tell_met(in);
         if (p[SIGNALS].revents)
             reap(in);
         if (in->program_gone)

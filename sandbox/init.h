@@ -4,6 +4,7 @@
 #pragma once
 
 #include "common/err.h"
+#include "common/space_limits.h"
 
 #include <stdint.h>
 #include <sys/types.h>
@@ -21,7 +22,8 @@ struct init_config {
     int control;   /* a control connection that exists already (its HELLO is taken as said) */
     int log[2];    /* the two parts of the log */
     int exit_fd;
-    int relay; /* to the relay of its network (net_relay.h): its end is ours */
+    struct space_limits limits; /* for words: what the program ran into (init_met.h) */
+    int relay;                  /* to the relay of its network (net_relay.h): its end is ours */
 };
 
 /* Everything that the filter will not allow any more: signalfd, sockets made non-blocking. */

@@ -122,6 +122,7 @@ void init_log_write(struct init_log *l, const char *data, size_t len)
         size_t cost = n + (l->mid_line ? 0 : PREFIX_BYTES);
         if (l->rate && cost > l->tokens) {
             l->dropped += len;
+            l->was_too_fast = true;
             return;
         }
         l->tokens -= l->rate ? cost : 0;

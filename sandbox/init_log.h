@@ -15,6 +15,7 @@ struct init_log {
     int current;
     uint64_t tokens, filled_us; /* the bucket holds one second's worth */
     uint64_t dropped;           /* since it was last said */
+    bool was_too_fast;          /* ever: something was dropped for the rate */
     bool mid_line;              /* the last byte written was no newline */
 };
 

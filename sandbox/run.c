@@ -2,9 +2,11 @@
 #include "run.h"
 
 #include "common/cleanup.h"
+#include "common/limits_met.h"
 #include "common/netrule.h"
 #include "common/proto.h"
 #include "common/util.h"
+#include "sandbox/filesystems.h"
 #include "sandbox/launch.h"
 #include "sandbox/run_wait.h"
 #include "sandbox/trace.h"
@@ -357,21 +359,24 @@ static int complain(const struct err *err, int status)
 
 /* A program that met a limit should not have to guess which: "out of memory: 512 MiB". */
 static void limits_met(struct launch_env *env, const struct launch *l, const struct proto_start *st,
-                       char *out, size_t len)
+                       uint32_t met, char *out, size_t len)
 {
     struct cgroup_stat stat = {0};
-    char size[32];
-    out[0] = '\0';
-    if (!env->has_groups)
-        return;
-    cgroup_stat_refusals(&env->groups, &l->group, &stat);
-    int n = 0;
-    if (stat.oom_kills) {
-        format_bytes(st->memory_bytes, size);
-        n = snprintf(out, len, "out of memory: %s", size);
-    }
-    if (stat.pids_refused)
-        snprintf(out + n, len - (size_t)n, "%sout of processes: %u", n ? ", " : "", st->pids);
+    struct space_limits limits = {{
+        [LIMIT_MEMORY] = st->memory_bytes,
+        [LIMIT_CPU] = st->cpu_milli,
+        [LIMIT_PIDS] = st->pids,
+        [LIMIT_FILE_SIZE] = st->file_size_bytes,
+        [LIMIT_TMP_SIZE] = st->tmp_bytes,
+        [LIMIT_TMP_INODES] = st->tmp_inodes ? st->tmp_inodes : fs_inodes_for(st->tmp_bytes),
+        [LIMIT_HOME_SIZE] = st->home_bytes,
+        [LIMIT_HOME_INODES] = st->home_inodes ? st->home_inodes : fs_inodes_for(st->home_bytes),
+    }};
+    if (env->has_groups)
+        cgroup_stat_refusals(&env->groups, &l->group, &stat);
+    met |= limits_met_of_group(stat.oom_kills, stat.pids_refused, stat.cpu_periods,
+                               stat.cpu_throttled);
+    limits_met_text(met, &limits, out, len);
 }
 
 static void report(struct run_trace *t, const char *limits, int status)
@@ -442,8 +447,8 @@ static int run_sandbox(struct launch_env *env, const struct proto_start *st,
         return complain(&err, EXIT_NO_SANDBOX);
     }
     steps_mark(steps, "sandbox");
-    char limits[100];
-    limits_met(env, &l, st, limits, sizeof(limits));
+    char limits[600];
+    limits_met(env, &l, st, w.met, limits, sizeof(limits));
     report(trace, limits, status);
     fflush(NULL);
     steps_mark(steps, "told");

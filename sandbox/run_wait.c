@@ -116,21 +116,29 @@ static int hear_control(struct run_wait *w)
         close_fd(&w->control);
         return -EAGAIN;
     }
-    int status = msg.type == PROTO_INIT_EXIT ? status_of(&msg.u.init_exit) : -EAGAIN;
+    int status = -EAGAIN;
+    if (msg.type == PROTO_INIT_EXIT) {
+        status = status_of(&msg.u.init_exit);
+        w->met |= msg.u.init_exit.met;
+    } else if (msg.type == PROTO_INIT_STATE) {
+        w->met |= msg.u.init_state.met;
+    }
     proto_msg_done(&msg);
     return status;
+}
+
+static bool is_readable(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    return fd >= 0 && poll(&p, 1, 0) > 0;
 }
 
 /* What the program wrote last is still in the pipes. */
 static void drain(struct run_wait *w)
 {
     for (int i = 1; i < 3; i++)
-        while (w->pumps[i].from >= 0) {
-            struct pollfd p = {.fd = w->pumps[i].from, .events = POLLIN};
-            if (poll(&p, 1, 0) <= 0)
-                break;
+        while (is_readable(w->pumps[i].from))
             pump(&w->pumps[i]);
-        }
 }
 
 int run_wait(struct run_wait *w, struct launch *l, const struct cgroup_host *groups,
@@ -169,6 +177,8 @@ int run_wait(struct run_wait *w, struct launch *l, const struct cgroup_host *gro
                 pump(&w->pumps[i]);
         if (l->sock < 0 && (status >= 0 || p[END].revents)) {
             drain(w);
+            while (status < 0 && is_readable(w->control)) /* its last word may be on the way */
+                status = hear_control(w);
             cpu_classes_free(&w->classes);
             return status >= 0 ? status : exit_status(l, err);
         }

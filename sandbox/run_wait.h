@@ -18,6 +18,7 @@ struct run_wait {
     struct run_pump pumps[3];
     int signal_fd;
     unsigned stops; /* signals that asked for the end so far */
+    uint32_t met;   /* limits that it ran into, as PID 1 said last (limits_met.h) */
     struct cpu_classes classes;
 };
 

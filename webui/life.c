@@ -77,7 +77,7 @@ void life_space(struct life *l, int64_t space_id, struct life_space *ret)
     struct err err = {0};
     struct store_stmt *q =
         store_query(db, &err,
-                    "SELECT s.stage, s.reason, s.version_id, s.worker_id, w.version_id"
+                    "SELECT s.stage, s.reason, s.version_id, s.worker_id, w.version_id, w.ran_into"
                     " FROM spaces s LEFT JOIN workers w ON w.id = s.worker_id WHERE s.space_id = ?",
                     "i", space_id);
     int r = q ? store_step(q, &err) : -EIO;
@@ -91,6 +91,7 @@ void life_space(struct life *l, int64_t space_id, struct life_space *ret)
         ret->version_id = store_int(q, 2);
         ret->worker_id = store_int(q, 3);
         ret->worker_version_id = store_int(q, 4);
+        text_copy(ret->ran_into, sizeof ret->ran_into, store_text(q, 5));
         store_reset(q);
     }
 }

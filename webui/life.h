@@ -17,6 +17,7 @@ struct life_space {
     int64_t version_id;
     int64_t worker_id;         /* the one that serves; 0 none */
     int64_t worker_version_id; /* what that one runs */
+    char ran_into[512];        /* the limits that it ran into, in words, or "" */
 };
 
 struct life_worker {

@@ -47,6 +47,7 @@ enum MHD_Result page_space(struct req *r)
         {"class", stage_class(v.stage)},
         {"word", stage_word(v.stage)},
         {"reason", v.life.reason},
+        {"ran_into", v.life.ran_into},
         {"shows_demo", stage_shows_demo(v.stage) ? "1" : ""},
         {"url", v.url},
         {"host", strstr(v.url, "://") + 3},

@@ -60,6 +60,8 @@ json_t *view_json(const struct view *v, json_t *card)
         "tags");
     json_object_update(o, more);
     json_decref(more);
+    if (*v->life.ran_into)
+        json_object_set_new(o, "ran_into", json_string(v->life.ran_into));
     json_object_set_new(o, "runtime", view_runtime_json(v));
     if (card)
         json_object_set_new(o, "cardData", card);

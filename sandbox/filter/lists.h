@@ -140,6 +140,7 @@ static const struct filter_group init_allowed[] = {
     {"the log, the exit file, its own procfs",
      CALLS("read", "write", "pwrite64", "ftruncate", "openat", "fstat", "newfstatat", "getdents64",
            "lseek", "fcntl")},
+    {"how full /tmp and the home are", CALLS("statfs", "statfs64")},
     {"the program's end, and stopping it", CALLS("wait4", "waitid", "kill", "getrusage")},
     {"signals come by descriptor; the rest is what libc does on its way",
      CALLS("rt_sigreturn", "rt_sigprocmask", "rt_sigaction", "restart_syscall", "exit",

@@ -128,6 +128,44 @@ def test_fills_a_folder(vitrine, folder, mib):
     assert v.demo("demo/probe").status == 200
 
 
+def test_its_owner_reads_what_is_full(vitrine):
+    v = vitrine("[limits]\ntmp_size = 8M\n")
+    v.deploy(v.bundle("full", **{"app.py": """
+import http.server, os
+try:
+    with open("/tmp/x", "wb") as f:
+        while True: f.write(bytes(1 << 16))
+except OSError: pass
+class H(http.server.BaseHTTPRequestHandler):
+    def log_message(self, *a): pass
+    def do_GET(self):
+        if "end" in self.path: os._exit(3)
+        self.send_response(200); self.end_headers(); self.wfile.write(b"x")
+http.server.ThreadingHTTPServer(("0.0.0.0", int(os.environ["PORT"])), H).serve_forever()
+"""}), "demo/full")
+
+    def told():
+        v.demo("demo/full")
+        return json.loads(v.cli("status", "demo/full", "--json").stdout).get("ran_into")
+
+    assert until(told, 20) == "/tmp is full: 8 MiB"
+    assert "ran into /tmp is full: 8 MiB" in v.cli("status", "demo/full").stdout
+    assert "vitrine: /tmp is full: 8 MiB" in v.cli("logs", "demo/full").stdout
+    try:
+        v.demo("demo/full", "/end")
+    except (OSError, http.client.HTTPException):
+        pass
+    words = "exited with status 3 (ran into: /tmp is full: 8 MiB; use less, or ask the operator for more (vitrine limits))"
+    assert until(lambda: words in v.api("GET", "/api/admin/events?limit=100").body.decode(), 20)
+
+
+def test_the_reason_of_a_start_that_fails_names_what_is_full(vitrine):
+    v = vitrine("[limits]\ntmp_size = 8M\n[lifecycle]\nbackoff_first = 10ms\nstart_tries = 1\n")
+    failed(v, "f = open('/tmp/x', 'wb', 0)\nwhile True: f.write(bytes(1 << 16))\n")
+    reason = json.loads(v.cli("status", "demo/bad", "--json").stdout)["reason"]
+    assert reason == "exited with status 1 (ran into: /tmp is full: 8 MiB; use less, or ask the operator for more (vitrine limits))"
+
+
 def test_one_cannot_see_the_other(vitrine):
     v = vitrine()
     v.deploy(v.probe("one"), "demo/one")

@@ -1,6 +1,7 @@
 """What the tests of the sandbox stand on: `vitrine-sandbox run`, a small runner for the starter, leftovers."""
 import os
 import pwd
+import re
 import select
 import shutil
 import socket
@@ -292,6 +293,12 @@ class Starter:
 
 def dialed_sockets(m):
     return [socket.socket(fileno=fd) for fd in m.fds]
+
+
+def limit_bit(name):
+    """Of a limit among those that were met, by its place in common/space_limits.h"""
+    text = open(os.path.join(ROOT, "common", "space_limits.h")).read()
+    return 1 << re.findall(r"X\(\w+, (\w+)\)", text).index(name)
 
 
 def connect(w, port, seconds=5):

@@ -42,7 +42,7 @@ static void round_trip(void **state)
 
     struct proto_init_exit e = {.reason = EXIT_SIGNALED, .status = -1, .signal = 9};
     n = proto_encode(PROTO_INIT_EXIT, &e, wire, sizeof wire);
-    assert_int_equal(n, 8 + 12);
+    assert_int_equal(n, 8 + 16);
     assert_int_equal(proto_decode(&msg, wire, (size_t)n, &err), 0);
     assert_int_equal(msg.u.init_exit.status, -1);
 }

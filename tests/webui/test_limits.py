@@ -58,6 +58,20 @@ def test_what_is_used_is_shown(site):
     assert (of["memory"]["used"], of["pids"]["used"]) == ("5 MiB", "3") and "used" not in of["file_size"]
 
 
+def test_what_its_worker_ran_into_is_shown_to_the_operator(site):
+    site.deploy()
+    sid = site.space_id()
+    site.runner.add_worker(sid, 7, 1)
+    site.runner.life.execute("UPDATE workers SET ran_into = '/tmp is full: 8 MiB' WHERE id = 7")
+    site.runner.set_stage(sid, "RUNNING", worker_id=7)
+    assert site.api("GET", "/api/spaces/alice/hello")[1]["ran_into"] == "/tmp is full: 8 MiB"
+    said = "Its worker ran into: /tmp is full: 8 MiB."
+    assert said in page(site, "/spaces/alice/hello", token=TOKEN).text
+    assert said not in page(site, "/spaces/alice/hello").text
+    site.runner.set_stage(sid, "SLEEPING")
+    assert "ran_into" not in site.api("GET", "/api/spaces/alice/hello")[1]
+
+
 def test_page(site):
     site.deploy()
     set_limits(site, "memory=2G")

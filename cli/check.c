@@ -129,6 +129,7 @@ int cmd_check(int argc, char **argv)
     if (add_sandbox_checks(&k, &err) < 0)
         checks_add(&k, CHECK_MISSING, true, "sandbox", "", "%s", err.msg);
     checks_data(&k, conf.server_data);
+    checks_quota(&k, conf.server_data);
     checks_listen(&k, conf.server_listen);
     checks_names(&k, *conf.server_demo_domain ? conf.server_demo_domain : conf.server_domain);
     if (json)

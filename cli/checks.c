@@ -2,10 +2,12 @@
 
 #include "common/cleanup.h"
 #include "common/err.h"
+#include "common/quota.h"
 #include "common/util.h"
 #include "listener.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -108,6 +110,26 @@ void checks_data(struct checks *k, const char *data)
                few_inodes ? "few inodes are left: remove small files, or put the data elsewhere"
                           : "free some space, or put the data elsewhere with --data DIR",
                "%s free for the data folder", free_text);
+}
+
+void checks_quota(struct checks *k, const char *data)
+{
+    char path[4096];
+    struct err err = {0};
+    snprintf(path, sizeof(path), "%s/volumes", data);
+    existing_parent(path);
+    _cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int r = fd < 0 ? err_errno(&err, "cannot open %.200s", path) : quota_probe(fd, &err);
+    if (r == 0)
+        checks_add(k, CHECK_OK, false, "data quota", "",
+                   "project quota: the kernel holds each Space to its data_size");
+    else
+        checks_add(k, CHECK_WEAK, false, "data quota",
+                   r == -EPERM ? "run as root"
+                               : "as root, DATA/volumes on an ext4 or xfs that is mounted with "
+                                 "prjquota (vitrine.ini(5), data_size)",
+                   "soft: a Space over its data_size is found when it is measured, and stopped; %s",
+                   err.msg);
 }
 
 void checks_listen(struct checks *k, const char *listen_on)

@@ -29,6 +29,8 @@ void checks_programs(struct checks *k);
 /* The data folder: writable, space left. It is not made. */
 void checks_data(struct checks *k, const char *data);
 /* Whether the address can be listened on, or who seems to have it. */
+/* How the quota of /data would be enforced. */
+void checks_quota(struct checks *k, const char *data);
 void checks_listen(struct checks *k, const char *listen_on);
 /* Whether names below `domain` lead here, as for a client that asks the system's resolver. */
 void checks_names(struct checks *k, const char *domain);

@@ -18,6 +18,9 @@ static void print_space(const json_t *s)
     for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++)
         if (*json_str(s, lines[i].key))
             printf("%-8s %s\n", lines[i].label, json_str(s, lines[i].key));
+    const char *data = json_str(json_object_get(s, "data"), "text");
+    if (*data)
+        printf("%-8s %s\n", "/data", data);
     json_int_t worker = json_integer_value(json_object_get(s, "worker_id"));
     if (worker > 0)
         printf("%-8s %lld\n", "worker", (long long)worker);

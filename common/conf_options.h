@@ -50,6 +50,9 @@
     X(limits, tmp_size, BYTES, "256M", 65536, UINT64_MAX, "/tmp of a worker")                      \
     X(limits, home_size, BYTES, "512M", 65536, UINT64_MAX,                                         \
       "what a worker may write below /home/user")                                                  \
+    X(limits, data_size, BYTES, "5G", 1048576, UINT64_MAX,                                         \
+      "what a Space keeps in /data; soft where no project quota is to be had (vitrine check)")     \
+    X(limits, data_inodes, INT, "200000", 16, 1000000000, "files and folders in /data of a Space") \
     X(limits, tmp_inodes, INT, "65536", 16, 100000000, "files and folders in /tmp of a worker")    \
     X(limits, home_inodes, INT, "131072", 16, 100000000,                                           \
       "files and folders that a worker may make below /home/user")                                 \

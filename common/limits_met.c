@@ -53,6 +53,12 @@ void limit_met_text(enum space_limit which, uint64_t value, char out[80])
     case LIMIT_HOME_INODES:
         snprintf(out, 80, "/home/user is full: %" PRIu64 " files and folders", value);
         break;
+    case LIMIT_DATA_SIZE:
+        snprintf(out, 80, "/data is full: %s", size);
+        break;
+    case LIMIT_DATA_INODES:
+        snprintf(out, 80, "/data is full: %" PRIu64 " files and folders", value);
+        break;
     case LIMIT_LOG_RATE:
         snprintf(out, 80, "lines of its log were dropped: %s a second", size);
         break;

@@ -96,5 +96,11 @@ const char *const schema_life[] = {
     "events) - 1000 BEGIN SELECT RAISE(ABORT, 'events is append-only'); END;",
     /* 3: the limits that a worker ran into, in words (limits_met.h) */
     "ALTER TABLE workers ADD COLUMN ran_into TEXT NOT NULL DEFAULT '';",
+    /* 4: what /data of a Space takes, NULL before it was measured; how its quota is enforced; the
+     * project that everything in it belongs to */
+    "ALTER TABLE spaces ADD COLUMN data_bytes INTEGER;"
+    "ALTER TABLE spaces ADD COLUMN data_inodes INTEGER;"
+    "ALTER TABLE spaces ADD COLUMN data_quota TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE spaces ADD COLUMN data_project INTEGER NOT NULL DEFAULT 0;",
     NULL,
 };

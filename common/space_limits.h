@@ -18,6 +18,8 @@
     X(TMP_INODES, tmp_inodes)                                                                      \
     X(HOME_SIZE, home_size)                                                                        \
     X(HOME_INODES, home_inodes)                                                                    \
+    X(DATA_SIZE, data_size)                                                                        \
+    X(DATA_INODES, data_inodes)                                                                    \
     X(LOG_RATE, log_rate)
 
 enum space_limit {

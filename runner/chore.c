@@ -92,15 +92,27 @@ int chore_begin(struct runner *r, int (*fn)(const void *arg, struct err *err), c
     return 0;
 }
 
+static void kill_chore(struct chore *c)
+{
+    pidfd_send_signal(c->pidfd, SIGKILL, NULL, 0);
+    waitid(P_PIDFD, (id_t)c->pidfd, NULL, WEXITED);
+    loop_del(c->r->loop, &c->io);
+    close_fd(&c->pidfd);
+    unlink_chore(c);
+    free(c);
+}
+
 void chore_kill_all(struct runner *r)
 {
-    while (r->chores) {
-        struct chore *c = r->chores;
-        pidfd_send_signal(c->pidfd, SIGKILL, NULL, 0);
-        waitid(P_PIDFD, (id_t)c->pidfd, NULL, WEXITED);
-        loop_del(r->loop, &c->io);
-        close_fd(&c->pidfd);
-        unlink_chore(c);
-        free(c);
+    while (r->chores)
+        kill_chore(r->chores);
+}
+
+void chore_kill_of(struct runner *r, const void *owner)
+{
+    for (struct chore *c = r->chores, *next; c; c = next) {
+        next = c->next;
+        if (c->owner == owner)
+            kill_chore(c);
     }
 }

@@ -12,5 +12,6 @@ struct chore;
  * returned negated. On failure nothing was begun. */
 int chore_begin(struct runner *r, int (*fn)(const void *arg, struct err *err), const void *arg,
                 void (*done)(void *owner, int code), void *owner, struct err *err);
-/* Kills those that still run; done is not called. */
+/* Kills those that still run (of that owner); done is not called. */
 void chore_kill_all(struct runner *r);
+void chore_kill_of(struct runner *r, const void *owner);

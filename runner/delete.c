@@ -64,6 +64,7 @@ static void on_removed(void *owner, int code)
         fail(s, err.code, err.msg);
         return;
     }
+    volume_removed(s);
     event_add(r, s, 0, "space.deleted", "everything of it is gone");
     gateway_route_none(r, s->label);
     control_deleted(s);

@@ -85,14 +85,19 @@ int life_space_load(struct runner *r, uint64_t space_id, struct life_space *ret,
 {
     struct store_stmt *q = store_query(
         r->life, err,
-        "SELECT uid_index, stage, reason, version_id, worker_id FROM spaces WHERE space_id = ?",
+        "SELECT uid_index, stage, reason, version_id, worker_id, data_bytes, data_inodes,"
+        " data_project FROM spaces WHERE space_id = ?",
         "i", (int64_t)space_id);
     int n = q ? store_step(q, err) : -EIO;
     if (n != 1)
         return n;
-    *ret = (struct life_space){.uid_index = (uint32_t)store_int(q, 0),
-                               .version_id = (uint64_t)store_int(q, 3),
-                               .worker_id = (uint64_t)store_int(q, 4)};
+    *ret = (struct life_space){
+        .uid_index = (uint32_t)store_int(q, 0),
+        .version_id = (uint64_t)store_int(q, 3),
+        .worker_id = (uint64_t)store_int(q, 4),
+        .data_known = !store_is_null(q, 5),
+        .data = {.bytes = (uint64_t)store_int(q, 5), .inodes = (uint64_t)store_int(q, 6)},
+        .data_project = (uint32_t)store_int(q, 7)};
     snprintf(ret->stage, sizeof(ret->stage), "%s", store_text(q, 1));
     snprintf(ret->reason, sizeof(ret->reason), "%s", store_text(q, 2));
     store_reset(q);
@@ -152,6 +157,18 @@ int life_space_save(struct runner *r, const struct space *s, struct err *err)
                 "ttiiiii", proto_stage_name(lifecycle_stage(s->state)), s->reason,
                 (int64_t)(s->state == LC_PAUSED), (int64_t)s->version.id,
                 (int64_t)(s->cur ? s->cur->id : 0), (int64_t)now_ms(), (int64_t)s->id);
+}
+
+int life_data_save(struct runner *r, const struct space *s, const char *quota, struct err *err)
+{
+    const struct volume *v = &s->volume;
+    return EXEC(r, err,
+                v->known ? "UPDATE spaces SET data_bytes = ?, data_inodes = ?, data_quota = ?,"
+                           " data_project = ? WHERE space_id = ?"
+                         : "UPDATE spaces SET data_bytes = NULLIF(?, 0), data_inodes ="
+                           " NULLIF(?, 0), data_quota = ?, data_project = ? WHERE space_id = ?",
+                "iitii", (int64_t)v->used.bytes, (int64_t)v->used.inodes, quota,
+                (int64_t)v->given_to, (int64_t)s->id);
 }
 
 int life_space_remove(struct runner *r, uint64_t space_id, struct err *err)

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "common/err.h"
+#include "common/usage.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -27,6 +28,9 @@ struct life_space {
     char stage[32];
     char reason[512];
     uint64_t version_id, worker_id;
+    bool data_known; /* /data was measured */
+    struct usage data;
+    uint32_t data_project;
 };
 /* 1, 0 for none, or a negative errno. */
 int life_space_load(struct runner *r, uint64_t space_id, struct life_space *ret, struct err *err);
@@ -34,6 +38,8 @@ int life_space_load(struct runner *r, uint64_t space_id, struct life_space *ret,
 int life_space_create(struct runner *r, uint64_t space_id, uint32_t *ret_uid_index,
                       struct err *err);
 int life_space_save(struct runner *r, const struct space *s, struct err *err);
+/* What its /data takes, as s->volume has it. `quota` is the kind. */
+int life_data_save(struct runner *r, const struct space *s, const char *quota, struct err *err);
 /* Its rows, but for the events. Its uid may be given to another Space from here on. */
 int life_space_remove(struct runner *r, uint64_t space_id, struct err *err);
 /* Ids of the Spaces whose stage says that something is to run, or that are being deleted: the first

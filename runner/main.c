@@ -102,6 +102,7 @@ static void on_signal(void *arg, uint32_t events)
     event_add(r, NULL, 0, "runner.stop", "stopping every worker");
     job_cancel_all(r);
     space_shutdown(r);
+    volumes_stop(r);
     r->stop_timer = (struct loop_timer){.fn = on_stop_timer, .arg = r};
     loop_timer_set(r->loop, &r->stop_timer, conf_of(r)->lifecycle_stop_grace + STOP_SLACK_MS);
     runner_check_stopped(r);
@@ -233,7 +234,9 @@ static int begin(struct runner *r, struct err *err)
     raise_descriptors(r);
     r->first_job_id = (1ull << 62) + (now_ms() << 16);
     r->last_job_id = r->first_job_id;
-    n = starter_begin(r, err);
+    n = volumes_open(r, err);
+    if (n == 0)
+        n = starter_begin(r, err);
     if (n == 0)
         n = adopt_all(r, err);
     if (n < 0)
@@ -262,6 +265,7 @@ int main(void)
     if (n < 0)
         log_error(NULL, "runner.failed", "%s", err.msg);
     chore_kill_all(r);
+    volumes_close(r);
     starter_end(r);
     if (r->life) {
         commands_record(r);

@@ -152,10 +152,11 @@ static int fill_env(struct proto_start *start, struct runner *r, const struct sp
 }
 
 static int fill_mounts(struct proto_start *start, struct runner *r, const struct space *s,
-                       const struct version *v)
+                       const struct worker *w)
 {
+    const struct version *v = &w->version;
     struct list l = {start->mounts, &start->mounts_len, sizeof(start->mounts), 0};
-    add(&l, "rw:%s/volumes/%" PRIu64 ":/data", r->data, s->id);
+    add(&l, "%s:%s/volumes/%" PRIu64 ":/data", w->data_read_only ? "ro" : "rw", r->data, s->id);
     if (strcmp(v->sdk, "static") == 0)
         add(&l, "ro:%s/vitrine-static:%s", r->programs, STATIC_PROGRAM);
     return l.failed;
@@ -221,7 +222,7 @@ int recipe_worker(struct proto_start *start, struct runner *r, const struct spac
     if (n == 0)
         n = fill_env(start, r, s, w);
     if (n == 0)
-        n = fill_mounts(start, r, s, v);
+        n = fill_mounts(start, r, s, w);
     if (n == 0)
         n = fill_network(start, r, &w->limits);
     return n < 0 ? err_set(err, -n,

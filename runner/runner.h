@@ -20,6 +20,7 @@ struct space;
 struct worker;
 struct job;
 struct chore;
+struct volumes;
 struct unrecorded;
 
 struct runner {
@@ -57,6 +58,7 @@ struct runner {
     uint64_t pruned_to; /* the Space at which prune.c is */
 
     struct chore *chores;
+    struct volumes *volumes;
     uint64_t first_job_id, last_job_id; /* worker ids of jobs; far above those of workers */
 
     int signal_fd;

@@ -10,6 +10,7 @@
 #include "runner/logs.h"
 #include "runner/loop.h"
 #include "runner/site.h"
+#include "runner/volume.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -45,6 +46,8 @@ struct space {
     bool watched; /* somebody waits for it: log lines of its start are sent on */
     struct loop_timer tail_timer;
     struct log_tail tail;
+
+    struct volume volume; /* its /data */
 
     struct command *commands;        /* to be done, in order (commands.c) */
     bool unsaved;                    /* life.db could not take its row: try again */

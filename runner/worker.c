@@ -183,7 +183,7 @@ static void on_pid(void *arg, uint32_t events)
     reap(w);
 }
 
-static void add_met(struct worker *w, uint32_t met)
+void worker_met(struct worker *w, uint32_t met)
 {
     uint32_t fresh = met & ~w->end.met;
     w->end.met |= met;
@@ -197,7 +197,7 @@ static void on_control(void *arg, struct proto_msg *m)
     w->confirmed = true;
     switch (m->type) {
     case PROTO_INIT_STATE: /* the probe tells more than its phase */
-        add_met(w, m->u.init_state.met);
+        worker_met(w, m->u.init_state.met);
         w->adopted = false;
         break;
     case PROTO_INIT_EXIT:
@@ -436,8 +436,8 @@ void worker_group_stat(struct worker *w, const struct proto_group_stat *s)
     if (w->group_pending)
         w->group_pending--;
     if (s->valid) {
-        add_met(w, limits_met_of_group(s->oom_kills, s->pids_refused, s->cpu_periods,
-                                       s->cpu_throttled));
+        worker_met(w, limits_met_of_group(s->oom_kills, s->pids_refused, s->cpu_periods,
+                                          s->cpu_throttled));
     }
     if (w->reaping) {
         if (!w->group_pending)

@@ -44,6 +44,7 @@ struct worker {
     struct space *space;    /* NULL for a job */
     struct version version; /* what runs in it */
     struct space_limits limits;
+    bool data_read_only; /* its Space was over its limit (volume.h) */
     enum worker_state state;
     bool draining; /* its successor serves; it ends once its streams did */
     uint64_t restarts;
@@ -112,6 +113,8 @@ int worker_dial(struct worker *w, struct err *err);
 void worker_stop(struct worker *w, uint64_t grace_ms);
 void worker_kill(struct worker *w);
 void worker_ask_stats(struct worker *w);
+/* It ran into these limits, as seen from outside. */
+void worker_met(struct worker *w, uint32_t met);
 /* It is used: from time to time its PID 1 is to look what is full. */
 void worker_look(struct worker *w);
 

@@ -1,6 +1,7 @@
 #include "webui/api.h"
 
 #include "common/cleanup.h"
+#include "webui/limits.h"
 #include "webui/stream.h"
 #include "webui/submit.h"
 #include "webui/upload.h"
@@ -62,7 +63,10 @@ enum MHD_Result api_space_get(struct req *r)
     _cleanup_free_ char *card = NULL;
     if (site_version_texts(r->app->site, v.space.version_id, &readme, &card, &err) < 0)
         return req_fail(r, &err);
-    return req_json(r, 200, view_json(&v, json_loads(card, 0, NULL)));
+    json_t *o = view_json(&v, json_loads(card, 0, NULL)), *data = limits_data_json(r->app, &v);
+    if (data)
+        json_object_set_new(o, "data", data);
+    return req_json(r, 200, o);
 }
 
 enum MHD_Result api_space_runtime(struct req *r)

@@ -69,7 +69,7 @@ static void give_up(struct life *l, const struct err *err)
 
 void life_space(struct life *l, int64_t space_id, struct life_space *ret)
 {
-    *ret = (struct life_space){0};
+    *ret = (struct life_space){.data_bytes = -1, .data_inodes = -1};
     WITH_LOCK(l);
     struct store *db = connection(l);
     if (!db)
@@ -77,7 +77,8 @@ void life_space(struct life *l, int64_t space_id, struct life_space *ret)
     struct err err = {0};
     struct store_stmt *q =
         store_query(db, &err,
-                    "SELECT s.stage, s.reason, s.version_id, s.worker_id, w.version_id, w.ran_into"
+                    "SELECT s.stage, s.reason, s.version_id, s.worker_id, w.version_id, w.ran_into,"
+                    " COALESCE(s.data_bytes, -1), COALESCE(s.data_inodes, -1), s.data_quota"
                     " FROM spaces s LEFT JOIN workers w ON w.id = s.worker_id WHERE s.space_id = ?",
                     "i", space_id);
     int r = q ? store_step(q, &err) : -EIO;
@@ -92,6 +93,9 @@ void life_space(struct life *l, int64_t space_id, struct life_space *ret)
         ret->worker_id = store_int(q, 3);
         ret->worker_version_id = store_int(q, 4);
         text_copy(ret->ran_into, sizeof ret->ran_into, store_text(q, 5));
+        ret->data_bytes = store_int(q, 6);
+        ret->data_inodes = store_int(q, 7);
+        snprintf(ret->data_quota, sizeof ret->data_quota, "%s", store_text(q, 8));
         store_reset(q);
     }
 }

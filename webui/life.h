@@ -17,7 +17,10 @@ struct life_space {
     int64_t version_id;
     int64_t worker_id;         /* the one that serves; 0 none */
     int64_t worker_version_id; /* what that one runs */
-    char ran_into[512];        /* the limits that it ran into, in words, or "" */
+    int64_t data_bytes;        /* what its /data takes; -1 before it was measured */
+    int64_t data_inodes;
+    char data_quota[16]; /* "project", or "soft" */
+    char ran_into[512];  /* the limits that it ran into, in words, or "" */
 };
 
 struct life_worker {

@@ -15,15 +15,43 @@
 #define STATS_WAIT_MS 1500
 #define NOTE "a change is effective from the Space's next start on"
 
-static void used_text(enum space_limit which, const struct stats_worker *st, char out[32])
+static void used_text(enum space_limit which, const struct view *v, const struct stats_worker *st,
+                      char out[32])
 {
     out[0] = '\0';
-    if (which == LIMIT_MEMORY)
+    if (which == LIMIT_DATA_SIZE && v->life.data_bytes >= 0)
+        format_bytes((uint64_t)v->life.data_bytes, out);
+    else if (which == LIMIT_DATA_INODES && v->life.data_inodes >= 0)
+        snprintf(out, 32, "%lld", (long long)v->life.data_inodes);
+    else if (!st)
+        return;
+    else if (which == LIMIT_MEMORY)
         format_bytes(st->memory_bytes, out);
     else if (which == LIMIT_PIDS)
         snprintf(out, 32, "%llu", (unsigned long long)st->pids);
     else if (which == LIMIT_CPU)
         snprintf(out, 32, "%.2f", st->cpu_percent / 100);
+}
+
+json_t *limits_data_json(struct app *app, const struct view *v)
+{
+    struct site_limits own;
+    struct space_limits given;
+    if (v->life.data_bytes < 0 || site_limits(app->site, v->space.id, &own, NULL) < 0)
+        return NULL;
+    space_limits_default(&given, app->conf);
+    uint64_t size =
+        own.has[LIMIT_DATA_SIZE] ? own.own.v[LIMIT_DATA_SIZE] : given.v[LIMIT_DATA_SIZE];
+    char used[32], limit[32], text[160];
+    format_bytes((uint64_t)v->life.data_bytes, used);
+    format_bytes(size, limit);
+    snprintf(text, sizeof text, "%s of %s, %lld files and folders%s", used, limit,
+             (long long)v->life.data_inodes,
+             strcmp(v->life.data_quota, "soft") == 0 ? " (the limit is soft)" : "");
+    return json_pack("{s:I, s:I, s:I, s:s, s:s}", "bytes", (json_int_t)v->life.data_bytes, "inodes",
+                     (json_int_t)v->life.data_inodes, "limit_bytes",
+                     (json_int_t)(size > INT64_MAX ? INT64_MAX : size), "quota", v->life.data_quota,
+                     "text", text);
 }
 
 json_t *limits_json(struct app *app, const struct view *v, struct err *err)
@@ -46,8 +74,7 @@ json_t *limits_json(struct app *app, const struct view *v, struct err *err)
         char fallback[48], value[48], used[32] = "";
         space_limit_text(which, given.v[i], fallback);
         space_limit_text(which, own.has[i] ? own.own.v[i] : given.v[i], value);
-        if (known)
-            used_text(which, &st, used);
+        used_text(which, v, known ? &st : NULL, used);
         json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:b}", "name", space_limit_name(which), "about",
                               space_limit_about(which), "default", fallback, "value", value, "own",
                               own.has[i]);

@@ -1,6 +1,7 @@
 #include "webui/pages.h"
 
 #include "common/cleanup.h"
+#include "webui/limits.h"
 #include "webui/markdown.h"
 #include "webui/parts.h"
 
@@ -34,6 +35,7 @@ enum MHD_Result page_space(struct req *r)
     char ago[32], count[32];
     text_ago((uint64_t)v.space.submitted_ms, ago);
     snprintf(count, sizeof count, "%lld", (long long)v.space.versions_count);
+    json_t *data = auth_is_admin(r->auth) ? limits_data_json(r->app, &v) : NULL;
     const struct tpl_var vars[] = {
         {"full", v.space.full},
         {"owner", v.space.owner},
@@ -48,6 +50,7 @@ enum MHD_Result page_space(struct req *r)
         {"word", stage_word(v.stage)},
         {"reason", v.life.reason},
         {"ran_into", v.life.ran_into},
+        {"data", json_string_value(json_object_get(data, "text"))},
         {"shows_demo", stage_shows_demo(v.stage) ? "1" : ""},
         {"url", v.url},
         {"host", strstr(v.url, "://") + 3},
@@ -60,7 +63,10 @@ enum MHD_Result page_space(struct req *r)
         {"actions", actions.data},
         {0},
     };
-    return page_render(r, 200, v.title, "", "space.js", "space.html", vars, v.url);
+    enum MHD_Result answer =
+        page_render(r, 200, v.title, "", "space.js", "space.html", vars, v.url);
+    json_decref(data);
+    return answer;
 }
 
 enum MHD_Result page_delete(struct req *r)

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """Stands in for the three programs under `up`, to test the supervisor alone. What each does is in the
-file `script`, beside it: {"vitrine-runner": "serve" | "die" | "deaf" | "orphan"}."""
+file `script`, beside it: {"protocol": PROTO_VERSION, "vitrine-runner": "serve" | "die" | "deaf" | "orphan"}."""
 import json
 import os
 import select
@@ -13,7 +13,8 @@ import time
 name = os.path.basename(sys.argv[0])
 here = os.path.dirname(os.path.abspath(sys.argv[0]))
 with open(os.path.join(here, "script")) as f:
-    what = json.load(f).get(name, "serve")
+    script = json.load(f)
+what = script.get(name, "serve")
 sup = socket.socket(fileno=3)
 sup.setblocking(True)
 READY, LISTENER, ROLE_PUBLIC = 1, 3, 5
@@ -45,7 +46,7 @@ if what == "orphan":
             time.sleep(600)
         os._exit(0)
     os.waitpid(between, 0)
-sup.send(struct.pack("<HHI", 1, READY, 0))
+sup.send(struct.pack("<HHI", script["protocol"], READY, 0))
 public = None
 while True:
     ready, _, _ = select.select([s for s in (sup, public) if s], [], [])

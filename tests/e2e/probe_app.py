@@ -121,6 +121,19 @@ class Handler(BaseHTTPRequestHandler):
         os.unlink(folder + "/filling")
         self.answer([n >> 20, why])
 
+    def page_hold(self, query):
+        """Writes so many MiB into a file of the folder, which stays."""
+        folder, mib = query.split(",")
+        try:
+            with open(folder + "/held", "wb") as f:
+                for _ in range(int(mib)):
+                    f.write(bytes(1 << 20))
+                f.flush()
+                os.fsync(f.fileno())
+            self.answer("done")
+        except OSError as e:
+            self.answer(e.strerror)
+
     def page_sse(self, query):
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")

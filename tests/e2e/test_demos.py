@@ -166,6 +166,33 @@ def test_the_reason_of_a_start_that_fails_names_what_is_full(vitrine):
     assert reason == "exited with status 1 (ran into: /tmp is full: 8 MiB; use less, or ask the operator for more (vitrine limits))"
 
 
+def test_data_beyond_its_limit(vitrine):
+    """the limit is soft where tests run: it is stopped, goes on reading only, and a neighbour has room"""
+    v = vitrine("[limits]\ndata_size = 8M\n[lifecycle]\nbackoff_first = 50ms\n")
+    quota = {c["name"]: c for c in json.loads(v.cli("check", "--json").stdout)["checks"]}["data quota"]
+    assert quota["state"] == "weak" and quota["detail"].startswith("soft: ") and quota["remedy"]
+    v.deploy(v.probe(), "demo/probe")
+    v.deploy(v.probe(), "demo/other")
+    assert v.demo("demo/other", "/hold?/data,2").json == "done"
+    try:
+        v.demo("demo/probe", "/hold?/data,30", timeout=60)
+    except (OSError, http.client.HTTPException):
+        pass
+    full = "/data is full: 30 MiB of 8 MiB; it is read-only from the next start on"
+
+    def events():
+        return v.api("GET", "/api/admin/events?limit=100").body.decode()
+
+    assert until(lambda: full in events(), 20)
+    assert until(lambda: v.demo("demo/probe", "/hold?/data,1").json == "Read-only file system", 20)
+    assert v.demo("demo/other", "/hold?/data,2").json == "done"
+    status = v.cli("status", "demo/probe").stdout
+    assert "ran into /data is full: 8 MiB" in status and "/data    30 MiB of 8 MiB, " in status and "soft" in status, status
+    v.cli("limits", "demo/probe", "data_size=64M")
+    v.cli("restart", "demo/probe")
+    assert until(lambda: v.demo("demo/probe", "/hold?/data,1").json == "done", 20)
+
+
 def test_one_cannot_see_the_other(vitrine):
     v = vitrine()
     v.deploy(v.probe("one"), "demo/one")

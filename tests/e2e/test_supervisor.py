@@ -1,6 +1,7 @@
 """`vitrine up` alone: its programs are stand-ins that die, do not listen or leave children."""
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -8,7 +9,9 @@ import time
 
 import pytest
 
-from vitrine import PROGRAM, free_port, until
+from vitrine import PROGRAM, ROOT, free_port, until
+
+PROTOCOL = int(re.search(r"#define PROTO_VERSION (\d+)", open(f"{ROOT}/common/proto.h").read()).group(1))
 
 PROGRAMS = ("vitrine-gateway", "vitrine-webui", "vitrine-runner")
 
@@ -29,7 +32,7 @@ class Supervisor:
 
     def start(self, **script):
         with open(os.path.join(self.folder, "script"), "w") as f:
-            json.dump({"vitrine-" + k: v for k, v in script.items()}, f)
+            json.dump({"protocol": PROTOCOL, **{"vitrine-" + k: v for k, v in script.items()}}, f)
         with open(os.path.join(self.folder, "c.ini"), "w") as f:
             f.write("[lifecycle]\nstop_grace = 0s\n")
         self.up = subprocess.Popen(

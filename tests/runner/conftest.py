@@ -10,14 +10,16 @@ from rig import Rig  # noqa: E402
 
 def pytest_generate_tests(metafunc):
     """Each test runs with the stand-in for vitrine-sandbox and with the real one, but for those that need the
-    stand-in's failures (marked `stand_in`)."""
+    stand-in's failures (marked `stand_in`) or what only a real sandbox has (`real`)."""
     if "rig" in metafunc.fixturenames:
-        kinds = ["stand-in"] if list(metafunc.definition.iter_markers("stand_in")) else ["stand-in", "real"]
+        marked = {m.name for m in metafunc.definition.iter_markers()}
+        kinds = ["stand-in"] if "stand_in" in marked else ["real"] if "real" in marked else ["stand-in", "real"]
         metafunc.parametrize("rig", kinds, indirect=True)
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "stand_in: needs a failure that a real sandbox does not have")
+    config.addinivalue_line("markers", "real: needs what only a real sandbox has")
 
 
 @pytest.fixture

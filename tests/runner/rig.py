@@ -33,8 +33,11 @@ http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), H).serve_forever(
 '''
 
 
+PATIENCE = float(os.environ.get("TEST_PATIENCE", "1"))  # how much slower than usual the machine is: an emulated one
+
+
 def until(what, seconds=10, step=0.01):
-    end = time.monotonic() + seconds
+    end = time.monotonic() + seconds * PATIENCE
     while True:
         v = what()
         if v or time.monotonic() > end:
@@ -81,7 +84,7 @@ class Peer:
 
     def wait(self, name, /, seconds=10, since=0, **values):
         """The first message of that name and with these values after the mark `since`."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + seconds * PATIENCE
         with self.lock:
             while True:
                 for m in self.messages[since:]:
@@ -106,13 +109,17 @@ class Peer:
 
 
 class Rig:
-    def __init__(self, real=False, disk=None, **config):
-        """`disk`: the data folder is a file system of its own, so large (as root; OSError where it cannot be)"""
-        self.real, self.disk = real, disk
+    def __init__(self, real=False, disk=None, image=None, **config):
+        """`disk`: the data folder is a file system of its own, so large; `image`: one of that type with project quotas
+        (as root; OSError where it cannot be)"""
+        self.real, self.disk = real, disk or image
         self.folder = tempfile.mkdtemp(prefix="vitrine-runner-", dir="/var/tmp")
         os.chmod(self.folder, 0o755)
         self.data, self.bin = self.folder + "/data", self.folder + "/bin"
-        if disk:
+        if image:
+            os.mkdir(self.data)
+            self.mount_image(image)
+        elif disk:
             os.mkdir(self.data)
             if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={disk},mode=700", "vitrine-test", self.data]).returncode:
                 shutil.rmtree(self.folder)
@@ -134,6 +141,29 @@ class Rig:
         self.stages, self.runner = {}, None
         self.gateway = self.webui = self.supervisor = None
         self.refs, self.past = {}, []
+
+    def mount_image(self, kind):
+        """In a file of the folder; it is unmounted as any other disk, and its loop device goes with it."""
+        path, out = self.folder + "/image", None
+        with open(path, "wb") as f:
+            f.truncate(400 << 20)
+        make = {"ext4": ["mkfs.ext4", "-q", "-O", "quota,project", "-E", "quotatype=prjquota"], "xfs": ["mkfs.xfs", "-q"]}[kind]
+        try:
+            out = subprocess.run([*make, path], capture_output=True, text=True, env={**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"})
+            if not out.returncode:
+                out = subprocess.run(["mount", "-o", "loop,prjquota", path, self.data], capture_output=True, text=True)
+        except OSError as e:
+            shutil.rmtree(self.folder)
+            raise OSError(str(e))
+        if out.returncode:
+            shutil.rmtree(self.folder)
+            raise OSError(out.stderr.strip().splitlines()[0])
+        os.chmod(self.data, 0o700)
+
+    def uid(self, index):
+        """The host's uid of the Space that came as such, as root"""
+        first = next((int(line.split(":")[1]) for line in open("/etc/subuid") if line.split(":")[0] in ("root", "vitrine")), 600200000)
+        return first + 1 + index
 
     # ---- site.db, as webui writes it
 
@@ -300,7 +330,7 @@ class Rig:
 
     def routed(self, space, seconds=15, since=0, **values):
         """A ROUTE with a worker."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + seconds * PATIENCE
         while True:
             with self.gateway.lock:
                 for m in self.gateway.messages[since:]:
@@ -314,11 +344,11 @@ class Rig:
     def get(self, route, path="/"):
         """As a gateway does it: a socket from the worker, connected in there."""
         dial = socket.socket(fileno=os.dup(route.fds[0]))
-        dial.settimeout(5)
+        dial.settimeout(5 * PATIENCE)
         wire.send(dial, "DIAL", count=1)
         m = wire.receive(dial)
         s = socket.socket(fileno=m.fds[0])
-        s.settimeout(5)
+        s.settimeout(5 * PATIENCE)
         s.connect(("127.0.0.1", route.port))
         s.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
         out = b""
@@ -346,7 +376,7 @@ class Rig:
 
     def terminate(self, seconds=15):
         self.runner.send_signal(signal.SIGTERM)
-        return self.runner.wait(seconds)
+        return self.runner.wait(seconds * PATIENCE)
 
     def mine(self):
         """Processes of this rig's runner: its programs, and every PID 1 (its starter names it so)."""

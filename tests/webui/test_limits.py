@@ -72,6 +72,23 @@ def test_what_its_worker_ran_into_is_shown_to_the_operator(site):
     assert "ran_into" not in site.api("GET", "/api/spaces/alice/hello")[1]
 
 
+def test_what_data_takes_is_shown(site):
+    site.deploy()
+    assert "data" not in site.api("GET", "/api/spaces/alice/hello")[1]
+    site.runner.set_stage(site.space_id(), "SLEEPING")
+    site.runner.life.execute("UPDATE spaces SET data_bytes = 3145728, data_inodes = 7, data_quota = 'soft'")
+    data = site.api("GET", "/api/spaces/alice/hello")[1]["data"]
+    assert (data["bytes"], data["inodes"], data["limit_bytes"], data["quota"]) == (3 << 20, 7, 5 << 30, "soft")
+    words = "/data: 3 MiB of 5 GiB, 7 files and folders (the limit is soft)"
+    assert words in page(site, "/spaces/alice/hello", token=TOKEN).text
+    assert words not in page(site, "/spaces/alice/hello").text
+    of = limits(site)
+    assert (of["data_size"]["used"], of["data_inodes"]["used"]) == ("3 MiB", "7")
+    set_limits(site, "data_size=64M")
+    site.runner.life.execute("UPDATE spaces SET data_quota = 'project'")
+    assert site.api("GET", "/api/spaces/alice/hello")[1]["data"]["text"] == "3 MiB of 64 MiB, 7 files and folders"
+
+
 def test_page(site):
     site.deploy()
     set_limits(site, "memory=2G")

@@ -87,7 +87,8 @@ $(BUILD)/plain/libcommon.a: $(call plain_objs,common)
 # The sandbox's filters are made by a program of ours, by libseccomp.
 GEN_vitrine-sandbox := $(BUILD)/gen/sandbox/filters.o
 # Who confines itself (sandbox/service.h) has that part of the sandbox in it.
-GEN_vitrine-gateway := $(patsubst %,$(BUILD)/obj/sandbox/%.o,service creds filesystems filter landlock_none) $(GEN_vitrine-sandbox)
+GEN_vitrine-gateway := $(patsubst %,$(BUILD)/obj/sandbox/%.o,service service_places creds filesystems filter landlock_none) $(GEN_vitrine-sandbox)
+GEN_vitrine-webui := $(GEN_vitrine-gateway)
 
 # The sandbox is linked with musl, where that is installed (make MUSL= does without): glibc's start
 # asks the processor about its caches some seventy times, and each answer of a virtual machine's takes
@@ -200,7 +201,7 @@ $(BUILD)/tests/$(1): $(BUILD)/obj/tests/unit/$(1).o $(call test_objs,tests/unit/
 endef
 $(foreach t,$(notdir $(UNIT_TESTS)),$(eval $(call UNIT_TEST,$(t))))
 
-$(BUILD)/tests/test_sandbox_service: $(GEN_vitrine-sandbox)
+$(BUILD)/tests/test_sandbox_service $(BUILD)/tests/test_sandbox_service_webui: $(GEN_vitrine-sandbox)
 
 # Suites: tests/run says what each is. T=NAME picks tests by name.
 SUITES := unit sandbox programs runner gateway webui e2e browser attack vm

@@ -167,14 +167,14 @@ static void hand_over(struct supervisor *v, int i)
         log_warn(NULL, "up.hand_over", "%s: %s", program_table[i].name, err.msg);
 }
 
-/* The gateway begins a pid namespace, the one part of its sandbox that it cannot make for itself
- * (sandbox/service.h): where that fails, it goes without. The sanitizers' runtime finds itself in
- * /proc by its own idea of its pid, so not there. */
+/* Gateway and webui begin pid namespaces, the one part of their sandboxes that they cannot make for
+ * themselves (sandbox/service.h): where that fails, they go without. The sanitizers' runtime finds
+ * itself in /proc by its own idea of its pid, so not there. */
 static pid_t start_process(int i)
 {
 #if !defined(__SANITIZE_ADDRESS__)
     struct clone_args args = {.flags = CLONE_NEWPID, .exit_signal = SIGCHLD};
-    if (i == GATEWAY) {
+    if (i != RUNNER) {
         pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
         if (pid >= 0)
             return pid;

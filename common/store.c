@@ -149,10 +149,29 @@ static int migrate(struct store *s, const char *const *schema, struct err *err)
     return r;
 }
 
+/* For reader and writer. The other side wrote the bytes, and may have been taken over: what a
+ * schema says runs nothing that has effects, and pages are looked at before they are believed. The
+ * log and its index stay when the last one closes, as a program may hold these very files
+ * (webui/main.c). What SQLite would put into temporary files is kept in memory: there may be no
+ * folder for them. */
+static int set_up(struct store *s, struct err *err)
+{
+    int on = 1;
+    int rc = sqlite3_file_control(s->db, NULL, SQLITE_FCNTL_PERSIST_WAL, &on);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_db_config(s->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    if (rc != SQLITE_OK)
+        return fail(s, rc, err, "cannot set it up");
+    return run(s, "PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY", err);
+}
+
 static int open_write(struct store *s, enum store_kind kind, const char *const *schema,
                       struct err *err)
 {
-    int r = run(s, "PRAGMA journal_mode = WAL", err);
+    /* the log is cut to that after a checkpoint, and to nothing at the end */
+    int r = run(s, "PRAGMA journal_mode = WAL; PRAGMA journal_size_limit = 16777216", err);
     if (r == 0)
         r = run(s, "PRAGMA foreign_keys = ON", err);
     if (r == 0)
@@ -189,17 +208,24 @@ int store_open(struct store **ret, const char *path, enum store_kind kind, enum 
     int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
     flags |=
         mode == STORE_WRITE ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY;
-    mode_t mask = umask(0077);
+    mode_t mask = mode == STORE_WRITE ? umask(0077) : 0; /* whoever reads makes nothing */
     int rc = sqlite3_open_v2(path, &s->db, flags, NULL);
+    /* from /dev/urandom, which a program that confines itself later does not see any more */
+    unsigned char seed;
+    sqlite3_randomness(sizeof seed, &seed);
     if (rc == SQLITE_OK && mode == STORE_WRITE) /* the file comes with the first access */
         rc = sqlite3_exec(s->db, "PRAGMA user_version", NULL, NULL, NULL);
-    umask(mask);
+    if (mode == STORE_WRITE)
+        umask(mask);
     if (rc != SQLITE_OK)
         return s->db ? fail(s, rc, err, "cannot open it")
                      : err_set(err, ENOMEM, "%s: no memory to open it", path);
     if (mode == STORE_WRITE)
         sqlite3_busy_timeout(s->db, BUSY_TIMEOUT_MS);
-    int r = mode == STORE_WRITE ? open_write(s, kind, schema, err) : open_read(s, schema, err);
+    int r = set_up(s, err);
+    if (r < 0)
+        return r;
+    r = mode == STORE_WRITE ? open_write(s, kind, schema, err) : open_read(s, schema, err);
     if (r < 0)
         return r;
     *ret = s;

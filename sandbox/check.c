@@ -308,6 +308,23 @@ static int try_gateway(struct err *err)
     return service_try(&plan, err);
 }
 
+/* With a file and a folder, as it has them; the data folder may not be there yet. */
+static int try_webui(struct err *err)
+{
+    char top[] = "/tmp/vitrine-check-XXXXXX", file[64], folder[64];
+    if (!mkdtemp(top))
+        return err_errno(err, "make a folder in /tmp");
+    snprintf(file, sizeof(file), "%s/file", top);
+    snprintf(folder, sizeof(folder), "%s/folder", top);
+    struct service_plan plan = {.kind = SERVICE_WEBUI, .files = {file}, .folders = {folder}};
+    int r =
+        mkdir(folder, 0700) < 0 ? err_errno(err, "make a folder in /tmp") : service_try(&plan, err);
+    (void)unlink(file);
+    (void)rmdir(folder);
+    (void)rmdir(top);
+    return r;
+}
+
 /* In a child: entering the outer namespace is for good. */
 static bool succeeds(int (*try)(struct err *err), char *said, size_t len)
 {
@@ -334,13 +351,24 @@ static bool succeeds(int (*try)(struct err *err), char *said, size_t len)
     return WIFEXITED(st) && WEXITSTATUS(st) == 0;
 }
 
-static void check_gateway(struct check_result *r)
+static void check_service(struct check_result *r, int (*try)(struct err *err), const char *what)
 {
     char said[300];
-    bool ok = succeeds(try_gateway, said, sizeof(said));
-    check_set(r, ok ? STATE_OK : STATE_MISSING,
-              ok ? "an empty root, no capability, a filter that kills; descriptors only" : said,
+    bool ok = succeeds(try, said, sizeof(said));
+    check_set(r, ok ? STATE_OK : STATE_MISSING, ok ? what : said,
               ok ? "" : "see the lines above; [sandbox] require_services = false serves without");
+}
+
+static void check_gateway(struct check_result *r)
+{
+    check_service(r, try_gateway,
+                  "an empty root, no capability, a filter that kills; descriptors only");
+}
+
+static void check_webui(struct check_result *r)
+{
+    check_service(r, try_webui,
+                  "a root of life.db, read-only, and uploads; no capability, a filter that kills");
 }
 
 static void check_sandbox(struct check_result *r)
@@ -383,6 +411,7 @@ static const struct {
     {"internet", false, check_internet},
     {"a sandbox", true, check_sandbox},
     {"gateway", false, check_gateway},
+    {"webui", false, check_webui},
 };
 #define N_CHECKS (sizeof(checks) / sizeof(*checks))
 

@@ -8,6 +8,7 @@
 #include "sandbox/filesystems.h"
 #include "sandbox/filter.h"
 #include "sandbox/landlock_none.h"
+#include "sandbox/service_places.h"
 #include "sandbox/sys.h"
 #include "sandbox/mount_api.h"
 
@@ -25,6 +26,7 @@
 
 #define INSIDE_ID 1000
 #define OOM_SCORE "-500" /* a demo goes first; only root of the machine may say so */
+#define ROOT_INODES 256  /* for the folders above its places */
 
 /* The sanitizers' runtime reads /proc, and its search for leaks at the end is a thread that traces
  * the program. Such a build has a /proc in its root and a wider filter (filter/services.h). */
@@ -43,7 +45,9 @@ struct service_state {
     const struct service_plan *plan;
     uid_t uid; /* as this process saw it before it had a user namespace of its own */
     gid_t gid;
-    int proc; /* -1 where it is not wanted in the new root */
+    bool own_uid; /* of the range; else its files are its own already */
+    int proc;     /* -1 where it is not wanted in the new root */
+    struct service_places places;
 };
 
 static int step_limits(struct service_state *s, struct err *err)
@@ -69,18 +73,37 @@ static int step_limits(struct service_state *s, struct err *err)
     return 0;
 }
 
-/* Its own uid, with the capabilities that the next steps need. */
-static int step_identity(struct service_state *s, struct err *err)
+static int find_identity(struct service_state *s, struct err *err)
 {
     struct userns_range range;
     s->uid = geteuid();
     s->gid = getegid();
-    if (!userns_is_ready())
+    s->own_uid = userns_is_ready();
+    if (!s->own_uid)
         return 0;
     int r = userns_range(s->plan->uid_first, &range, err);
-    if (r < 0)
+    if (r == 0)
+        s->uid = s->gid = range.first + userns_service_index(&range, s->plan->kind);
+    return r;
+}
+
+/* While it still has the rights to reach them. A mount can be copied only out of a mount namespace
+ * that is ours: an ordinary user's is the host's. */
+static int step_places(struct service_state *s, struct err *err)
+{
+    int r = find_identity(s, err);
+    if (r < 0 || !s->own_uid || (!s->plan->files[0] && !s->plan->folders[0]))
         return r;
-    s->uid = s->gid = range.first + userns_service_index(&range, s->plan->kind);
+    if (unshare(CLONE_NEWNS) < 0)
+        return err_errno(err, "make a mount namespace");
+    return service_places_take(&s->places, s->plan, s->gid, err);
+}
+
+/* Its own uid, with the capabilities that the next steps need. */
+static int step_identity(struct service_state *s, struct err *err)
+{
+    if (!s->own_uid)
+        return 0;
     if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
         return err_errno(err, "keep capabilities for a moment");
     if (setgroups(0, NULL) < 0)
@@ -118,7 +141,9 @@ static int step_namespaces(struct service_state *s, struct err *err)
     int r = write_self("uid_map", uids, err);
     if (r == 0)
         r = write_self("setgroups", "deny", err);
-    return r < 0 ? r : write_self("gid_map", gids, err);
+    if (r == 0)
+        r = write_self("gid_map", gids, err);
+    return r < 0 || s->own_uid ? r : service_places_take(&s->places, s->plan, (gid_t)-1, err);
 }
 
 static int step_root(struct service_state *s, struct err *err)
@@ -128,21 +153,24 @@ static int step_root(struct service_state *s, struct err *err)
     if (SANITIZED && (s->proc = open_tree(AT_FDCWD, "/proc",
                                           OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE)) < 0)
         return err_errno(err, "copy the mount of /proc");
-    _cleanup_close_ int root = fs_tmpfs(65536, 8, "0555", err);
+    _cleanup_close_ int root = fs_tmpfs(65536, ROOT_INODES, "0555", err);
     if (root < 0)
         return root;
     if (move_mount(root, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0)
-        return err_errno(err, "mount the empty root");
+        return err_errno(err, "mount the new root");
     if (s->proc >= 0 && (mkdirat(root, "proc", 0555) < 0 ||
                          move_mount(s->proc, "", root, "proc", MOVE_MOUNT_F_EMPTY_PATH) < 0))
         return err_errno(err, "mount /proc");
     close_fd(&s->proc);
+    int r = service_places_attach(&s->places, s->plan, root, err);
+    if (r < 0)
+        return r;
     struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOEXEC};
     if (mount_setattr(root, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
         return err_errno(err, "close the root for writing");
     if (fchdir(root) < 0 || sys_pivot_root(".", ".") < 0 || umount2(".", MNT_DETACH) < 0 ||
         chdir("/") < 0)
-        return err_errno(err, "enter the empty root");
+        return err_errno(err, "enter the new root");
     return sethostname("service", 7) < 0 ? err_errno(err, "set the host name") : 0;
 }
 
@@ -161,17 +189,18 @@ static int step_rights(struct service_state *s, struct err *err)
     return 0;
 }
 
-/* Its connections to demos are TCP, so it may connect; it listens on what it is given. */
+/* The gateway's connections to demos are TCP, so it may connect; who listens does it on what it is
+ * given. */
 static int step_landlock(struct service_state *s, struct err *err)
 {
-    (void)s;
-    return SANITIZED ? 0 : landlock_nothing(err);
+    return SANITIZED ? 0 : landlock_nothing_but(s->plan->files, s->plan->folders, err);
 }
 
 static int step_filter(struct service_state *s, struct err *err)
 {
     static const struct filter_program *const filters[] = {
         [SERVICE_GATEWAY] = SANITIZED ? &filter_gateway_sanitized : &filter_gateway,
+        [SERVICE_WEBUI] = SANITIZED ? &filter_webui_sanitized : &filter_webui,
     };
     return filter_load(filters[s->plan->kind], err);
 }
@@ -180,19 +209,20 @@ static const struct {
     const char *name;
     int (*run)(struct service_state *s, struct err *err);
 } steps[] = {
-    {"limits", step_limits}, {"identity", step_identity}, {"namespaces", step_namespaces},
-    {"root", step_root},     {"rights", step_rights},     {"landlock", step_landlock},
-    {"filter", step_filter},
+    {"limits", step_limits},         {"places", step_places}, {"identity", step_identity},
+    {"namespaces", step_namespaces}, {"root", step_root},     {"rights", step_rights},
+    {"landlock", step_landlock},     {"filter", step_filter},
 };
 
 int service_confine(const struct service_plan *plan, struct err *err)
 {
     tzset(); /* libc would open /etc/localtime at the first date that it writes */
-    struct service_state s = {.plan = plan, .proc = -1};
+    struct service_state s = {.plan = plan, .proc = -1, .places = SERVICE_PLACES_INIT};
     for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
         int r = steps[i].run(&s, err);
         if (r < 0) {
             close_fd(&s.proc);
+            service_places_close(&s.places);
             return err_prefix(err, -r, "%s", steps[i].name);
         }
     }

@@ -1,16 +1,17 @@
-/* The platform's own sandbox: a program of ours that faces strangers (the gateway) gives up, as its
- * first act, all that its loop does not need. The one header of the sandbox that other programs may
- * include.
+/* The platform's own sandbox: a program of ours that faces strangers (the gateway, webui) gives up,
+ * as its first act, all that its loop does not need. The one header of the sandbox that other
+ * programs may include.
  *
  * The program confines itself, instead of being started confined, because by then its libraries
  * are loaded and its configuration is read: so its root can be empty and its filter needs neither
  * exec nor open. Its pid namespace alone is its parent's to make (`vitrine up`).
  *
  * What it gets: its own uid of the range that belongs to the Spaces; user, mount, network, IPC, UTS
- * and cgroup namespaces of its own; a root that is one empty read-only folder; no capability;
- * no_new_privs; Landlock that allows nothing, where the kernel has it; small resource limits; a
- * filter of exactly the calls that it makes, any other kills it. It is not dumpable. Descriptors
- * that it holds stay what they were: they are its only way anywhere. */
+ * and cgroup namespaces of its own; a root that is one read-only folder, empty but for the few
+ * files and folders that its plan names; no capability; no_new_privs; Landlock that allows those
+ * and nothing else, where the kernel has it; small resource limits; a filter of exactly the calls
+ * that it makes, any other kills it. It is not dumpable. Descriptors that it holds stay what they
+ * were: beside what the plan names they are its only way anywhere. */
 #pragma once
 
 #include "common/err.h"
@@ -18,11 +19,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum service_kind { SERVICE_GATEWAY };
+enum service_kind { SERVICE_GATEWAY, SERVICE_WEBUI };
+
+#define SERVICE_PLACES 4
 
 struct service_plan {
     enum service_kind kind;
     uint32_t uid_first; /* [sandbox] uid_first */
+    /* Absolute paths, the same inside as outside; the first NULL ends each. Files for reading, made
+     * empty where there are none (the mount holds this very file: whoever writes it must not put
+     * another in its place); folders to make files in and to write them. Each stays its owner's and
+     * is opened to the group of the service alone. */
+    const char *files[SERVICE_PLACES], *folders[SERVICE_PLACES];
 };
 
 /* Confines the calling process for good; it must have one thread. Whoever is not root of a user

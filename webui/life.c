@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 struct life {
     pthread_mutex_t lock;
@@ -45,6 +46,19 @@ void life_close(struct life *l)
     store_close(l->db);
     pthread_mutex_destroy(&l->lock);
     free(l);
+}
+
+bool life_is_replaced(const struct life *l)
+{
+    static const char *const parts[] = {"", "-wal", "-shm"};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        char path[4096];
+        struct stat st;
+        snprintf(path, sizeof path, "%s%s", l->path, parts[i]);
+        if (stat(path, &st) == 0 && st.st_nlink == 0)
+            return true;
+    }
+    return false;
 }
 
 /* The connection, or NULL. */

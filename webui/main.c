@@ -11,6 +11,10 @@
  *                        streams that look at them) and numbers of workers (stats.c).
  *   this one             waits for messages of `up` and for SIGTERM.
  *
+ * Before it serves anybody it confines itself (sandbox/service.h): site.db is open by then and
+ * stays a few descriptors; what it can still open by name are life.db for reading and its uploads.
+ * Its threads come afterwards.
+ *
  * The site starts nothing and reads no bundle. What people submit is kept in a nameless file and
  * unpacked by a job sandbox of the runner's; what is to happen is a row in site.db's `commands`,
  * and what happened is read from life.db. So it can be killed at any moment: a submission that was
@@ -22,6 +26,7 @@
 #include "common/proto.h"
 #include "common/service.h"
 #include "common/util.h"
+#include "sandbox/service.h"
 #include "webui/app.h"
 #include "webui/auth.h"
 #include "webui/http.h"
@@ -50,33 +55,64 @@
 #define CONNECTION_MEMORY (128 * 1024)
 #define THREAD_STACK (1024 * 1024)
 #define STOP_SECONDS 3
+#define LOOK_MS 5000 /* whether life.db is still the one that it sees */
 
 static void join_path(char out[4096], const char *folder, const char *name)
 {
     snprintf(out, 4096, "%s/%s", folder, name);
 }
 
-static int open_all(struct app *app, struct err *err)
+/* What takes rights that it gives up then. */
+static int open_own(struct app *app, struct err *err)
 {
     const char *data = app->conf->server_data;
     char path[4096];
     int r = urls_init(&app->urls, app->conf, err);
     if (r < 0)
         return r;
+    join_path(path, data, "site.db");
+    if ((r = site_open(&app->site, path, err)) < 0)
+        return r;
+    join_path(path, data, "admin.token");
+    return auth_new(&app->auth, app->site, path, err);
+}
+
+/* From here on its root holds life.db, which it cannot write, and the uploads (SECURITY.md says
+ * what that leaves). */
+static int confine(const struct conf *conf, struct err *err)
+{
+    char life[3][4096], uploads[4096];
+    join_path(life[0], conf->server_data, "life.db");
+    join_path(life[1], conf->server_data, "life.db-wal");
+    join_path(life[2], conf->server_data, "life.db-shm");
+    join_path(uploads, conf->server_data, "uploads");
+    struct service_plan plan = {.kind = SERVICE_WEBUI,
+                                .uid_first = (uint32_t)conf->sandbox_uid_first,
+                                .files = {life[0], life[1], life[2]},
+                                .folders = {uploads}};
+    /* Confined in part it could not serve: it would be another uid and still need its files. */
+    if (!conf->sandbox_require_services && service_try(&plan, err) < 0) {
+        log_warn(NULL, "site.unconfined", "not in a sandbox of its own: %s", err->msg);
+        return 0;
+    }
+    int r = service_confine(&plan, err);
+    return r < 0 ? err_prefix(err, -r,
+                              "cannot confine itself; `vitrine check` says what is missing, and "
+                              "[sandbox] require_services = false serves without")
+                 : 0;
+}
+
+static int open_rest(struct app *app, struct err *err)
+{
+    const char *data = app->conf->server_data;
+    char path[4096];
     join_path(path, data, "uploads");
     app->uploads_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (app->uploads_fd < 0)
         return err_errno(err, "cannot open %s", path);
-    join_path(path, data, "site.db");
-    if ((r = site_open(&app->site, path, err)) < 0)
-        return r;
     join_path(path, data, "life.db");
-    if ((r = life_open(&app->life, path, err)) < 0)
-        return r;
-    join_path(path, data, "admin.token");
-    if ((r = auth_new(&app->auth, app->site, path, err)) < 0)
-        return r;
-    if ((r = hub_new(&app->hub, err)) < 0 || (r = stats_new(&app->stats, err)) < 0 ||
+    int r = life_open(&app->life, path, err);
+    if (r < 0 || (r = hub_new(&app->hub, err)) < 0 || (r = stats_new(&app->stats, err)) < 0 ||
         (r = locks_new(&app->locks, err)) < 0)
         return r;
     return link_start(&app->link, app, err);
@@ -158,8 +194,11 @@ static int run(struct service *s, struct app *app, int signals, struct MHD_Daemo
     int r = 1;
     while (r == 1) {
         struct pollfd p[2] = {{s->sup_fd, POLLIN, 0}, {signals, POLLIN, 0}};
-        if (poll(p, 2, -1) < 0 && errno != EINTR)
+        if (poll(p, 2, LOOK_MS) < 0 && errno != EINTR)
             return err_errno(err, "poll");
+        if (life_is_replaced(app->life))
+            return err_set(err, ESTALE,
+                           "life.db is another file than before; webui starts again to see it");
         if (p[1].revents)
             return 0;
         if (p[0].revents)
@@ -185,6 +224,13 @@ static void stop(struct app *app, struct MHD_Daemon *daemon)
     close_fd(&listener);
 }
 
+/* The first process of a pid namespace is not ended by a signal that it does not handle. */
+static void on_alarm(int sig)
+{
+    (void)sig;
+    _exit(1);
+}
+
 int main(void)
 {
     struct err err = {0};
@@ -199,6 +245,7 @@ int main(void)
     sigaddset(&set, SIGINT);
     sigprocmask(SIG_BLOCK, &set, NULL);
     _cleanup_close_ int signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    signal(SIGALRM, on_alarm);
     markdown_init();
 
     struct app app = {.conf = &service.conf, .uploads_fd = -1};
@@ -207,7 +254,11 @@ int main(void)
     bool joinable = false;
     int r = sodium_init() < 0 ? err_set(&err, EIO, "libsodium does not start") : 0;
     if (r == 0)
-        r = open_all(&app, &err);
+        r = open_own(&app, &err);
+    if (r == 0)
+        r = confine(app.conf, &err);
+    if (r == 0)
+        r = open_rest(&app, &err);
     if (r == 0)
         r = submit_finish_leftovers(&app, &leftovers, &err);
     if (r == 0) {

@@ -43,6 +43,10 @@ void site_close(struct site *s)
 {
     if (!s)
         return;
+    /* SQLite would put the log into the file at the end, but not where it cannot see the file's
+     * name any more. Readers are not waited for: the next one finds what is left in the log. */
+    (void)store_exec(s->db, NULL, "PRAGMA busy_timeout = 0", "");
+    (void)store_exec(s->db, NULL, "PRAGMA wal_checkpoint(TRUNCATE)", "");
     store_close(s->db);
     pthread_mutex_destroy(&s->lock);
     free(s);

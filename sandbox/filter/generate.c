@@ -50,7 +50,9 @@ int main(void)
          "#include \"sandbox/filter.h\"\n\n#include <stddef.h>");
     if (print_program(RULES_USER, "user") < 0 || print_program(RULES_INIT, "init") < 0 ||
         print_program(RULES_GATEWAY, "gateway") < 0 ||
-        print_program(RULES_GATEWAY_SANITIZED, "gateway_sanitized") < 0)
+        print_program(RULES_GATEWAY_SANITIZED, "gateway_sanitized") < 0 ||
+        print_program(RULES_WEBUI, "webui") < 0 ||
+        print_program(RULES_WEBUI_SANITIZED, "webui_sanitized") < 0)
         return 1;
     print_calls();
     return ferror(stdout) || fflush(stdout) ? 1 : 0;

@@ -233,8 +233,15 @@ static void init_rules(struct rules *ctx)
     add_rule(ctx, SCMP_ACT_ALLOW, "socket", 2, tcp);
 }
 
-/* Options that visitors' connections get: no TCP_ULP, no filters (SO_ATTACH_*), nothing of IP. And
- * memory never becomes a program. */
+/* Memory never becomes a program. */
+static void rules_data_only(struct rules *ctx)
+{
+    struct scmp_arg_cmp data = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
+    add_rule(ctx, SCMP_ACT_ALLOW, "mmap", 1, &data);
+    add_rule(ctx, SCMP_ACT_ALLOW, "mprotect", 1, &data);
+}
+
+/* Options that visitors' connections get: no TCP_ULP, no filters (SO_ATTACH_*), nothing of IP. */
 static void gateway_rules(struct rules *ctx)
 {
     static const struct {
@@ -254,16 +261,47 @@ static void gateway_rules(struct rules *ctx)
     for (size_t i = 0; i < COUNT(commands); i++)
         allow_int(ctx, "fcntl", 1, (uint64_t)commands[i]);
     allow_int(ctx, "ioctl", 1, SIOCOUTQ);
-    struct scmp_arg_cmp data = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
-    add_rule(ctx, SCMP_ACT_ALLOW, "mmap", 1, &data);
-    add_rule(ctx, SCMP_ACT_ALLOW, "mprotect", 1, &data);
+    rules_data_only(ctx);
 }
 
-/* The wider one has the calls whose arguments are looked at above without conditions. */
+/* clone makes threads and nothing else. Thread libraries ask for clone3 first, whose flags no
+ * filter sees: it does not exist here. */
+static void rules_threads(struct rules *ctx)
+{
+    const uint64_t others = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC |
+                            CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_VFORK |
+                            CLONE_PTRACE | CLONE_UNTRACED | CLONE_PIDFD;
+    const uint64_t thread = CLONE_THREAD | CLONE_SIGHAND | CLONE_VM;
+    struct scmp_arg_cmp a = SCMP_A0(SCMP_CMP_MASKED_EQ, others | thread, thread);
+    add_rule(ctx, SCMP_ACT_ALLOW, "clone", 1, &a);
+    add_rule(ctx, SCMP_ACT_ERRNO(ENOSYS), "clone3", 0, NULL);
+}
+
+/* Its connections are Unix sockets; SQLite locks bytes of files; libmicrohttpd names its threads.
+ */
+static void webui_rules(struct rules *ctx)
+{
+    static const int commands[] = {F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GETLK, F_SETLK};
+    add_groups(ctx, SCMP_ACT_ALLOW, webui_allowed, COUNT(webui_allowed));
+    for (size_t i = 0; i < COUNT(commands); i++)
+        allow_int(ctx, "fcntl", 1, (uint64_t)commands[i]);
+    allow_int(ctx, "prctl", 0, PR_SET_NAME);
+    rules_threads(ctx);
+    rules_data_only(ctx);
+}
+
+/* The wider ones have the calls whose arguments are looked at above without conditions. */
 static void gateway_sanitized_rules(struct rules *ctx)
 {
     add_groups(ctx, SCMP_ACT_ALLOW, gateway_allowed, COUNT(gateway_allowed));
     add_groups(ctx, SCMP_ACT_ALLOW, sanitizer_allowed, COUNT(sanitizer_allowed));
+}
+
+static void webui_sanitized_rules(struct rules *ctx)
+{
+    add_groups(ctx, SCMP_ACT_ALLOW, webui_allowed, COUNT(webui_allowed));
+    add_groups(ctx, SCMP_ACT_ALLOW, sanitizer_allowed, COUNT(sanitizer_allowed));
+    add_rule(ctx, SCMP_ACT_ERRNO(ENOSYS), "clone3", 0, NULL);
 }
 
 static int set_up(struct rules *ctx)
@@ -305,10 +343,9 @@ int rules_make_plain(enum rules_for who, uint32_t arch, struct sock_filter *out,
         return err_set(err, ENOMEM, "make a filter: out of memory");
     int r = set_up(&ctx);
     static void (*const rules[])(struct rules *) = {
-        [RULES_USER] = user_rules,
-        [RULES_INIT] = init_rules,
-        [RULES_GATEWAY] = gateway_rules,
-        [RULES_GATEWAY_SANITIZED] = gateway_sanitized_rules,
+        [RULES_USER] = user_rules,       [RULES_INIT] = init_rules,
+        [RULES_GATEWAY] = gateway_rules, [RULES_GATEWAY_SANITIZED] = gateway_sanitized_rules,
+        [RULES_WEBUI] = webui_rules,     [RULES_WEBUI_SANITIZED] = webui_sanitized_rules,
     };
     if (r == 0)
         rules[who](&ctx);

@@ -9,7 +9,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum rules_for { RULES_USER, RULES_INIT, RULES_GATEWAY, RULES_GATEWAY_SANITIZED };
+enum rules_for {
+    RULES_USER,
+    RULES_INIT,
+    RULES_GATEWAY,
+    RULES_GATEWAY_SANITIZED,
+    RULES_WEBUI,
+    RULES_WEBUI_SANITIZED,
+};
 
 /* The program for that machine (AUDIT_ARCH_..., 0: this one's): its length, at most max - 1. */
 int rules_make(enum rules_for who, uint32_t arch, struct sock_filter *out, size_t max,

@@ -8,8 +8,8 @@
 static const struct filter_group gateway_allowed[] = {
     {"bytes of visitors, demos and the site", CALLS("recvfrom", "sendto", "epoll_wait")},
     {"connections: each is accepted, or comes as a descriptor; none is made from a name",
-     CALLS("accept4", "sendmsg", "recvmsg", "getsockopt", "connect", "shutdown", "close",
-           "epoll_ctl", "epoll_pwait")},
+     CALLS("accept4", "sendmsg", "recvmsg", "getsockopt", "getsockname", "connect", "shutdown",
+           "close", "epoll_ctl", "epoll_pwait")},
     {"messages with `up` and the runner that must not be lost wait for room",
      CALLS("poll", "ppoll")},
     {"the log; signals come by descriptor", CALLS("write", "read")},
@@ -17,6 +17,26 @@ static const struct filter_group gateway_allowed[] = {
     {"what libc does on its way",
      CALLS("clock_gettime", "getrandom", "rt_sigreturn", "rt_sigprocmask", "restart_syscall",
            "futex", "getpid", "gettid", "exit", "exit_group")},
+};
+
+/* The site: a thread for each connection, SQLite, and bodies that become files. */
+static const struct filter_group webui_allowed[] = {
+    {"connections are accepted, none is made",
+     CALLS("accept4", "recvfrom", "sendto", "sendmsg", "recvmsg", "getsockopt", "getsockname",
+           "shutdown", "close")},
+    {"waiting", CALLS("poll", "ppoll", "futex", "eventfd2", "clock_nanosleep", "nanosleep")},
+    {"the log, bodies, and files that came as descriptors",
+     CALLS("write", "read", "writev", "pread64", "pwrite64", "lseek", "fstat", "newfstatat")},
+    {"SQLite: of site.db by its descriptors, of life.db by name, which its root has",
+     CALLS("open", "openat", "stat", "lstat", "readlink", "readlinkat", "getcwd", "access",
+           "faccessat", "faccessat2", "fdatasync", "fsync", "ftruncate", "geteuid")},
+    {"memory", CALLS("brk", "munmap", "mremap", "madvise")},
+    {"threads (clone itself: rules.c)",
+     CALLS("set_robust_list", "rseq", "sched_yield", "sched_getaffinity", "gettid", "getpid",
+           "exit", "exit_group", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn",
+           "restart_syscall")},
+    {"what libc does on its way", CALLS("clock_gettime", "gettimeofday", "getrandom")},
+    {"whatever hangs at the end ends then", CALLS("alarm", "setitimer")},
 };
 
 /* Besides, where the program is built with sanitizers (never in what is installed). */

@@ -7,7 +7,7 @@ import rig
 
 PROTECTIONS = {"kernel", "container", "user namespaces", "userns policy", "namespaces", "id range", "id tools", "overlay", "seccomp",
                "no_new_privs", "pidfd", "memory limit", "swap limit", "pids limit", "cpu limit", "short work first", "io weight", "freeze and kill", "core dumps",
-               "landlock", "hidden processes", "yama", "processor", "internet", "a sandbox", "gateway"}
+               "landlock", "hidden processes", "yama", "processor", "internet", "a sandbox", "gateway", "webui"}
 
 
 def check(*args, before=()):

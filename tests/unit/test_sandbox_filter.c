@@ -192,6 +192,49 @@ static void init_has_its_loop_alone(void **state)
     }
 }
 
+/* webui makes threads, and no process; its memory holds data. */
+static void webui_has_threads_alone(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        uint64_t args[3];
+        uint32_t verdict;
+    } calls[] = {
+        {"clone", {CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD}, ALLOW},
+        {"clone", {SIGCHLD}, KILL},
+        {"clone", {CLONE_VM | CLONE_VFORK | SIGCHLD}, KILL},
+        {"clone", {CLONE_VM | CLONE_SIGHAND | CLONE_THREAD | CLONE_NEWUSER}, KILL},
+        {"clone", {CLONE_VM | CLONE_SIGHAND | CLONE_THREAD | CLONE_PIDFD}, KILL},
+        {"clone3", {0}, FAILS(ENOSYS)},
+        {"mmap", {0, 4096, 3}, ALLOW},
+        {"mmap", {0, 4096, 4}, KILL},
+        {"mprotect", {0, 4096, 5 | HIGH}, KILL},
+        {"fcntl", {0, F_SETLK}, ALLOW},
+        {"fcntl", {0, F_SETLKW}, KILL},
+        {"fcntl", {0, F_DUPFD}, KILL},
+        {"openat", {0}, ALLOW},
+        {"prctl", {15}, ALLOW},
+        {"prctl", {4}, KILL},
+        {"socket", {AF_UNIX, SOCK_STREAM}, KILL},
+        {"execve", {0}, KILL},
+        {"unlinkat", {0}, KILL},
+        {"dup3", {0}, KILL},
+    };
+    static const uint32_t archs[] = {AUDIT_ARCH_X86_64, AUDIT_ARCH_AARCH64};
+    for (int i = 0; i < 2; i++) {
+        struct filter_program p = make(RULES_WEBUI, archs[i]);
+        for (size_t k = 0; k < sizeof(calls) / sizeof(*calls); k++) {
+            struct seccomp_data call = {.nr = rules_call_number(archs[i], calls[k].name),
+                                        .arch = archs[i]};
+            memcpy(call.args, calls[k].args, sizeof(calls[k].args));
+            if (filter_verdict(&p, &call) != calls[k].verdict)
+                fail_msg("%s(%#llx, ...): %#x", calls[k].name, (unsigned long long)call.args[0],
+                         filter_verdict(&p, &call));
+        }
+    }
+}
+
 /* Load time and the cost of each call follow from these. */
 static void filters_stay_small(void **state)
 {
@@ -214,9 +257,13 @@ static void refused_calls_have_reasons(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(verdicts_x86_64),     cmocka_unit_test(verdicts_aarch64),
-        cmocka_unit_test(foreign_tables_kill), cmocka_unit_test(init_has_its_loop_alone),
-        cmocka_unit_test(filters_stay_small),  cmocka_unit_test(refused_calls_have_reasons),
+        cmocka_unit_test(verdicts_x86_64),
+        cmocka_unit_test(verdicts_aarch64),
+        cmocka_unit_test(foreign_tables_kill),
+        cmocka_unit_test(init_has_its_loop_alone),
+        cmocka_unit_test(webui_has_threads_alone),
+        cmocka_unit_test(filters_stay_small),
+        cmocka_unit_test(refused_calls_have_reasons),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

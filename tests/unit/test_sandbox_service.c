@@ -1,8 +1,8 @@
 /* A compromised gateway: what is left to it once it has confined itself. Each attempt is made by a
  * child of its own, confined as the gateway is and holding canaries of this test.
  *
- * objects: sandbox/service.o sandbox/creds.o sandbox/filesystems.o sandbox/filter.o
- *   sandbox/landlock_none.o */
+ * objects: sandbox/service.o sandbox/service_places.o sandbox/creds.o sandbox/filesystems.o
+ * sandbox/filter.o sandbox/landlock_none.o */
 #include "unit.h"
 
 #include "sandbox/service.h"

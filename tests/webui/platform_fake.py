@@ -39,7 +39,8 @@ class Runner(threading.Thread):
         self.news = threading.Condition(self.lock)
         self.life = sqlite3.connect(data + "/life.db", check_same_thread=False, isolation_level=None)
         self.life.execute("PRAGMA journal_mode = WAL")
-        for i, sql in enumerate(wire.schema("life")):
+        have = self.life.execute("PRAGMA user_version").fetchone()[0]
+        for i, sql in list(enumerate(wire.schema("life")))[have:]:
             self.life.executescript(sql)
             self.life.execute(f"PRAGMA user_version = {i + 1}")
         self.start()
@@ -51,6 +52,8 @@ class Runner(threading.Thread):
 
     def end(self):
         """Closes what it has: hundreds of tests run in one process."""
+        if self.ended:
+            return
         self.ended = True
         os.write(self.wake_w, b"x")
         self.join()

@@ -69,6 +69,12 @@ int space_limit_parse(enum space_limit which, const char *value, uint64_t *ret, 
     return 0;
 }
 
+bool space_limit_is_valid(enum space_limit which, uint64_t value)
+{
+    const struct conf_option *o = option_of(which);
+    return which == LIMIT_NETWORK ? value <= 1 : value >= o->least && value <= o->most;
+}
+
 void space_limit_text(enum space_limit which, uint64_t value, char out[48])
 {
     if (which == LIMIT_NETWORK)

@@ -5,6 +5,7 @@
 #include "conf.h"
 #include "err.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define SPACE_LIMITS(X)                                                                            \
@@ -43,5 +44,7 @@ const char *space_limit_about(enum space_limit which);
 enum space_limit space_limit_find(const char *name);
 /* "512M", "0.5": -EINVAL with the name, the value and what is right. */
 int space_limit_parse(enum space_limit which, const char *value, uint64_t *ret, struct err *err);
+/* Within the option's bounds. */
+bool space_limit_is_valid(enum space_limit which, uint64_t value);
 /* As one writes it. */
 void space_limit_text(enum space_limit which, uint64_t value, char out[48]);

@@ -39,7 +39,13 @@ void gateway_route(struct space *s)
             log_warn(&ctx, "worker.dial", "%s", err.msg);
         }
     }
-    link_send(&r->gateway, PROTO_ROUTE, &m, dial >= 0 ? &dial : NULL, dial >= 0);
+    /* it asks faster than it reads: without the worker it will ask again, by a WAKE */
+    if (link_send(&r->gateway, PROTO_ROUTE, &m, dial >= 0 ? &dial : NULL, dial >= 0) == -ENOBUFS &&
+        dial >= 0) {
+        m.worker_id = 0;
+        m.port = 0;
+        link_send(&r->gateway, PROTO_ROUTE, &m, NULL, 0);
+    }
 }
 
 void gateway_route_none(struct runner *r, const char *label)

@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 
 #define MAX_PENDING 16384
+#define FDS_SHARE 4     /* of what we may have open a fourth waits for one reader at most */
 #define MAX_IN_A_ROW 64 /* messages of one link before the others have their turn */
 
 struct link_pending {
@@ -28,8 +30,9 @@ static const size_t body_size[PROTO_COUNT] = {
 #undef X
 };
 
-static void pending_free(struct link_pending *p)
+static void pending_free(struct link *l, struct link_pending *p)
 {
+    l->pending_fds -= (unsigned)p->n_fds;
     for (int i = 0; i < p->n_fds; i++)
         close_fd(&p->fds[i]);
     free(p);
@@ -44,7 +47,7 @@ void link_close(struct link *l)
     while (l->first) {
         struct link_pending *p = l->first;
         l->first = p->next;
-        pending_free(p);
+        pending_free(l, p);
     }
     l->last = &l->first;
     l->pending = 0;
@@ -74,7 +77,7 @@ static bool flush(struct link *l)
         if (!l->first)
             l->last = &l->first;
         l->pending--;
-        pending_free(p);
+        pending_free(l, p);
     }
     loop_mod(l->loop, l->io, EPOLLIN, NULL);
     return true;
@@ -118,9 +121,17 @@ int link_open(struct link *l, struct loop *loop, int fd, struct err *err)
     return 0;
 }
 
+/* A reader that asks for descriptors and takes none would leave nobody else any. */
+static bool has_room_for_fds(const struct link *l, int n)
+{
+    struct rlimit lim;
+    return n == 0 || getrlimit(RLIMIT_NOFILE, &lim) < 0 ||
+           l->pending_fds + (unsigned)n <= lim.rlim_cur / FDS_SHARE;
+}
+
 static int queue(struct link *l, enum proto_type type, const void *body, const int *fds, int n_fds)
 {
-    if (l->pending >= MAX_PENDING)
+    if (l->pending >= MAX_PENDING || !has_room_for_fds(l, n_fds))
         return -ENOBUFS;
     struct link_pending *p = calloc(1, sizeof(*p) + body_size[type]);
     if (!p)
@@ -128,11 +139,11 @@ static int queue(struct link *l, enum proto_type type, const void *body, const i
     p->type = type;
     if (body)
         memcpy(p->body, body, body_size[type]);
-    for (; p->n_fds < n_fds; p->n_fds++) {
+    for (; p->n_fds < n_fds; p->n_fds++, l->pending_fds++) {
         p->fds[p->n_fds] = fcntl(fds[p->n_fds], F_DUPFD_CLOEXEC, 3);
         if (p->fds[p->n_fds] < 0) {
             int r = -errno;
-            pending_free(p);
+            pending_free(l, p);
             return r;
         }
     }

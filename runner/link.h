@@ -21,7 +21,7 @@ struct link {
     struct loop *loop;
     struct loop_io *io; /* NULL: closed */
     struct link_pending *first, **last;
-    unsigned pending;
+    unsigned pending, pending_fds;
 };
 
 /* Takes `fd` over, closing an earlier one without a word; on failure too. */
@@ -34,6 +34,6 @@ static inline bool link_is_open(const struct link *l)
 }
 
 /* Sends now or as soon as there is room, in order. The descriptors stay the caller's. 0, -ENOTCONN
- * where it is closed, -ENOBUFS where the reader has not read for very long. An error of the socket
- * itself is reported by on_gone, from the loop. */
+ * where it is closed, -ENOBUFS where the reader has not read for very long (sooner with
+ * descriptors). An error of the socket itself is reported by on_gone, from the loop. */
 int link_send(struct link *l, enum proto_type type, const void *body, const int *fds, int n_fds);

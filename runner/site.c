@@ -37,6 +37,13 @@ static void text(struct store_stmt *q, int column, char *out, size_t size)
     snprintf(out, size, "%s", store_text(q, column));
 }
 
+/* The folder of a version is named by it. webui takes it from a job's record, but a webui that was
+ * taken over writes what it likes. */
+static bool is_sha(const char *sha)
+{
+    return strlen(sha) == 64 && strspn(sha, "0123456789abcdef") == 64;
+}
+
 int site_space(struct runner *r, uint64_t id, struct site_space *ret, struct err *err)
 {
     struct err local = {0};
@@ -96,6 +103,11 @@ int site_version(struct runner *r, uint64_t space_id, uint64_t version_id, struc
     text(q, 3, ret->sdk, sizeof(ret->sdk));
     text(q, 4, ret->app_file, sizeof(ret->app_file));
     text(q, 5, ret->base_path, sizeof(ret->base_path));
+    if (!is_sha(ret->sha)) {
+        store_reset(q);
+        return err_set(err, ENOENT, "version %llu of site.db names no tree",
+                       (unsigned long long)version_id);
+    }
     int64_t port = store_int(q, 6);
     ret->port = port > 0 && port < 65536             ? (uint32_t)port
                 : strcmp(ret->sdk, "streamlit") == 0 ? PORT_STREAMLIT
@@ -119,8 +131,10 @@ int site_limits(struct runner *r, uint64_t space_id, struct space_limits *ret, s
     int n = q ? 0 : -err->code;
     while (q && (n = store_step(q, err)) == 1) {
         enum space_limit which = space_limit_find(store_text(q, 0));
-        if (which < LIMIT_COUNT) /* one that is not known any more limits nothing */
-            ret->v[which] = (uint64_t)store_int(q, 1);
+        uint64_t value = (uint64_t)store_int(q, 1);
+        /* one that is not known any more limits nothing; nor does what nobody could have set */
+        if (which < LIMIT_COUNT && space_limit_is_valid(which, value))
+            ret->v[which] = value;
     }
     return n;
 }

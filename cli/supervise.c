@@ -6,6 +6,7 @@
  * the subreaper) is killed and reaped. A second signal hurries the runner, a third one kills. */
 #include "supervise.h"
 
+#include "bounds.h"
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "common/proto.h"
@@ -71,6 +72,7 @@ enum phase { PHASE_RUN, PHASE_STOP_RUNNER, PHASE_STOP_REST, PHASE_ORPHANS, PHASE
 struct supervisor {
     const struct supervise *s;
     struct program programs[N_PROGRAMS];
+    struct bounds *bounds; /* NULL: there are no control groups here */
     int signal_fd;
     int site_dial; /* our end of the gateway's ROLE_SITE_DIAL */
     pid_t opening_pid;
@@ -87,10 +89,12 @@ struct supervisor {
 /* ---- starting a program ---- */
 
 /* In the child, between fork and exec: descriptors 0-4 as service.h says, nothing else. */
-static void become_program(const struct supervisor *v, const char *name, int sup_fd, int conf_fd)
+static void become_program(const struct supervisor *v, int i, int sup_fd, int conf_fd)
 {
     char path[4096];
+    const char *name = program_table[i].name;
     snprintf(path, sizeof(path), "%s/%s", v->s->program_dir, name);
+    bounds_join(v->bounds, program_table[i].role);
     /* A session of its own: Ctrl-C in the terminal is for `up`, which ends the rest in order. */
     setsid();
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -198,9 +202,10 @@ static int start_program(struct supervisor *v, int i, struct err *err)
     int r = proto_pair(pair, err);
     if (r < 0)
         return r;
+    bounds_make(v->bounds, program_table[i].role);
     pid_t pid = start_process(i);
     if (pid == 0)
-        become_program(v, program_table[i].name, pair[1], conf_fd);
+        become_program(v, i, pair[1], conf_fd);
     close_fd(&pair[1]);
     if (pid < 0) {
         r = err_errno(err, "cannot start %s", program_table[i].name);
@@ -376,6 +381,10 @@ static void on_program_end(struct supervisor *v, int i, int status)
     bool in_order = WIFEXITED(status) && WEXITSTATUS(status) == 0 && p->term_sent;
     if (in_order)
         log_info(NULL, "up.ended", "%s has ended", program_table[i].name);
+    else if (bounds_ran_out(v->bounds, program_table[i].role))
+        log_error(NULL, "up.memory",
+                  "%s ran out of its memory ([sandbox] services_memory) and was killed",
+                  program_table[i].name);
     else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
         log_error(NULL, "up.filter",
                   "%s made a system call that it never needs, and was killed for it: a fault of "
@@ -572,6 +581,7 @@ int supervise_run(const struct supervise *s, struct err *err)
     v->site_dial = v->signal_fd = -1;
     for (int i = 0; i < N_PROGRAMS; i++)
         v->programs[i].sup_fd = -1;
+    v->bounds = bounds_open(s->conf);
     int r = block_signals(v, err);
     if (r == 0) {
         for (int i = 0; i < N_PROGRAMS; i++)
@@ -584,6 +594,7 @@ int supervise_run(const struct supervise *s, struct err *err)
     }
     close_fd(&v->site_dial);
     close_fd(&v->signal_fd);
+    bounds_close(v->bounds);
     free(v);
     return r;
 }

@@ -64,6 +64,8 @@
       "refuse to start workers where memory, pids and CPU cannot be limited")                      \
     X(sandbox, require_services, BOOL, "true", 0, 0,                                               \
       "refuse to serve where gateway and webui cannot be put into sandboxes of their own")         \
+    X(sandbox, services_memory, BYTES, "1G", 67108864, UINT64_MAX,                                 \
+      "memory of the gateway, and of webui, where there are control groups")                       \
     X(sandbox, uid_first, INT, "0", 0, 4294901760,                                                 \
       "first host uid of the Spaces' range; 0: /etc/subuid, else 600200000")                       \
     X(sandbox, root, STR, "host", 0, 0,                                                            \

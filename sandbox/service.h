@@ -19,7 +19,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum service_kind { SERVICE_GATEWAY, SERVICE_WEBUI };
+enum service_kind { SERVICE_GATEWAY, SERVICE_WEBUI, SERVICE_KINDS };
 
 #define SERVICE_PLACES 4
 
@@ -40,3 +40,23 @@ int service_confine(const struct service_plan *plan, struct err *err);
 
 /* The same in a child, which then ends: what this machine offers, for `vitrine check`. */
 int service_try(const struct service_plan *plan, struct err *err);
+
+/* ---- for who starts them (`vitrine up`) ---- */
+
+/* Control groups of gateway and webui: their memory and threads have bounds, and what runs out of
+ * memory in one is that program alone. */
+struct service_groups;
+
+/* `name` is the same whenever the same data folder is served: what an earlier one left is removed.
+ * -ENOTSUP where no control group is ours. */
+int service_groups_open(struct service_groups **ret, const char *name, struct err *err);
+/* Once nobody is in them any more. NULL is fine. */
+void service_groups_close(struct service_groups *g);
+/* An empty one of that kind with these limits, in the place of an earlier one; what is left in that
+ * is ended. */
+int service_group_make(struct service_groups *g, enum service_kind kind, uint64_t memory_bytes,
+                       uint32_t pids, struct err *err);
+/* The calling process, which has one thread: from a fork to its exec. */
+int service_group_join(const struct service_groups *g, enum service_kind kind, struct err *err);
+/* Whether it ran out of memory since it was made. */
+bool service_group_ran_out(struct service_groups *g, enum service_kind kind);

@@ -1,9 +1,12 @@
 """The platform's own sandboxes, as seen from outside while `vitrine up` serves."""
 import os
+import subprocess
+import sys
 
 import pytest
 
 import vitrine
+from vitrine import cgroups, until
 
 with open(os.path.join(os.path.dirname(vitrine.PROGRAM), "vitrine-gateway"), "rb") as program:
     SANITIZED = b"__asan_init" in program.read()
@@ -72,3 +75,71 @@ def test_the_files_stay_the_owner_s(up):
         assert st.st_uid == us and st.st_mode & 7 == 0, name
     assert os.stat(up.data + "/site.db").st_mode & 0o77 == 0
     assert os.stat(up.data + "/life.db").st_mode & 0o777 in (0o640, 0o600)
+
+
+def groups_of(up, name):
+    """{controller or "": folder} of the control groups of our own that the program is in."""
+    (pid,) = up.named(name)
+    with open(f"/proc/{pid}/cgroup") as f:
+        paths = dict(line.rstrip("\n").split(":", 2)[1:] for line in f)
+    found = {}
+    for folder in cgroups(up.data):
+        with open(folder + "/cgroup.procs") as f:
+            if str(pid) in f.read().split():
+                found[next(c for c, path in paths.items() if folder.endswith(path) and (f"/{c}/" in folder or not c))] = folder
+    return found
+
+
+def memory_of(folder):
+    for name in ("memory.max", "memory.limit_in_bytes"):
+        if os.path.exists(f"{folder}/{name}"):
+            return open(f"{folder}/{name}").read().strip()
+    return None
+
+
+def with_memory_limits(up):
+    groups = {name: groups_of(up, name) for name in ("vitrine-gateway", "vitrine-webui")}
+    folders = {name: next((f for f in g.values() if memory_of(f)), None) for name, g in groups.items()}
+    if not all(folders.values()):
+        assert "up.group" in up.log
+        pytest.skip("no control group with a memory limit is ours here")
+    return folders
+
+
+def test_their_memory_is_bounded(vitrine):
+    up = vitrine("[sandbox]\nservices_memory = 200M\n")
+    folders = with_memory_limits(up)
+    assert folders["vitrine-gateway"] != folders["vitrine-webui"]
+    assert {memory_of(f) for f in folders.values()} == {str(200 << 20)}
+    assert groups_of(up, "vitrine-runner") == {}
+
+
+HOG = """
+import sys
+with open(sys.argv[1], "w") as f:
+    f.write("0")
+x = b"x" * (40 << 20)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to enter the group and to choose whom the kernel kills")
+def test_who_runs_out_of_memory_is_one_program(vitrine):
+    """The gateway here; the others do not notice, and it is there again."""
+    up = vitrine("[sandbox]\nservices_memory = 64M\n")
+    group = with_memory_limits(up)["vitrine-gateway"]
+    before = {name: up.named(name) for name in ("vitrine-gateway", "vitrine-webui", "vitrine-runner")}
+    with open(f"/proc/{before['vitrine-gateway'][0]}/oom_score_adj", "w") as f:
+        f.write("1000")
+    # two, so that neither is larger than the gateway as it is scored now
+    hogs = [subprocess.Popen([sys.executable, "-c", HOG, group + "/cgroup.procs"], stdin=subprocess.PIPE) for _ in range(2)]
+    try:
+        assert until(lambda: "up.memory" in up.log)
+        assert until(lambda: up.get("/healthz").status == 200)
+    finally:
+        for hog in hogs:
+            hog.kill()
+            hog.communicate()
+    after = {name: up.named(name) for name in before}
+    assert before.pop("vitrine-gateway") != after.pop("vitrine-gateway") and before == after
+    assert "vitrine-gateway ran out of its memory ([sandbox] services_memory)" in up.log

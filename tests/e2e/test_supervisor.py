@@ -142,6 +142,9 @@ def test_orphans_are_ended_and_reaped(supervisor):
 def test_killed_itself_its_programs_end(supervisor):
     s = supervisor.start()
     assert s.ready()
+    # each has said that it is ready, and reads: before that it would fail at saying so
+    for program in ("gateway", "runner", "webui"):
+        assert until(lambda p=program: any(e[2].startswith("message") for e in s.events(p)), 5)
     s.up.kill()
     s.up.wait()
     for program in ("gateway", "runner", "webui"):

@@ -65,7 +65,7 @@ def in_other_pid_namespace(pid):
 
 
 def cgroups(data):
-    """Those of the system whose data folder that is (named after it, see runner/starter.c)."""
+    """Those of the system whose data folder that is (named after it: runner/starter.c, cli/supervise.c)."""
     name = hashlib.sha256(data.encode()).hexdigest()[:16]
     return sorted(d for d, _, _ in os.walk("/sys/fs/cgroup") if name in d)
 

@@ -1,0 +1,78 @@
+/* See service.h. Not linked into the services themselves. */
+#include "service.h"
+
+#include "common/cleanup.h"
+#include "sandbox/cgroup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+struct service_groups {
+    struct cgroup_host host;
+    struct cgroup_group groups[SERVICE_KINDS];
+};
+
+int service_groups_open(struct service_groups **ret, const char *name, struct err *err)
+{
+    _cleanup_free_ struct service_groups *g = calloc(1, sizeof(*g));
+    if (!g)
+        return err_set(err, ENOMEM, "no memory for control groups");
+    char instance[64];
+    /* beside the starter's, whose folder has the name alone */
+    snprintf(instance, sizeof(instance), "%.40s-up", name);
+    int r = cgroup_host_open(&g->host, instance, err);
+    if (r < 0)
+        return r;
+    *ret = steal_ptr(g);
+    return 0;
+}
+
+void service_groups_close(struct service_groups *g)
+{
+    if (!g)
+        return;
+    for (size_t i = 0; i < SERVICE_KINDS; i++)
+        (void)cgroup_remove(&g->host, &g->groups[i]);
+    cgroup_host_sweep(&g->host); /* of a killed one, whose programs were still there at our start */
+    cgroup_host_close(&g->host);
+    free(g);
+}
+
+int service_group_make(struct service_groups *g, enum service_kind kind, uint64_t memory_bytes,
+                       uint32_t pids, struct err *err)
+{
+    struct cgroup_limits limits = {.memory_bytes = memory_bytes, .pids = pids};
+    (void)cgroup_remove(&g->host, &g->groups[kind]);
+    g->groups[kind].name[0] = '\0';
+    int r = cgroup_create(&g->host, &g->groups[kind], err);
+    return r < 0 ? r : cgroup_set_limits(&g->host, &g->groups[kind], &limits, err);
+}
+
+/* "0" is the writer itself. */
+int service_group_join(const struct service_groups *g, enum service_kind kind, struct err *err)
+{
+    const struct cgroup_group *group = &g->groups[kind];
+    int joins[CGROUP_HIERARCHIES];
+    int r = 0, n = group->name[0] ? cgroup_open_joins(&g->host, group, joins, err) : 0;
+    for (int i = 0; i < n; i++) {
+        if (r == 0 && write(joins[i], "0", 1) < 0)
+            r = err_errno(err, "join a control group");
+        close(joins[i]);
+    }
+    _cleanup_close_ int unified = n < 0 ? -1 : cgroup_unified_fd(&g->host, group);
+    _cleanup_close_ int procs =
+        unified < 0 ? -1 : openat(unified, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+    if (n < 0 || r < 0)
+        return n < 0 ? n : r;
+    if (unified >= 0 && (procs < 0 || write(procs, "0", 1) < 0))
+        return err_errno(err, "join a control group");
+    return 0;
+}
+
+bool service_group_ran_out(struct service_groups *g, enum service_kind kind)
+{
+    struct cgroup_stat stat;
+    return cgroup_stat(&g->host, &g->groups[kind], &stat) && stat.oom_kills > 0;
+}

@@ -20,6 +20,7 @@
 #include "datadir.h"
 #include "listener.h"
 #include "opening.h"
+#include "sandbox/service.h"
 #include "serveropts.h"
 #include "supervise.h"
 
@@ -62,6 +63,20 @@ static int find_examples(const char *program_dir, char *out, size_t len, struct 
     return err_set(err, ENOENT, "there are no examples beside %s; run `make all`", program_dir);
 }
 
+/* Before the runner writes there and webui confines itself: see sandbox/service.h. */
+static int prepare_services(const struct conf *conf, struct err *err)
+{
+    struct service_paths paths;
+    struct service_plan plan;
+    service_plan_webui(&plan, &paths, conf->server_data);
+    plan.uid_first = (uint32_t)conf->sandbox_uid_first;
+    int r = service_prepare(&plan, err);
+    if (r == 0 || conf->sandbox_require_services)
+        return r < 0 ? err_prefix(err, -r, "cannot prepare the sandbox of webui") : 0;
+    log_warn(NULL, "up.services", "%s", err->msg);
+    return 0;
+}
+
 static int run(struct conf *conf, bool examples, struct err *err)
 {
     char program_dir[3072], actual[300];
@@ -80,8 +95,12 @@ static int run(struct conf *conf, bool examples, struct err *err)
     r = datadir_open(&data, conf->server_data, err);
     if (r == 0)
         r = conf_set(conf, "server.data", data.path, "--data", err);
-    if (r < 0)
+    if (r == 0)
+        r = prepare_services(conf, err);
+    if (r < 0) {
+        datadir_close(&data);
         return r;
+    }
     opening.data = &data;
     _cleanup_close_ int public_fd = listener_tcp(
         conf->server_listen, data.after_a_crash ? PORT_WAIT_MS : 0, actual, sizeof(actual), err);

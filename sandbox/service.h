@@ -33,6 +33,12 @@ struct service_plan {
     const char *files[SERVICE_PLACES], *folders[SERVICE_PLACES];
 };
 
+/* What webui sees of a data folder; `paths` has the names of `plan`. */
+struct service_paths {
+    char text[SERVICE_PLACES][4096];
+};
+void service_plan_webui(struct service_plan *plan, struct service_paths *paths, const char *data);
+
 /* Confines the calling process for good; it must have one thread. Whoever is not root of a user
  * namespace with a range keeps its uid, and has the rest. After an error the process is confined in
  * part, and should not serve: the message names the step. */
@@ -42,6 +48,11 @@ int service_confine(const struct service_plan *plan, struct err *err);
 int service_try(const struct service_plan *plan, struct err *err);
 
 /* ---- for who starts them (`vitrine up`) ---- */
+
+/* Makes what is missing of the plan's places, and opens them to the service's group, as confining
+ * does. Done here before the program that writes them is started as well: SQLite gives its log and
+ * index the mode of the database, and would take that mode back if it changed in between. */
+int service_prepare(const struct service_plan *plan, struct err *err);
 
 /* Control groups of gateway and webui: their memory and threads have bounds, and what runs out of
  * memory in one is that program alone. */

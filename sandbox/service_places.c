@@ -2,6 +2,7 @@
 #include "service_places.h"
 
 #include "common/cleanup.h"
+#include "common/userns.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -32,6 +33,35 @@ static int open_for_group(const char *path, bool folder, gid_t gid, struct err *
     if (gid != (gid_t)-1 && mode != wanted && fchmod(fd, wanted) < 0)
         return err_errno(err, "open %s to its group", path);
     return steal_fd(&fd);
+}
+
+void service_plan_webui(struct service_plan *plan, struct service_paths *paths, const char *data)
+{
+    static const char *const names[SERVICE_PLACES] = {"life.db", "life.db-wal", "life.db-shm",
+                                                      "uploads"};
+    *plan = (struct service_plan){.kind = SERVICE_WEBUI};
+    for (size_t i = 0; i < SERVICE_PLACES; i++) {
+        snprintf(paths->text[i], sizeof(paths->text[i]), "%s/%s", data, names[i]);
+        *(i < 3 ? &plan->files[i] : &plan->folders[0]) = paths->text[i];
+    }
+}
+
+int service_prepare(const struct service_plan *plan, struct err *err)
+{
+    struct userns_range range;
+    gid_t gid = (gid_t)-1;
+    int r = 0;
+    if (userns_is_ready()) {
+        r = userns_range(plan->uid_first, &range, err);
+        gid = r < 0 ? gid : range.first + userns_service_index(&range, plan->kind);
+    }
+    for (size_t i = 0; r >= 0 && i < SERVICE_PLACES && plan->files[i]; i++)
+        if ((r = open_for_group(plan->files[i], false, gid, err)) >= 0)
+            close(r);
+    for (size_t i = 0; r >= 0 && i < SERVICE_PLACES && plan->folders[i]; i++)
+        if ((r = open_for_group(plan->folders[i], true, gid, err)) >= 0)
+            close(r);
+    return r < 0 ? r : 0;
 }
 
 static int take(const char *path, bool folder, gid_t gid, struct err *err)

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 struct life {
     pthread_mutex_t lock;
@@ -55,7 +56,7 @@ bool life_is_replaced(const struct life *l)
         char path[4096];
         struct stat st;
         snprintf(path, sizeof path, "%s%s", l->path, parts[i]);
-        if (stat(path, &st) == 0 && st.st_nlink == 0)
+        if (stat(path, &st) == 0 && (st.st_nlink == 0 || access(path, R_OK) < 0))
             return true;
     }
     return false;

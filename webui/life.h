@@ -32,7 +32,8 @@ struct life_worker {
 int life_open(struct life **ret, const char *path, struct err *err);
 void life_close(struct life *l);
 /* Mounted by itself (sandbox/service.h), a file stays what it was while another takes its name
- * outside: what is read then is of the past. */
+ * outside: what is read then is of the past. And one that it may not read any more is opened to it
+ * by its next start. */
 bool life_is_replaced(const struct life *l);
 
 void life_space(struct life *l, int64_t space_id, struct life_space *ret);

@@ -81,15 +81,10 @@ static int open_own(struct app *app, struct err *err)
  * what that leaves). */
 static int confine(const struct conf *conf, struct err *err)
 {
-    char life[3][4096], uploads[4096];
-    join_path(life[0], conf->server_data, "life.db");
-    join_path(life[1], conf->server_data, "life.db-wal");
-    join_path(life[2], conf->server_data, "life.db-shm");
-    join_path(uploads, conf->server_data, "uploads");
-    struct service_plan plan = {.kind = SERVICE_WEBUI,
-                                .uid_first = (uint32_t)conf->sandbox_uid_first,
-                                .files = {life[0], life[1], life[2]},
-                                .folders = {uploads}};
+    struct service_paths paths;
+    struct service_plan plan;
+    service_plan_webui(&plan, &paths, conf->server_data);
+    plan.uid_first = (uint32_t)conf->sandbox_uid_first;
     /* Confined in part it could not serve: it would be another uid and still need its files. */
     if (!conf->sandbox_require_services && service_try(&plan, err) < 0) {
         log_warn(NULL, "site.unconfined", "not in a sandbox of its own: %s", err->msg);
@@ -197,8 +192,9 @@ static int run(struct service *s, struct app *app, int signals, struct MHD_Daemo
         if (poll(p, 2, LOOK_MS) < 0 && errno != EINTR)
             return err_errno(err, "poll");
         if (life_is_replaced(app->life))
-            return err_set(err, ESTALE,
-                           "life.db is another file than before; webui starts again to see it");
+            return err_set(
+                err, ESTALE,
+                "life.db is another file than before, or closed; webui starts again to see it");
         if (p[1].revents)
             return 0;
         if (p[0].revents)

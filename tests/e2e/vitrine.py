@@ -4,6 +4,7 @@ import hashlib
 import http.client
 import json
 import os
+import pwd
 import queue
 import shutil
 import signal
@@ -62,6 +63,21 @@ def in_other_pid_namespace(pid):
         return os.stat(f"/proc/{pid}").st_uid >= 100000
     except OSError:
         return False
+
+
+def our_ids():
+    """(first, count) of the uids that processes of ours can have"""
+    ids, names = [(os.getuid(), 1)], (pwd.getpwuid(os.getuid()).pw_name, str(os.getuid()))
+    with contextlib.suppress(OSError), open("/etc/subuid") as f:
+        ids += [(int(first), int(count)) for name, first, count in (line.split(":") for line in f) if name in names]
+    return ids
+
+
+def is_of_our_ids(pid):
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/status") as f:
+        uid = int(f.read().split("Uid:")[1].split()[0])
+        return any(first <= uid < first + count for first, count in our_ids())
+    return False
 
 
 def cgroups(data):
@@ -155,12 +171,12 @@ class Vitrine:
             pass
 
     def _is_ours(self, pid):
-        """By the environment: programs have our TMPDIR, demos our port. What cannot be read counts as ours."""
+        """By the environment: programs have our TMPDIR, demos our port. Of what cannot be read, our ids' counts as ours."""
         try:
             with open(f"/proc/{pid}/environ", "rb") as f:
                 env = f.read()
         except PermissionError:
-            return True
+            return is_of_our_ids(pid)
         except OSError:
             return False
         return f"TMPDIR={self.tmp}\0".encode() in env or f":{self.port}\0".encode() in env
@@ -224,8 +240,11 @@ class Vitrine:
             return f.read().strip()
 
     def cli(self, *args, timeout=120, token=None, **kw):
-        return subprocess.run([PROGRAM, *args], capture_output=True, text=True, timeout=timeout,
-                              env=self._env(token), cwd=self.folder, **kw)
+        try:
+            return subprocess.run([PROGRAM, *args], capture_output=True, text=True, timeout=timeout,
+                                  env=self._env(token), cwd=self.folder, **kw)
+        except subprocess.TimeoutExpired as e:
+            raise AssertionError(f"{e}\n{self.log[-4000:]}") from e
 
     def deploy(self, path, name, *args, ok=True):
         r = self.cli("deploy", path, name, "--json", *args)

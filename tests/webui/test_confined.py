@@ -125,6 +125,15 @@ def test_files_that_are_replaced_are_noticed(site, part):
     assert "life.db is another file than before" in log(site)
 
 
+@pytest.mark.parametrize("part", ["", "-wal", "-shm"])
+def test_a_file_that_is_closed_to_it_is_opened_by_its_next_start(site, part):
+    site.deploy()
+    os.chmod(site.data + "/life.db" + part, 0)
+    assert site.process.wait(15) == 1
+    site.start()
+    assert stage(site) == "APP_STARTING"
+
+
 def test_the_owner_may_come_back_as_another(site):
     """An operator restores what another Vitrine kept: all is root's and closed, the log and index are missing."""
     site.deploy()

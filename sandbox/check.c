@@ -215,6 +215,10 @@ static void check_cpu_classes(struct check_result *r)
     struct cgroup_group g;
     bool there =
         has_groups && cgroup_host_has(&groups, CGROUP_CPU) && cgroup_create(&groups, &g, NULL) == 0;
+    int joins[CGROUP_HIERARCHIES];
+    int n = there ? cgroup_create_v1(&groups, &g, joins, NULL) : 0;
+    while (n > 0)
+        close(joins[--n]);
     bool ok = there && cgroup_batch(&groups, &g) >= 0;
     if (there)
         (void)cgroup_remove(&groups, &g);

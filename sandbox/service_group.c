@@ -7,12 +7,23 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct service_groups {
     struct cgroup_host host;
     struct cgroup_group groups[SERVICE_KINDS];
+    int joins[SERVICE_KINDS][CGROUP_HIERARCHIES], n_joins[SERVICE_KINDS]; /* of v1 */
 };
+
+static void drop(struct service_groups *g, enum service_kind kind)
+{
+    while (g->n_joins[kind] > 0)
+        close(g->joins[kind][--g->n_joins[kind]]);
+    (void)cgroup_remove(&g->host, &g->groups[kind]);
+    g->groups[kind].name[0] = '\0';
+}
 
 int service_groups_open(struct service_groups **ret, const char *name, struct err *err)
 {
@@ -33,8 +44,8 @@ void service_groups_close(struct service_groups *g)
 {
     if (!g)
         return;
-    for (size_t i = 0; i < SERVICE_KINDS; i++)
-        (void)cgroup_remove(&g->host, &g->groups[i]);
+    for (int i = 0; i < SERVICE_KINDS; i++)
+        drop(g, i);
     cgroup_host_sweep(&g->host); /* of a killed one, whose programs were still there at our start */
     cgroup_host_close(&g->host);
     free(g);
@@ -44,28 +55,29 @@ int service_group_make(struct service_groups *g, enum service_kind kind, uint64_
                        uint32_t pids, struct err *err)
 {
     struct cgroup_limits limits = {.memory_bytes = memory_bytes, .pids = pids};
-    (void)cgroup_remove(&g->host, &g->groups[kind]);
-    g->groups[kind].name[0] = '\0';
+    char unconfirmed[64];
+    drop(g, kind);
     int r = cgroup_create(&g->host, &g->groups[kind], err);
-    return r < 0 ? r : cgroup_set_limits(&g->host, &g->groups[kind], &limits, err);
+    int n = r < 0 ? r : cgroup_create_v1(&g->host, &g->groups[kind], g->joins[kind], err);
+    if (n < 0)
+        return n;
+    g->n_joins[kind] = n;
+    r = cgroup_set_limits(&g->host, &g->groups[kind], &limits, unconfirmed, err);
+    return r == 0 && unconfirmed[0]
+               ? err_set(err, ENOTSUP, "the kernel did not confirm these limits: %s", unconfirmed)
+               : r;
 }
 
 /* "0" is the writer itself. */
 int service_group_join(const struct service_groups *g, enum service_kind kind, struct err *err)
 {
     const struct cgroup_group *group = &g->groups[kind];
-    int joins[CGROUP_HIERARCHIES];
-    int r = 0, n = group->name[0] ? cgroup_open_joins(&g->host, group, joins, err) : 0;
-    for (int i = 0; i < n; i++) {
-        if (r == 0 && write(joins[i], "0", 1) < 0)
-            r = err_errno(err, "join a control group");
-        close(joins[i]);
-    }
-    _cleanup_close_ int unified = n < 0 ? -1 : cgroup_unified_fd(&g->host, group);
+    for (int i = 0; i < g->n_joins[kind]; i++)
+        if (write(g->joins[kind][i], "0", 1) < 0)
+            return err_errno(err, "join a control group");
+    _cleanup_close_ int unified = group->name[0] ? cgroup_unified_fd(&g->host, group) : -1;
     _cleanup_close_ int procs =
         unified < 0 ? -1 : openat(unified, "cgroup.procs", O_WRONLY | O_CLOEXEC);
-    if (n < 0 || r < 0)
-        return n < 0 ? n : r;
     if (unified >= 0 && (procs < 0 || write(procs, "0", 1) < 0))
         return err_errno(err, "join a control group");
     return 0;

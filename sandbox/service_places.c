@@ -3,13 +3,13 @@
 
 #include "common/cleanup.h"
 #include "common/userns.h"
+#include "sandbox/mount_api.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 
 #ifndef MOUNT_ATTR_NOSYMFOLLOW

@@ -1,8 +1,11 @@
 """The demo of the tests: standard library only, a page a question."""
 import base64
+import concurrent.futures
+import errno
 import hashlib
 import json
 import os
+import socket
 import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -133,6 +136,19 @@ class Handler(BaseHTTPRequestHandler):
             self.answer("done")
         except OSError as e:
             self.answer(e.strerror)
+
+    def page_reach(self, query):
+        """Connects to each ADDRESS:PORT at the same time: what it said first, or why not."""
+        def one(place):
+            host, port = place.rsplit(":", 1)
+            try:
+                with socket.create_connection((host.strip("[]"), int(port)), 5) as s:
+                    return s.recv(100).decode()
+            except OSError as e:
+                return errno.errorcode.get(e.errno, type(e).__name__)
+
+        with concurrent.futures.ThreadPoolExecutor(40) as pool:
+            self.answer(list(pool.map(one, query.split(","))))
 
     def page_sse(self, query):
         self.send_response(200)

@@ -80,6 +80,7 @@ def relays(v):
     return [pid for (pid, at), name in processes().items() if name == "slirp4netns" and (pid, at) not in v.before]
 
 
+PATIENCE = float(os.environ.get("TEST_PATIENCE", "1"))
 OUTSIDE = [f"{a}:{hosts.PORT}" for a in (hosts.OUTSIDE, f"[{hosts.OUTSIDE6}]", "some.name.example")]
 
 
@@ -111,7 +112,7 @@ def test_none_by_default_and_one_space_has_another(system):
     assert r.returncode == 0, r.stderr
     assert v.cli("restart", "demo/out").returncode == 0
     place = OUTSIDE[0]
-    assert until(lambda: v.reached("demo/out", place)[place] == "world", 30), v.log
+    assert until(lambda: v.reached("demo/out", place)[place] == "world", 30 * PATIENCE), v.log
     assert v.reached("demo/none", place) == {place: "ENETUNREACH"}
     assert len(relays(v)) == 1
 
@@ -119,10 +120,10 @@ def test_none_by_default_and_one_space_has_another(system):
 def test_the_relay_goes_to_sleep_with_the_space_and_comes_again(system):
     v = system("[network]\npolicy = internet\n[lifecycle]\nsleep_after = 1s\n")
     v.deploy(v.probe(), "demo/out")
-    assert until(lambda: v.stage("demo/out") == "SLEEPING", 30)
-    assert until(lambda: not relays(v), 10)
+    assert until(lambda: v.stage("demo/out") == "SLEEPING", 30 * PATIENCE)
+    assert until(lambda: not relays(v), 10 * PATIENCE)
     place = OUTSIDE[0]
     assert v.reached("demo/out", place) == {place: "world"}
     assert json.loads(v.cli("status", "demo/out", "--json").stdout)["stage"] == "RUNNING"
     v.stop()
-    assert until(lambda: not relays(v), 10)
+    assert until(lambda: not relays(v), 10 * PATIENCE)

@@ -17,8 +17,9 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("VITRINE_BUILD", os.path.join(ROOT, "build"))
 PROGRAM = os.path.join(BUILD, "vitrine")
-READY_S = 60
-STOP_S = 20
+PATIENCE = float(os.environ.get("TEST_PATIENCE", "1"))  # how much slower than usual the machine is
+READY_S = 60 * PATIENCE
+STOP_S = 20 * PATIENCE
 
 
 def until(what, seconds=20, every=0.05):
@@ -223,7 +224,7 @@ class Vitrine:
             code = 0
             if self.up:
                 code = self.stop() if self.up.poll() is None else 0
-            left = until(lambda: not self.leftovers(), 3) or self.leftovers()
+            left = until(lambda: not self.leftovers(), 3 * PATIENCE) or self.leftovers()
             assert code == 0, f"up has ended with {code}\n" + self.log[-3000:]
             assert left is True or not left, left
         finally:

@@ -66,6 +66,14 @@ def is_running(pid):
         return False
 
 
+def parent(pid):
+    """None of one that has ended meanwhile"""
+    try:
+        return int(open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[1])
+    except OSError:
+        return None
+
+
 def open_files(pid):
     """What its descriptors are; one that it closed meanwhile is none"""
     links = []
@@ -341,7 +349,13 @@ def own(found, before):
 
 
 def is_dead_run(group):
-    """Whether a control group of `vitrine-sandbox run` belongs to a process that is gone"""
+    """Whether a control group of `vitrine-sandbox run` belongs to a process that is gone. Another user's are nobody's of ours:
+    whoever made them takes them away."""
+    try:
+        if os.stat(group).st_uid != os.getuid():
+            return False
+    except FileNotFoundError:
+        return False
     name = [part for part in group.split("/") if part.startswith("vitrine-")][0]
     if not name.startswith("vitrine-run-"):
         return True

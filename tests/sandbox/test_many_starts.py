@@ -88,6 +88,7 @@ def test_a_thousand_in_a_row(starter):
 def test_sixty_four_at_once(starter):
     """run side by side: together they take less than one after the other would, and leave nothing behind"""
     before = first_state(starter)
+    alone = max(one(starter) for _ in range(3))
     ready = [starter.prepare(["/bin/sleep", "0.5"]) for _ in range(AT_ONCE)]
     began = time.monotonic()
     for _, send in ready:
@@ -103,7 +104,7 @@ def test_sixty_four_at_once(starter):
     for w, _ in ready:
         forget(starter, w)
     assert at_rest(starter, before), f"before {before}, after {state(starter)}"
-    assert took < 0.5 * AT_ONCE / 4, f"{took:.1f} s"
+    assert took < (0.5 + alone) * AT_ONCE / 4, f"{took:.1f} s, one alone {alone:.2f} s"
 
 
 def test_run_leaves_nothing():

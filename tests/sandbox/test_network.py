@@ -13,6 +13,8 @@ import rig
 pytestmark = pytest.mark.skipif(not shutil.which("slirp4netns") or not os.access("/dev/net/tun", os.W_OK),
                                 reason="no slirp4netns or no /dev/net/tun on this machine")
 
+PATIENCE = rig.PATIENCE
+
 # what a program tries: {"name": [how, address, port, ...]} -> {"name": what answered, or the error}
 TRY = r"""
 import concurrent.futures, errno, json, socket, struct, sys, time
@@ -49,7 +51,7 @@ def one(item):
 with concurrent.futures.ThreadPoolExecutor(40) as pool:
     list(pool.map(one, json.loads(sys.argv[1]).items()))
 print(json.dumps(out))
-"""
+""".replace("settimeout(3)", f"settimeout({3 * PATIENCE})")
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +67,7 @@ def net():
 
 def run(net, *argv, options=(), timeout=60):
     return subprocess.run(net.inside(rig.SANDBOX, "run", "--net", "internet", *options, "--", *argv), stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, timeout=timeout)
+                          capture_output=True, text=True, timeout=timeout * PATIENCE)
 
 
 def attempts(net, tries, *options):
@@ -114,7 +116,7 @@ def test_nothing_else_is_reached_and_refusal_is_quick(net):
     reached = {k: v for k, v in got.items() if v in ("world", "here")}
     assert not reached
     # IPv6 hears of it when it asks again, after a second; a socket that is bound to the device does not at all
-    slow = {k: v for k, v in got.items() if k.endswith(" s") and k.startswith("tcp ") and "device" not in k and v > 2}
+    slow = {k: v for k, v in got.items() if k.endswith(" s") and k.startswith("tcp ") and "device" not in k and v > 2 * PATIENCE}
     assert not slow
 
 
@@ -179,16 +181,17 @@ print(len(held))
 
 def test_new_connections_in_a_second_are_limited(net):
     script = f"""
-import socket
-made = 0
-for i in range(60):
+import socket, time
+made, began = 0, time.monotonic()
+for i in range(200):
     s = socket.socket(); s.settimeout(3)
     try: s.connect(("{hosts.OUTSIDE}", {hosts.PORT})); made += 1
     except OSError: pass
-print(made)
+print(made, time.monotonic() - began)
 """
-    out = run(net, rig.PYTHON, "-c", script, options=["--net-new-connections", "10"])
-    assert 10 <= int(out.stdout) <= 40, out.stdout + out.stderr
+    out = run(net, rig.PYTHON, "-c", script, options=["--net-new-connections", "5"])
+    made, seconds = map(float, out.stdout.split())
+    assert 5 <= made <= 5 * seconds + 12 and made < 200, out.stdout + out.stderr  # a second's worth, and what may come at once
 
 
 def test_the_relay_ends_with_its_sandbox(net):
@@ -213,14 +216,14 @@ def test_the_end_of_the_relay_is_noticed(net):
     assert len(own) == 1
     t = time.monotonic()
     subprocess.run(net.inside("kill", "-KILL", own.pop()), check=True)
-    assert p.wait(10) == 128 + signal.SIGTERM and time.monotonic() - t < 8
+    assert p.wait(10 * PATIENCE) == 128 + signal.SIGTERM and time.monotonic() - t < 8 * PATIENCE
     p.stdout.close()
 
 
 def test_without_a_way_out_there_is_none(net):
     out = subprocess.run(net.inside(rig.SANDBOX, "run", "--", rig.PYTHON, "-c", TRY,
                                     json.dumps({"tcp": ["tcp", hosts.OUTSIDE, hosts.PORT]})),
-                         capture_output=True, text=True, timeout=30)
+                         capture_output=True, text=True, timeout=30 * PATIENCE)
     assert json.loads(out.stdout)["tcp"] == "ENETUNREACH"
 
 
@@ -239,7 +242,7 @@ def test_bandwidth_is_limited_both_ways(net):
     script = f"""
 import socket, sys, time
 for port in (9001, 9002):
-    s = socket.create_connection(("{hosts.OUTSIDE}", port), 5)
+    s = socket.create_connection(("{hosts.OUTSIDE}", port), {5 * PATIENCE})
     t = time.monotonic()
     if port == 9001:
         s.sendall(b"x" * {BYTES}); s.shutdown(socket.SHUT_WR); s.recv(1)
@@ -251,4 +254,4 @@ for port in (9001, 9002):
     out = run(net, rig.PYTHON, "-c", script, options=["--net-bandwidth", "2M"])
     assert out.returncode == 0, out.stderr
     for seconds in map(float, out.stdout.split()):
-        assert (BYTES - RATE // 2) / RATE < seconds < 12, out.stdout
+        assert (BYTES - RATE // 2) / RATE < seconds < 12 * PATIENCE, out.stdout

@@ -208,7 +208,7 @@ $(BUILD)/tests/test_sandbox_service $(BUILD)/tests/test_sandbox_service_webui: $
 SUITES := unit sandbox programs runner gateway webui e2e browser attack vm
 RUN_TESTS = VITRINE_BUILD=$(abspath $(BUILD)) SANITIZER=$(SANITIZER) tests/run $(if $(T),-k '$(T)')
 test:
-	@.ci/deps test
+	@.ci/deps test vm
 	@$(MAKE) --no-print-directory -j$(JOBS) all unit-tests fuzz-targets $(BUILD)/venv/.done \
 		$(BUILD)/programs/.done $(BUILD)/attack/attempts
 	@FUZZ_SECONDS=$(or $(FUZZ_SECONDS),3) $(RUN_TESTS)

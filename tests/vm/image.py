@@ -112,7 +112,7 @@ def root_disk(vm, kernel, programs):
         shutil.copytree(glob.glob(f"{kernel}/lib/modules/*")[0], f"{tmp}/usr/lib/modules/" + os.listdir(f"{kernel}/lib/modules")[0], symlinks=True)
         # as an ordinary user everything belongs to that user, who plays root to the one who copies it
         as_root = [] if os.getuid() == 0 else ["unshare", "--map-root-user"]
-        subprocess.run([*as_root, "mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal,^metadata_csum", "-d", tmp, path + ".new", "2G"],
+        subprocess.run([*as_root, "mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal,^metadata_csum", "-d", tmp, path + ".new", "2G"], stdout=subprocess.DEVNULL,
                        check=True, env=SBIN)
     os.rename(path + ".new", path)
     return path

@@ -1,4 +1,5 @@
 """Roots other than the host's /usr: a small tree made here, and one as images have them, with what should lead nowhere."""
+import functools
 import os
 import re
 import shutil
@@ -10,10 +11,14 @@ import pytest
 import rig
 
 
+@functools.cache
+def libraries(path):
+    return re.findall(r"(/\S+) \(0x", subprocess.run(["ldd", path], capture_output=True, text=True, check=True).stdout)
+
+
 def copy_program(path, root):
     """the program and the libraries that it is linked with"""
-    libs = re.findall(r"(/\S+) \(0x", subprocess.run(["ldd", path], capture_output=True, text=True, check=True).stdout)
-    for source in [path, *libs]:
+    for source in [path, *libraries(path)]:
         to = root + os.path.realpath(os.path.dirname(source)) + "/" + os.path.basename(source)
         os.makedirs(os.path.dirname(to), exist_ok=True)
         shutil.copy(os.path.realpath(source), to)

@@ -28,7 +28,7 @@ lane() {
         suite root-inside vm/inside
         "$(cat /proc/sys/kernel/modprobe)" loop # nobody asks for it: that takes its device
         suite root-data -k "kernel_holds or there_before or leaves_no_quota" runner
-        suite root-internet -k internet e2e
+        suite root-internet internet
         ;;
     vm-root@attack)
         suite root-attack attack
@@ -36,7 +36,7 @@ lane() {
     vm-user@sandbox)
         suite user-sandbox -k "($users) and not ($left_out)" sandbox
         suite user-inside vm/inside
-        suite user-internet -k internet e2e
+        suite user-internet internet
         ;;
     vm-user@attack)
         suite user-attack attack

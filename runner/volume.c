@@ -360,7 +360,8 @@ int volume_prepare(struct space *s, struct worker *w, struct err *err)
     if (!met)
         return 0;
     /* beside one that runs, and is measured, it can do without */
-    if (s->workers == 0 && (!vol->at_ms || mono_ms() - vol->at_ms > FRESH_MS)) {
+    bool fresh = vol->at_ms && mono_ms() - vol->at_ms <= FRESH_MS && !volume_is_busy(s);
+    if (s->workers == 0 && !fresh) {
         if (!v->walk_id)
             measure(s, w->limits.v[LIMIT_DATA_INODES]);
         return err_set(err, EAGAIN, "its storage was full and is being measured");
@@ -398,7 +399,10 @@ void volume_ended(struct space *s)
         return;
     if (v->project) {
         read_quota(v, s);
-    } else if (v->walk_id) {
+        return;
+    }
+    s->volume.at_ms = 0; /* what was measured before its end says too little */
+    if (v->walk_id) {
         v->wanted_id = s->id; /* at most one waits: others are measured when they start again */
         set_timer(v);
     } else {

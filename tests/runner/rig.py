@@ -2,6 +2,7 @@
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -168,8 +169,7 @@ class Rig:
     # ---- site.db, as webui writes it
 
     def make_site(self):
-        schema = subprocess.run(["gcc", "-xc", "-E", "-P", wire.ROOT + "/common/schema.c", "-I", wire.ROOT],
-                                capture_output=True, text=True, check=True).stdout
+        schema = re.sub(r"/\*.*?\*/", "", open(wire.ROOT + "/common/schema.c").read(), flags=re.S)
         # the string literals between "schema_site[] = {" and "NULL"
         body = schema.split("schema_site[] = {")[1].split("};")[0]
         db = sqlite3.connect(self.data + "/site.db", isolation_level=None, check_same_thread=False)

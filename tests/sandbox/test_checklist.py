@@ -252,3 +252,10 @@ print(json.dumps(others()[1:]))''', timeout=15)
 def test_a_name_that_is_no_name_is_refused(name):
     r = rig.run("--hostname", name, "--", "/bin/true")
     assert r.returncode in (2, 125) and r.stderr.startswith("vitrine-sandbox: "), r
+
+
+def test_its_groups_were_joined_before_it_began():
+    """A cgroup namespace calls the groups "/" that its maker was in: who is put into one later sees where that one lies"""
+    r = rig.sh("cat /proc/self/cgroup", "--memory", "64M", "--pids", "20", "--cpu", "0.5")
+    assert r.returncode == 0 and r.stdout, r
+    assert {line.split(":", 2)[2] for line in r.stdout.splitlines()} == {"/"}

@@ -149,6 +149,8 @@ def test_a_space_has_a_way_out_of_its_own(rig):
     s, other = r.space(), r.space(name="other")
     if not r.real:
         return  # the stand-in has no network of its own
+    if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
+        pytest.skip("no /dev/net/tun that we may open on this machine")
     r.site.execute("INSERT INTO space_limits VALUES (?, 'network', 1)", (s,))
     say = "import os\nos.write(1, b'devices %d' % (len(open('/proc/net/dev').readlines()) - 2))\nos._exit(3)"
     for space, devices in ((other, "devices 1"), (s, "devices 2")):

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define SHARE 4         /* a fourth of a CPU in the long run: who uses less is no hog */
@@ -66,13 +65,6 @@ static bool has_narrow(struct cpu_classes *c)
 static bool narrow_fits(struct cpu_classes *c, uint64_t cpu_milli)
 {
     return has_narrow(c) && cpu_milli && cpu_milli <= (uint64_t)c->n_narrow * 1000;
-}
-
-static uint64_t now_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
 /* `from`: where it probably is, since a folder lists its entries in the same order each time. */
@@ -212,10 +204,9 @@ static bool is_kept_off(const struct cpu_classes *c, const struct cgroup_host *h
 /* Have they used so little together that none of them can be a hog? */
 static bool are_calm(struct cpu_classes *c, const struct cgroup_host *h, uint64_t now)
 {
-    struct cgroup_group one;
-    if (h->single)
-        cgroup_single_name(&one);
-    uint64_t used = cgroup_cpu_us(h, h->single ? &one : NULL);
+    uint64_t used = 0; /* by nobody, before the one is known */
+    if (!h->single || c->n)
+        used = cgroup_cpu_us(h, h->single ? &c->list[0].group : NULL);
     bool calm = c->peeked_us && used - c->used_us < (now - c->peeked_us) / CALM_PART;
     c->peeked_us = now;
     c->used_us = used;
@@ -224,7 +215,7 @@ static bool are_calm(struct cpu_classes *c, const struct cgroup_host *h, uint64_
 
 int cpu_classes_look(struct cpu_classes *c, const struct cgroup_host *h)
 {
-    uint64_t now = now_us(), waited_ms = (now - c->peeked_us) / 1000;
+    uint64_t now = mono_us(), waited_ms = (now - c->peeked_us) / 1000;
     if (!cgroup_host_has(h, CGROUP_CPU))
         return -1;
     if (c->peeked_us && waited_ms < (uint64_t)c->interval_ms)
@@ -253,7 +244,7 @@ void cpu_classes_begin(struct cpu_classes *c, const struct cgroup_host *h, pid_t
 {
     c->interval_ms = START_INTERVAL_MS;
     c->hurry = true;
-    if (narrow_fits(c, cpu_milli) && is_kept_off(c, h, now_us()))
+    if (narrow_fits(c, cpu_milli) && is_kept_off(c, h, mono_us()))
         (void)sched_setaffinity(pid, sizeof(cpu_set_t), &c->narrow);
 }
 

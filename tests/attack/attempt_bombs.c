@@ -159,22 +159,46 @@ static bool take_page_tables(const struct attempt *a)
 }
 
 /* Sixteen that hold a twelfth of the limit each, at the same time. */
+/* Each has its share at the same time as the others: one that has ended made room for the next. */
 static bool take_by_many(const struct attempt *a)
 {
     (void)a;
-    long share = canary_number("MEMORY") / 12, held = 0;
-    for (int i = 0; i < 16; i++)
-        if (fork() == 0) {
-            char *p = mmap(NULL, (size_t)share, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-                           -1, 0);
-            if (p == MAP_FAILED)
+    size_t share = (size_t)canary_number("MEMORY") / 12;
+    pid_t pids[16];
+    int has[16];
+    for (int i = 0; i < 16; i++) {
+        int p[2];
+        if (pipe(p) < 0)
+            return false;
+        pids[i] = fork();
+        if (pids[i] == 0) {
+            char *m = mmap(NULL, share, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+            if (m == MAP_FAILED)
                 _exit(1);
-            memset(p, 1, (size_t)share);
-            sleep(2);
-            _exit(0);
+            memset(m, 1, share);
+            if (write(p[1], "m", 1) != 1)
+                _exit(1);
+            for (;;)
+                pause();
         }
-    for (int status; wait(&status) > 0;)
-        held += WIFEXITED(status) && WEXITSTATUS(status) == 0;
+        close(p[1]);
+        has[i] = p[0];
+    }
+    for (int i = 0; i < 16; i++) { /* a byte, or the end of the one that was to write it */
+        char byte;
+        while (read(has[i], &byte, 1) < 0 && errno == EINTR)
+            ;
+        close(has[i]);
+    }
+    long held = 0;
+    for (int i = 0; i < 16; i++)
+        held += pids[i] > 0 && waitpid(pids[i], NULL, WNOHANG) == 0;
+    errno = ENOMEM;
+    for (int i = 0; i < 16; i++)
+        if (pids[i] > 0)
+            kill(pids[i], SIGKILL);
+    while (wait(NULL) > 0)
+        ;
     return held > 12;
 }
 

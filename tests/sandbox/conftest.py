@@ -49,7 +49,7 @@ def folder():
 def checks():
     import json
     import subprocess
-    out = subprocess.run([rig.SANDBOX, "check", "--json"], capture_output=True, text=True, timeout=60)
+    out = subprocess.run([rig.SANDBOX, "check", "--json"], capture_output=True, text=True, timeout=60 * rig.PATIENCE)
     return {c["name"]: c for c in json.loads(out.stdout)["checks"]}
 
 

@@ -11,7 +11,7 @@ PROTECTIONS = {"kernel", "container", "user namespaces", "userns policy", "names
 
 
 def check(*args, before=()):
-    return subprocess.run([*before, rig.SANDBOX, "check", *args], capture_output=True, text=True, timeout=60)
+    return subprocess.run([*before, rig.SANDBOX, "check", *args], capture_output=True, text=True, timeout=60 * rig.PATIENCE)
 
 
 def found(r):

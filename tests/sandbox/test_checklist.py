@@ -55,7 +55,7 @@ requests = [0x5412, 0x541c, 0x5412 | 1 << 32, 0x541c | 1 << 32, 0x5412 | 0xfffff
 print(json.dumps([[call(16, fd, n, ctypes.c_char_p(b"\3")) for n in requests] for fd in (0, 1)] + [attempt(lambda: os.close(os.open("/dev/tty", 2)))]))
 '''
     try:
-        r = subprocess.run([rig.SANDBOX, "run", "--", rig.PYTHON, "-c", script], stdin=slave, stdout=subprocess.PIPE, stderr=slave, timeout=30)
+        r = subprocess.run([rig.SANDBOX, "run", "--", rig.PYTHON, "-c", script], stdin=slave, stdout=subprocess.PIPE, stderr=slave, timeout=30 * rig.PATIENCE)
         *calls, tty = json.loads(r.stdout)
     finally:
         os.close(master)

@@ -317,7 +317,7 @@ print(n)
 
 def test_under_landlock():
     """a process can be restricted 16 times: one of them is the sandbox's"""
-    out = subprocess.run([rig.SANDBOX, "check", "--json"], capture_output=True, text=True, timeout=60).stdout
+    out = subprocess.run([rig.SANDBOX, "check", "--json"], capture_output=True, text=True, timeout=60 * rig.PATIENCE).stdout
     line = next(c for c in json.loads(out)["checks"] if c["name"] == "landlock")
     if line["state"] != "ok":
         pytest.skip("the kernel has no Landlock: " + line["detail"])

@@ -113,6 +113,6 @@ def test_run_leaves_nothing():
     before = mounts()
     for _ in range(20):
         p = subprocess.Popen([rig.SANDBOX, "run", "--", *TRUE], stdin=subprocess.DEVNULL)
-        assert p.wait(30) == 0
+        assert p.wait(30 * rig.PATIENCE) == 0
         assert rig.until(lambda: not rig.cgroups(f"vitrine-run-{p.pid}-"))
     assert mounts() == before

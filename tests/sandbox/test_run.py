@@ -152,7 +152,7 @@ def test_terminal_never_reaches_the_program():
                          stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
     os.close(slave)
     os.write(master, b"typed\n")
-    assert p.wait(20) == 0
+    assert p.wait(20 * rig.PATIENCE) == 0
     out = b""
     while select.select([master], [], [], 0.5)[0]:
         try:
@@ -176,7 +176,7 @@ SLEEPER = "import time; print('up'); time.sleep(60)"
 def test_sigterm_reaches_the_program():
     p = start("import signal, sys, time\nsignal.signal(15, lambda *_: sys.exit(7))\nprint('up')\ntime.sleep(60)")
     p.terminate()
-    assert p.wait(10) == 7
+    assert p.wait(10 * rig.PATIENCE) == 7
     p.communicate()
 
 
@@ -186,7 +186,7 @@ def test_a_second_signal_ends_a_deaf_program():
     time.sleep(0.1)
     assert p.poll() is None
     p.send_signal(signal.SIGINT)
-    assert p.wait(10) == 137
+    assert p.wait(10 * rig.PATIENCE) == 137
     p.communicate()
 
 
@@ -249,7 +249,7 @@ print(c(socket.AF_INET, ('127.0.0.1', 7777)), c(socket.AF_UNIX, '\\0abstract'), 
 
 def test_twenty_at_once():
     ps = [subprocess.Popen([rig.SANDBOX, "run", "--", "/bin/sh", "-c", f"exit {i}"], stdin=subprocess.DEVNULL) for i in range(20)]
-    assert [p.wait(30) for p in ps] == list(range(20))
+    assert [p.wait(30 * rig.PATIENCE) for p in ps] == list(range(20))
 
 
 def test_pid_1_cannot_be_overwritten():
@@ -270,5 +270,5 @@ sys.stdin.read()
         os.open(rig.SANDBOX, os.O_WRONLY)
     assert e.value.errno in (errno.ETXTBSY, errno.EACCES)
     p.stdin.close()
-    assert p.wait(10) == 0
+    assert p.wait(10 * rig.PATIENCE) == 0
     p.stdout.close()

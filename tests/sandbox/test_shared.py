@@ -48,7 +48,7 @@ def test_no_lock_is_seen_by_a_neighbour(ro):
         assert holder.stdout.readline() == "held\n"
         inside = rig.run("--uid-index", "8", "--ro", f"{ro}:/ro", "--", rig.PYTHON, "-c", SEE, *SHARED)
         host = subprocess.run([rig.PYTHON, "-c", SEE, "/usr", "/usr/bin/env", "/etc", "/etc/ld.so.cache", "/etc/ssl/certs", ro, f"{ro}/file"],
-                              capture_output=True, text=True, timeout=30)
+                              capture_output=True, text=True, timeout=30 * rig.PATIENCE)
         holder.stdin.close()
     assert inside.stdout == "looked\n", inside
     assert host.stdout == "looked\n", host

@@ -26,7 +26,7 @@ libc.ioctl(0, 0x5412, b"x")
 
 
 def trace(*args, **kw):
-    return subprocess.run([rig.SANDBOX, "trace", *args], capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL, **kw)
+    return subprocess.run([rig.SANDBOX, "trace", *args], capture_output=True, text=True, timeout=60 * rig.PATIENCE, stdin=subprocess.DEVNULL, **kw)
 
 
 def traced(folder, script, *options, argv=None):
@@ -115,5 +115,5 @@ def test_a_killed_trace_leaves_nothing():
                                         (["trace", "--output", "/nowhere/x", "--", "true"], "/nowhere/x"),
                                         (["trace"], "which program")])
 def test_wrong_usage(args, word):
-    r = subprocess.run([rig.SANDBOX, *args], capture_output=True, text=True, timeout=10)
+    r = subprocess.run([rig.SANDBOX, *args], capture_output=True, text=True, timeout=10 * rig.PATIENCE)
     assert r.returncode == 2 and word in r.stderr

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/mman.h>
 
 #define CONNECT_TIMEOUT_MS 5000L
 
@@ -256,7 +257,7 @@ int client_refusal(const struct client_answer *ans, struct err *err)
                : ans->status == 413                     ? EFBIG
                : ans->status / 100 == 4                 ? EINVAL
                                                         : EIO;
-    if (code == EACCES)
+    if (ans->status == 401)
         return err_set(err, code,
                        "%s; set VITRINE_TOKEN to what the server's data/admin.token holds, or run "
                        "this where ./data is",
@@ -287,6 +288,22 @@ int client_json(struct client *c, const struct client_request *rq, json_t **ret,
 int client_get(struct client *c, const char *path, json_t **ret, struct err *err)
 {
     struct client_request rq = {.method = "GET", .path = path, .body_fd = -1, .timeout_ms = 30000};
+    return client_json(c, &rq, ret, err);
+}
+
+int client_call(struct client *c, const char *method, const char *path, const json_t *body,
+                json_t **ret, struct err *err)
+{
+    struct client_request rq = {.method = method, .path = path, .body_fd = -1, .timeout_ms = 60000};
+    _cleanup_close_ int fd = -1;
+    if (body) {
+        _cleanup_free_ char *text = json_dumps(body, JSON_COMPACT);
+        fd = memfd_create("body", MFD_CLOEXEC);
+        if (!text || fd < 0 || write_all(fd, text, strlen(text)) < 0)
+            return err_errno(err, "cannot keep the request");
+        rq.body_fd = fd;
+        rq.body_size = strlen(text);
+    }
     return client_json(c, &rq, ret, err);
 }
 

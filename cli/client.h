@@ -67,6 +67,9 @@ int client_send(struct client *c, const struct client_request *rq, struct client
  * reference, or NULL where the answer has no body. */
 int client_json(struct client *c, const struct client_request *rq, json_t **ret, struct err *err);
 int client_get(struct client *c, const char *path, json_t **ret, struct err *err);
+/* With a JSON body (or without: NULL), which stays the caller's. */
+int client_call(struct client *c, const char *method, const char *path, const json_t *body,
+                json_t **ret, struct err *err);
 
 /* The error that an answer other than 2xx stands for. */
 int client_refusal(const struct client_answer *ans, struct err *err);

@@ -17,7 +17,7 @@
  *   pack.c       a folder becomes a tar.zst
  *   progress.c   what somebody who waits gets to see
  *   follow.c     waits until a submitted version runs, or says why it does not
- *   deploy.c list.c status.c logs.c act.c check.c config.c   one command each
+ *   deploy.c list.c status.c logs.c act.c user.c token.c check.c config.c   one command each
  *
  * A command returns its exit status: 0 done, 1 refused or failed (one line on stderr, with the
  * remedy), 2 wrong usage. stdout carries results only; with --json one JSON document. */
@@ -56,6 +56,13 @@ static const struct command commands[] = {
     {"pause", cmd_act, "NAME [--json]", "stop a Space until it is resumed"},
     {"resume", cmd_act, "NAME [--json]", "end a pause"},
     {"delete", cmd_act, "NAME [--json]", "remove a Space with everything it has stored"},
+    {"user", cmd_user,
+     "add NAME [--org] | list | delete NAME | member ORG NAME --role read|write|admin|none "
+     "[--json]",
+     "users and organisations: who may have Spaces"},
+    {"token", cmd_token,
+     "new USER --role read|write|admin [--name TEXT] [--days N] | list [USER] | revoke ID [--json]",
+     "tokens of users; a new one is printed once and kept nowhere"},
     {"check", cmd_check, "[--data DIR] [--listen ADDR:PORT] [--config FILE] [--json]",
      "what this machine offers, what is missing, and the remedy"},
     {"config", cmd_config, "[--sample] [--config FILE] [--json]",

@@ -46,6 +46,28 @@ const char *const schema_site[] = {
     " space_id INTEGER NOT NULL REFERENCES spaces (id) ON DELETE CASCADE,"
     " name TEXT NOT NULL, value INTEGER NOT NULL,"
     " PRIMARY KEY (space_id, name)) WITHOUT ROWID;",
+    /* 4: users and organisations: one namespace; who may do what there; their tokens */
+    "CREATE TABLE owners ("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " name TEXT NOT NULL UNIQUE COLLATE NOCASE,"
+    " is_org INTEGER NOT NULL,"
+    " created_ms INTEGER NOT NULL);"
+    "CREATE TABLE members ("
+    " org_id INTEGER NOT NULL REFERENCES owners (id) ON DELETE CASCADE,"
+    " user_id INTEGER NOT NULL REFERENCES owners (id) ON DELETE CASCADE,"
+    " role TEXT NOT NULL," /* read write admin */
+    " PRIMARY KEY (org_id, user_id)) WITHOUT ROWID;"
+    "CREATE INDEX members_user ON members (user_id);"
+    "CREATE TABLE tokens ("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " hash TEXT NOT NULL UNIQUE," /* SHA-256 of the token, hex */
+    " user_id INTEGER NOT NULL REFERENCES owners (id) ON DELETE CASCADE,"
+    " name TEXT NOT NULL,"
+    " role TEXT NOT NULL," /* read write admin: the most that it may */
+    " created_ms INTEGER NOT NULL,"
+    " used_ms INTEGER," /* to the minute */
+    " expires_ms INTEGER);"
+    "CREATE INDEX tokens_user ON tokens (user_id);",
     NULL,
 };
 

@@ -4,7 +4,17 @@
 #include "webui/http.h"
 
 enum MHD_Result api_health(struct req *r);
+
+/* api_owners.c */
 enum MHD_Result api_whoami(struct req *r);
+enum MHD_Result api_admin_users(struct req *r);
+enum MHD_Result api_admin_user_add(struct req *r); /* {name, type: "user"|"org"} */
+enum MHD_Result api_admin_user_delete(struct req *r);
+enum MHD_Result api_members(struct req *r);
+enum MHD_Result api_member_set(struct req *r); /* {role}; DELETE takes the member away */
+enum MHD_Result api_admin_tokens(struct req *r);
+enum MHD_Result api_admin_token_new(struct req *r); /* {user, role, name?, days?} */
+enum MHD_Result api_admin_token_revoke(struct req *r);
 
 /* api_spaces.c */
 enum MHD_Result api_spaces_list(struct req *r);

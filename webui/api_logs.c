@@ -3,6 +3,7 @@
 #include "common/cleanup.h"
 #include "webui/logtail.h"
 #include "webui/stream.h"
+#include "webui/reach.h"
 #include "webui/view.h"
 
 #include <errno.h>
@@ -99,11 +100,9 @@ enum MHD_Result api_logs(struct req *r)
 {
     struct err err = {0};
     struct view v;
-    int found = view_find(r->app, r->owner, r->name, &v, &err);
-    if (found < 0)
-        return req_fail(r, &err);
-    if (found == 0)
-        return req_error(r, 404, "there is no Space %s/%s", r->owner, r->name);
+    enum MHD_Result answer;
+    if (!reach_space(r, &v, &answer))
+        return answer;
     enum proto_log_kind kind = strcmp(r->what, "run") == 0     ? LOG_KIND_RUN
                                : strcmp(r->what, "build") == 0 ? LOG_KIND_BUILD
                                                                : 0;

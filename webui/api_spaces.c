@@ -5,6 +5,7 @@
 #include "webui/stream.h"
 #include "webui/submit.h"
 #include "webui/upload.h"
+#include "webui/reach.h"
 #include "webui/view.h"
 
 #include <errno.h>
@@ -18,19 +19,6 @@ enum MHD_Result api_health(struct req *r)
     if (buf_puts(&body, "ok") < 0)
         return MHD_NO;
     return req_text(r, 200, "text/plain; charset=utf-8", &body);
-}
-
-enum MHD_Result api_whoami(struct req *r)
-{
-    return req_json(r, 200,
-                    json_pack("{s:s, s:s, s:[], s:{s:s, s:{s:s, s:s}}}", "type", "user", "name",
-                              "admin", "orgs", "auth", "type", "access_token", "accessToken",
-                              "displayName", "admin token", "role", "write"));
-}
-
-static enum MHD_Result not_found(struct req *r)
-{
-    return req_error(r, 404, "there is no Space %s/%s", r->owner, r->name);
 }
 
 enum MHD_Result api_spaces_list(struct req *r)
@@ -56,9 +44,9 @@ enum MHD_Result api_space_get(struct req *r)
 {
     struct err err = {0};
     struct view v;
-    int found = view_find(r->app, r->owner, r->name, &v, &err);
-    if (found != 1)
-        return found < 0 ? req_fail(r, &err) : not_found(r);
+    enum MHD_Result answer;
+    if (!reach_space(r, &v, &answer))
+        return answer;
     _cleanup_free_ char *readme = NULL;
     _cleanup_free_ char *card = NULL;
     if (site_version_texts(r->app->site, v.space.version_id, &readme, &card, &err) < 0)
@@ -71,11 +59,10 @@ enum MHD_Result api_space_get(struct req *r)
 
 enum MHD_Result api_space_runtime(struct req *r)
 {
-    struct err err = {0};
     struct view v;
-    int found = view_find(r->app, r->owner, r->name, &v, &err);
-    if (found != 1)
-        return found < 0 ? req_fail(r, &err) : not_found(r);
+    enum MHD_Result answer;
+    if (!reach_space(r, &v, &answer))
+        return answer;
     return req_json(r, 200, view_runtime_json(&v));
 }
 
@@ -116,9 +103,9 @@ static enum MHD_Result command(struct req *r, const char *verb)
 {
     struct err err = {0};
     struct view v;
-    int found = view_find(r->app, r->owner, r->name, &v, &err);
-    if (found != 1)
-        return found < 0 ? req_fail(r, &err) : not_found(r);
+    enum MHD_Result answer;
+    if (!reach_space(r, &v, &answer))
+        return answer;
     if (submit_command(r->app, &v.space, verb, &err) < 0)
         return req_fail(r, &err);
     struct space space = v.space;
@@ -155,9 +142,9 @@ enum MHD_Result api_space_delete(struct req *r)
 {
     struct err err = {0};
     struct view v;
-    int found = view_find(r->app, r->owner, r->name, &v, &err);
-    if (found != 1)
-        return found < 0 ? req_fail(r, &err) : not_found(r);
+    enum MHD_Result answer;
+    if (!reach_space(r, &v, &answer))
+        return answer;
     if (submit_delete(r->app, &v.space, &err) < 0)
         return req_fail(r, &err);
     snprintf(v.page, sizeof v.page, "/");
@@ -210,11 +197,10 @@ static int changes_next(void *arg, bool news, struct buf *out)
 
 enum MHD_Result api_space_events(struct req *r)
 {
-    struct err err = {0};
     struct view v;
-    int found = view_find(r->app, r->owner, r->name, &v, &err);
-    if (found != 1)
-        return found < 0 ? req_fail(r, &err) : not_found(r);
+    enum MHD_Result answer;
+    if (!reach_space(r, &v, &answer))
+        return answer;
     struct changes *c = calloc(1, sizeof *c);
     if (!c)
         return MHD_NO;

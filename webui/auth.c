@@ -16,6 +16,7 @@
 
 #define SESSION_MS (30 * 24 * 3600000LL)
 #define LINK_MS 3600000
+#define SECRET_MAX 512
 #define FAILURES_MAX 10 /* of one address ... */
 #define FAILURES_MS 60000
 #define ADDRESSES 1024
@@ -77,14 +78,56 @@ static const char *session_cookie(struct req *r)
     return MHD_lookup_connection_value(r->connection, MHD_COOKIE_KIND, AUTH_COOKIE);
 }
 
-enum auth_kind auth_of(struct req *r)
+/* The password of "Basic BASE64"; git sends a token as that, or as the name alone. */
+static bool basic_secret(const char *base64, char out[SECRET_MAX])
+{
+    char text[SECRET_MAX];
+    size_t n;
+    if (sodium_base642bin((unsigned char *)text, sizeof text - 1, base64, strlen(base64), " ", &n,
+                          NULL, sodium_base64_VARIANT_ORIGINAL) < 0)
+        return false;
+    text[n] = 0;
+    const char *colon = strchr(text, ':');
+    size_t name = colon ? (size_t)(colon - text) : n;
+    if (colon && colon[1])
+        snprintf(out, SECRET_MAX, "%s", colon + 1);
+    else
+        snprintf(out, SECRET_MAX, "%.*s", (int)name, text);
+    sodium_memzero(text, sizeof text);
+    return true;
+}
+
+/* What the request proves itself with, in one of the ways that clients have. */
+static bool secret_of(struct req *r, char out[SECRET_MAX])
 {
     const char *header = req_header(r, "Authorization");
+    if (!header)
+        header = req_header(r, "X-HF-Authorization");
     if (header && strncasecmp(header, "Bearer ", 7) == 0) {
-        header += 7 + strspn(header + 7, " ");
+        snprintf(out, SECRET_MAX, "%s", header + 7 + strspn(header + 7, " "));
+        return true;
+    }
+    if (header && strncasecmp(header, "Basic ", 6) == 0) {
+        if (!basic_secret(header + 6, out))
+            *out = 0;
+        return true;
+    }
+    return false;
+}
+
+static enum auth_kind auth_of(struct req *r)
+{
+    char secret[SECRET_MAX];
+    if (secret_of(r, secret)) {
+        enum auth_kind kind = AUTH_WRONG;
         if (auth_blocked(r))
-            return AUTH_BLOCKED;
-        return auth_token_right(r->app->auth, header) ? AUTH_TOKEN : AUTH_WRONG;
+            kind = AUTH_BLOCKED;
+        else if (auth_token_right(r->app->auth, secret))
+            kind = AUTH_TOKEN;
+        else if (tokens_find(r->app->site, secret, &r->token, NULL) == 1)
+            kind = AUTH_USER;
+        sodium_memzero(secret, sizeof secret);
+        return kind;
     }
     const char *cookie = session_cookie(r);
     if (!cookie || strlen(cookie) != 64)
@@ -92,6 +135,101 @@ enum auth_kind auth_of(struct req *r)
     char hash[65];
     sha256_hex(cookie, 64, hash);
     return site_session_valid(r->app->site, hash, NULL) == 1 ? AUTH_SESSION : AUTH_NONE;
+}
+
+const char *auth_name(const struct req *r)
+{
+    return auth_is_admin(r->auth) ? OPERATOR_NAME : r->auth == AUTH_USER ? r->token.user : "";
+}
+
+static bool token_may(struct site *site, const struct token *t, const char *owner, enum right right)
+{
+    enum right there;
+    return t->right >= right && owners_right(site, t->user_id, owner, &there, NULL) == 0 &&
+           there >= right;
+}
+
+bool auth_may(struct req *r, const char *owner, enum right right)
+{
+    return auth_is_admin(r->auth) ||
+           (r->auth == AUTH_USER && token_may(r->app->site, &r->token, owner, right));
+}
+
+int auth_token_may(struct app *app, const char *token, const char *owner, enum right right,
+                   struct err *err)
+{
+    struct token t;
+    if (auth_token_right(app->auth, token))
+        return 1;
+    int r = tokens_find(app->site, token, &t, err);
+    return r == 1 ? token_may(app->site, &t, owner, right) : r;
+}
+
+void auth_why_not(struct req *r, const char *owner, enum right right, char *msg, size_t size)
+{
+    static const char *const what[] = {
+        [MAY_READ] = "see what is private of",
+        [MAY_WRITE] = "change Spaces of",
+        [MAY_ADMIN] = "say who may change Spaces of",
+    };
+    if (r->auth != AUTH_USER)
+        snprintf(msg, size, "this needs a token that may %s %s: log in, or send one", what[right],
+                 owner);
+    else if (r->token.right < right)
+        snprintf(msg, size, "the token \"%s\" has the role \"%s\": this needs one of role \"%s\"",
+                 r->token.name, right_name(r->token.right), right_name(right));
+    else
+        snprintf(msg, size, "%s may not %s %s", r->token.user, what[right], owner);
+}
+
+/* What the route takes of who asks. */
+static unsigned check_rights(struct req *r, char *msg, size_t size)
+{
+    unsigned flags = r->route->flags;
+    unsigned refused = r->auth == AUTH_USER ? 403 : 401;
+    if ((flags & ROUTE_ADMIN) && !auth_is_admin(r->auth)) {
+        snprintf(msg, size,
+                 r->auth == AUTH_USER ? "only the operator may do this: send the admin token"
+                                      : "this needs the administrator: log in, or send the admin "
+                                        "token");
+        return refused;
+    }
+    if ((flags & ROUTE_LOGIN) && !*auth_name(r)) {
+        snprintf(msg, size, "this needs a token: `vitrine token new` makes one");
+        return refused;
+    }
+    enum right need = flags & ROUTE_OWNER   ? MAY_ADMIN
+                      : flags & ROUTE_WRITE ? MAY_WRITE
+                      : flags & ROUTE_READ  ? MAY_READ
+                                            : MAY_NOTHING;
+    if (need && !auth_may(r, r->owner, need)) {
+        auth_why_not(r, r->owner, need, msg, size);
+        return refused;
+    }
+    return 0;
+}
+
+unsigned auth_check(struct req *r, char *msg, size_t size)
+{
+    r->auth = auth_of(r);
+    if (r->auth == AUTH_BLOCKED || (r->auth == AUTH_WRONG && auth_failed_too_often(r))) {
+        snprintf(msg, size, "too many wrong tokens: wait a minute");
+        return 429;
+    }
+    if (r->auth == AUTH_WRONG) {
+        snprintf(msg, size, "Invalid credentials in Authorization header");
+        return 401;
+    }
+    unsigned status = check_rights(r, msg, size);
+    if (status)
+        return status;
+    /* A browser sends a cookie whoever wrote the page. */
+    bool by_token = r->auth == AUTH_TOKEN || r->auth == AUTH_USER;
+    if ((r->route->flags & ROUTE_CHANGES) && !by_token && !auth_same_origin(r)) {
+        snprintf(msg, size, "this was sent by another site's page: use the site's own pages");
+        return 403;
+    }
+    return 0;
 }
 
 bool auth_same_origin(struct req *r)

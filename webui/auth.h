@@ -1,20 +1,30 @@
-/* Who asks: the admin token, or a session that began with it or with a one-time link. */
+/* Who asks, and what they may do: the one place where that is decided.
+ *
+ * The operator (the admin token, or a session that began with it or with a one-time link) may do
+ * everything, in every namespace. A user has tokens: one may what its user may in that namespace
+ * (owners.h), but no more than its own role. Each route says what it takes (http.h), auth_check
+ * asks for it before a byte of the body is read; a handler whose namespace comes in the body asks
+ * auth_may itself. */
 #pragma once
 
 #include "common/err.h"
+#include "webui/tokens.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
+struct app;
 struct auth;
 struct req;
 struct site;
 
 enum auth_kind {
     AUTH_NONE,
-    AUTH_WRONG,   /* a token that is not the right one */
+    AUTH_WRONG,   /* a token that is not one of ours */
     AUTH_BLOCKED, /* a token, which is not looked at: there were too many wrong ones */
-    AUTH_TOKEN,
-    AUTH_SESSION,
+    AUTH_TOKEN,   /* the admin token */
+    AUTH_SESSION, /* the operator's */
+    AUTH_USER,    /* a user's token: req->token */
 };
 
 #define AUTH_COOKIE "__Host-vitrine"
@@ -23,11 +33,25 @@ enum auth_kind {
 int auth_new(struct auth **ret, struct site *site, const char *token_path, struct err *err);
 void auth_free(struct auth *a);
 
-enum auth_kind auth_of(struct req *r);
+/* Finds out who asks (req->auth, req->token) and whether they may use the request's route: 0, or
+ * the status of the refusal with its sentence in `msg`. */
+unsigned auth_check(struct req *r, char *msg, size_t size);
+
 static inline bool auth_is_admin(enum auth_kind k)
 {
     return k == AUTH_TOKEN || k == AUTH_SESSION;
 }
+
+/* May who asks do that with the Spaces of `owner`? What everybody may is not asked here. */
+bool auth_may(struct req *r, const char *owner, enum right right);
+/* Why not, as a sentence. */
+void auth_why_not(struct req *r, const char *owner, enum right right, char *msg, size_t size);
+/* The same for a token that came another way (the gateway's, for a private Space): 1 yes, 0 no, or
+ * negative errno. Counts no failures. */
+int auth_token_may(struct app *app, const char *token, const char *owner, enum right right,
+                   struct err *err);
+/* The namespace of who asks: the user's name, OPERATOR_NAME, or "". */
+const char *auth_name(const struct req *r);
 
 /* Does the browser say that the request comes from a page of ours? */
 bool auth_same_origin(struct req *r);

@@ -97,7 +97,10 @@ enum MHD_Result req_queue(struct req *r, unsigned status, struct MHD_Response *r
     if (*r->cookie)
         MHD_add_response_header(response, "Set-Cookie", r->cookie);
     if (status == 401)
-        MHD_add_response_header(response, "WWW-Authenticate", "Bearer realm=\"vitrine\"");
+        MHD_add_response_header(response, "WWW-Authenticate",
+                                r->route && (r->route->flags & ROUTE_GIT)
+                                    ? "Basic realm=\"vitrine: a token is the password\""
+                                    : "Bearer realm=\"vitrine\"");
     if (status == 429 || status == 503)
         MHD_add_response_header(response, "Retry-After", status == 429 ? "60" : "5");
     enum MHD_Result res = MHD_queue_response(r->connection, status, response);
@@ -287,24 +290,6 @@ static void find_route(struct req *r, const char *method)
         refuse(r, 404, "there is no such page");
 }
 
-/* May they? Decided before a byte of the body is read. */
-static void check_access(struct req *r)
-{
-    r->auth = auth_of(r);
-    if (r->auth == AUTH_BLOCKED) {
-        refuse(r, 429, "too many wrong tokens: wait a minute");
-    } else if (r->auth == AUTH_WRONG) {
-        if (auth_failed_too_often(r))
-            refuse(r, 429, "too many wrong tokens: wait a minute");
-        else
-            refuse(r, 401, "Invalid credentials in Authorization header");
-    } else if ((r->route->flags & ROUTE_ADMIN) && !auth_is_admin(r->auth)) {
-        refuse(r, 401, "this needs the administrator: log in, or send the admin token");
-    } else if ((r->route->flags & ROUTE_CHANGES) && r->auth != AUTH_TOKEN && !auth_same_origin(r)) {
-        refuse(r, 403, "this was sent by another site's page: use the site's own pages");
-    }
-}
-
 /* ---- bodies --------------------------------------------------------------------------------- */
 
 static bool has_body(struct req *r)
@@ -384,8 +369,8 @@ static struct req *req_new(struct app *app, struct MHD_Connection *connection, c
         return r;
     }
     find_route(r, method);
-    if (!r->early)
-        check_access(r);
+    if (!r->early) /* before a byte of the body is read */
+        r->early = auth_check(r, r->early_msg, sizeof r->early_msg);
     struct err err = {0};
     if (!r->early && body_begin(r, &err) < 0) {
         if (!is_for_visitors(&err))

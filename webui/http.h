@@ -19,8 +19,15 @@ struct upload;
 struct form;
 
 enum route_flags {
-    ROUTE_ADMIN = 1,   /* only with the token or a session */
+    ROUTE_ADMIN = 1,   /* the operator */
     ROUTE_CHANGES = 2, /* by cookie only from our own pages */
+    /* What it takes in the namespace of the path's :owner (auth.h). A route without any of these is
+     * for everybody; of a Space that not everybody sees, reach_space keeps it. */
+    ROUTE_READ = 4,
+    ROUTE_WRITE = 8,
+    ROUTE_OWNER = 16,
+    ROUTE_LOGIN = 32, /* whoever has a token; the handler asks for the rest */
+    ROUTE_GIT = 64,   /* asked by git, which sends a password only where it is asked for one */
 };
 
 enum body_kind {
@@ -47,6 +54,7 @@ struct req {
     char path[512];
     char owner[128], name[128], what[64]; /* what the pattern's :words matched */
     enum auth_kind auth;
+    struct token token; /* where auth is AUTH_USER */
     struct buf small;
     struct upload *upload;
     struct form *form;

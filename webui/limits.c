@@ -5,6 +5,7 @@
 #include "webui/link.h"
 #include "webui/pages.h"
 #include "webui/parts.h"
+#include "webui/reach.h"
 #include "webui/stats.h"
 
 #include <errno.h>
@@ -125,19 +126,13 @@ int limits_set(struct req *r, const struct view *v, struct err *err)
     return res < 0 ? res : site_set_limits(r->app->site, v->space.id, &own, err);
 }
 
-static enum MHD_Result not_found(struct req *r, int found, const struct err *err)
-{
-    return found < 0 ? req_fail(r, err)
-                     : req_error(r, 404, "there is no Space %s/%s", r->owner, r->name);
-}
-
 enum MHD_Result api_space_limits(struct req *r)
 {
     struct err err = {0};
     struct view v;
-    int found = view_find(r->app, r->owner, r->name, &v, &err);
-    if (found != 1)
-        return not_found(r, found, &err);
+    enum MHD_Result answer;
+    if (!reach_space(r, &v, &answer))
+        return answer;
     json_t *o = limits_json(r->app, &v, &err);
     return o ? req_json(r, 200, o) : req_fail(r, &err);
 }
@@ -146,9 +141,9 @@ enum MHD_Result api_space_set_limits(struct req *r)
 {
     struct err err = {0};
     struct view v;
-    int found = view_find(r->app, r->owner, r->name, &v, &err);
-    if (found != 1)
-        return not_found(r, found, &err);
+    enum MHD_Result answer;
+    if (!reach_space(r, &v, &answer))
+        return answer;
     return limits_set(r, &v, &err) < 0 ? req_fail(r, &err) : api_space_limits(r);
 }
 
@@ -194,10 +189,9 @@ static enum MHD_Result show(struct req *r, unsigned status, const struct view *v
 
 enum MHD_Result page_limits(struct req *r)
 {
-    struct err err = {0};
     struct view v;
-    int found = view_find(r->app, r->owner, r->name, &v, &err);
-    return found == 1 ? show(r, 200, &v, "") : not_found(r, found, &err);
+    enum MHD_Result answer;
+    return reach_space(r, &v, &answer) ? show(r, 200, &v, "") : answer;
 }
 
 enum MHD_Result page_limits_post(struct req *r)
@@ -205,9 +199,9 @@ enum MHD_Result page_limits_post(struct req *r)
     struct err err = {0};
     struct view v;
     char place[600];
-    int found = view_find(r->app, r->owner, r->name, &v, &err);
-    if (found != 1)
-        return not_found(r, found, &err);
+    enum MHD_Result answer;
+    if (!reach_space(r, &v, &answer))
+        return answer;
     if (limits_set(r, &v, &err) < 0)
         return err.internal || http_status_of(&err) == 500
                    ? req_fail(r, &err)

@@ -4,22 +4,18 @@
 #include "webui/limits.h"
 #include "webui/markdown.h"
 #include "webui/parts.h"
+#include "webui/reach.h"
 
 #include <stdio.h>
 #include <string.h>
-
-static enum MHD_Result not_found(struct req *r)
-{
-    return req_error(r, 404, "there is no Space %s/%s", r->owner, r->name);
-}
 
 enum MHD_Result page_space(struct req *r)
 {
     struct err err = {0};
     struct view v;
-    int found = view_find(r->app, r->owner, r->name, &v, &err);
-    if (found != 1)
-        return found < 0 ? req_fail(r, &err) : not_found(r);
+    enum MHD_Result answer;
+    if (!reach_space(r, &v, &answer))
+        return answer;
 
     _cleanup_free_ char *readme = NULL;
     _cleanup_free_ char *card = NULL;
@@ -63,19 +59,17 @@ enum MHD_Result page_space(struct req *r)
         {"actions", actions.data},
         {0},
     };
-    enum MHD_Result answer =
-        page_render(r, 200, v.title, "", "space.js", "space.html", vars, v.url);
+    answer = page_render(r, 200, v.title, "", "space.js", "space.html", vars, v.url);
     json_decref(data);
     return answer;
 }
 
 enum MHD_Result page_delete(struct req *r)
 {
-    struct err err = {0};
     struct view v;
-    int found = view_find(r->app, r->owner, r->name, &v, &err);
-    if (found != 1)
-        return found < 0 ? req_fail(r, &err) : not_found(r);
+    enum MHD_Result answer;
+    if (!reach_space(r, &v, &answer))
+        return answer;
     const struct tpl_var vars[] = {{"full", v.space.full}, {"title", v.title}, {0}};
     return page_render(r, 200, "Delete a Space", "", "", "delete.html", vars, "");
 }

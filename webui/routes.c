@@ -8,6 +8,9 @@
 #define PAGE "/spaces/:owner/:name"
 #define ADMIN ROUTE_ADMIN
 #define CHANGES (ROUTE_ADMIN | ROUTE_CHANGES)
+#define READ ROUTE_READ
+#define WRITE (ROUTE_WRITE | ROUTE_CHANGES)
+#define OWNER (ROUTE_OWNER | ROUTE_CHANGES)
 
 const struct route routes[] = {
     /* pages */
@@ -28,33 +31,44 @@ const struct route routes[] = {
     {"GET", "/robots.txt", 0, BODY_NONE, static_robots},
 
     /* forms of the pages */
-    {"POST", PAGE "/start", CHANGES, BODY_NONE, api_space_start},
-    {"POST", PAGE "/stop", CHANGES, BODY_NONE, api_space_stop},
-    {"POST", PAGE "/restart", CHANGES, BODY_NONE, api_space_restart},
-    {"POST", PAGE "/pause", CHANGES, BODY_NONE, api_space_pause},
-    {"POST", PAGE "/resume", CHANGES, BODY_NONE, api_space_resume},
-    {"POST", PAGE "/delete", CHANGES, BODY_NONE, api_space_delete},
+    {"POST", PAGE "/start", WRITE, BODY_NONE, api_space_start},
+    {"POST", PAGE "/stop", WRITE, BODY_NONE, api_space_stop},
+    {"POST", PAGE "/restart", WRITE, BODY_NONE, api_space_restart},
+    {"POST", PAGE "/pause", WRITE, BODY_NONE, api_space_pause},
+    {"POST", PAGE "/resume", WRITE, BODY_NONE, api_space_resume},
+    {"POST", PAGE "/delete", WRITE, BODY_NONE, api_space_delete},
 
     /* API */
     {"GET", "/healthz", 0, BODY_NONE, api_health},
-    {"GET", "/api/whoami-v2", ADMIN, BODY_NONE, api_whoami},
+    {"GET", "/api/whoami-v2", ROUTE_LOGIN, BODY_NONE, api_whoami},
     {"GET", "/api/spaces", 0, BODY_NONE, api_spaces_list},
     {"GET", SPACE, 0, BODY_NONE, api_space_get},
-    {"DELETE", SPACE, CHANGES, BODY_NONE, api_space_delete},
+    {"DELETE", SPACE, WRITE, BODY_NONE, api_space_delete},
     {"GET", SPACE "/runtime", 0, BODY_NONE, api_space_runtime},
-    {"PUT", SPACE "/bundle", CHANGES, BODY_ARCHIVE, api_space_bundle},
-    {"POST", SPACE "/start", CHANGES, BODY_NONE, api_space_start},
-    {"POST", SPACE "/stop", CHANGES, BODY_NONE, api_space_stop},
-    {"POST", SPACE "/restart", CHANGES, BODY_NONE, api_space_restart},
-    {"POST", SPACE "/pause", CHANGES, BODY_NONE, api_space_pause},
-    {"POST", SPACE "/resume", CHANGES, BODY_NONE, api_space_resume},
-    {"GET", SPACE "/limits", ADMIN, BODY_NONE, api_space_limits},
+    {"PUT", SPACE "/bundle", WRITE, BODY_ARCHIVE, api_space_bundle},
+    {"POST", SPACE "/start", WRITE, BODY_NONE, api_space_start},
+    {"POST", SPACE "/stop", WRITE, BODY_NONE, api_space_stop},
+    {"POST", SPACE "/restart", WRITE, BODY_NONE, api_space_restart},
+    {"POST", SPACE "/pause", WRITE, BODY_NONE, api_space_pause},
+    {"POST", SPACE "/resume", WRITE, BODY_NONE, api_space_resume},
+    {"GET", SPACE "/limits", READ, BODY_NONE, api_space_limits},
     {"POST", SPACE "/limits", CHANGES, BODY_SMALL, api_space_set_limits},
-    {"GET", SPACE "/logs/:what", ADMIN, BODY_NONE, api_logs},
+    {"GET", SPACE "/logs/:what", READ, BODY_NONE, api_logs},
     {"GET", SPACE "/events", 0, BODY_NONE, api_space_events},
     {"GET", "/api/admin/workers", ADMIN, BODY_NONE, api_admin_workers},
     {"GET", "/api/admin/workers/stream", ADMIN, BODY_NONE, api_admin_workers_stream},
     {"GET", "/api/admin/events", ADMIN, BODY_NONE, api_admin_events},
     {"POST", "/api/admin/login-link", CHANGES, BODY_NONE, api_admin_login_link},
+
+    /* owners */
+    {"GET", "/api/admin/users", ADMIN, BODY_NONE, api_admin_users},
+    {"POST", "/api/admin/users", CHANGES, BODY_SMALL, api_admin_user_add},
+    {"DELETE", "/api/admin/users/:name", CHANGES, BODY_NONE, api_admin_user_delete},
+    {"GET", "/api/admin/tokens", ADMIN, BODY_NONE, api_admin_tokens},
+    {"POST", "/api/admin/tokens", CHANGES, BODY_SMALL, api_admin_token_new},
+    {"DELETE", "/api/admin/tokens/:what", CHANGES, BODY_NONE, api_admin_token_revoke},
+    {"GET", "/api/organizations/:owner", READ, BODY_NONE, api_members},
+    {"PUT", "/api/organizations/:owner/members/:name", OWNER, BODY_SMALL, api_member_set},
+    {"DELETE", "/api/organizations/:owner/members/:name", OWNER, BODY_NONE, api_member_set},
     {0},
 };

@@ -1,30 +1,16 @@
 #include "webui/site.h"
 
 #include "common/cleanup.h"
-#include "common/store.h"
 #include "common/util.h"
+#include "webui/site_db.h"
 #include "webui/text.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define SALTS 32
-
-struct site {
-    pthread_mutex_t lock;
-    struct store *db;
-};
-
-static void unlock(struct site **s)
-{
-    pthread_mutex_unlock(&(*s)->lock);
-}
-#define WITH_LOCK(s)                                                                               \
-    __attribute__((cleanup(unlock))) struct site *locked = (s);                                    \
-    pthread_mutex_lock(&locked->lock)
 
 int site_open(struct site **ret, const char *path, struct err *err)
 {

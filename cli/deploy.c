@@ -39,10 +39,10 @@ static int deploy(const struct deploy *d, struct err *err)
     progress_begin(&p);
     r = submit(c, d->path, &n, d->if_changed, &p, &answer, err);
     snprintf(stage, sizeof(stage), "%s", json_str(answer, "stage"));
-    if (r == 0 && !d->no_wait) {
-        progress_phase(&p, "start");
+    if (r == 0 && !d->no_wait)
         r = follow_start(c, &n, json_str(answer, "version"), &p, stage, sizeof(stage), err);
-    }
+    if (r == 0)
+        progress_done(&p);
     progress_end(&p);
     return r < 0 ? r : print_result(d, answer, stage, err);
 }

@@ -75,6 +75,37 @@ static int failed(struct client *c, const struct spacename *n, const char *stage
     return -EIO;
 }
 
+/* The build's last line, where there is one to ask for. */
+static void show_build(struct client *c, const struct spacename *n, struct progress *p)
+{
+    char path[512];
+    snprintf(path, sizeof(path), "%s/logs/build?tail=1", n->path);
+    struct client_request rq = {
+        .method = "GET", .path = path, .accept = "text/plain", .body_fd = -1, .timeout_ms = 10000};
+    _cleanup_answer_ struct client_answer ans = {0};
+    if (client_send(c, &rq, &ans, NULL) < 0 || ans.status != 200)
+        return;
+    const char *line = ans.body.data && ans.body.len ? ans.body.data : "";
+    size_t len = ans.body.len;
+    bool stamped = len > 25 && line[10] == 'T' && line[23] == 'Z' && line[24] == ' ';
+    char text[200];
+    snprintf(text, sizeof(text), "%.*s", (int)(len - (stamped ? 25 : 0)),
+             line + (stamped ? 25 : 0));
+    progress_update(p, 0, 0, text);
+}
+
+static void show(struct client *c, const struct spacename *n, const char *stage, const char *reason,
+                 struct progress *p)
+{
+    if (!strcmp(stage, "BUILDING") || !strcmp(stage, "RUNNING_BUILDING")) {
+        progress_phase(p, "build");
+        show_build(c, n, p);
+    } else {
+        progress_phase(p, "start");
+        progress_update(p, 0, 0, *reason ? reason : stage);
+    }
+}
+
 int follow_start(struct client *c, const struct spacename *n, const char *version,
                  struct progress *p, char *stage, size_t stage_len, struct err *err)
 {
@@ -90,15 +121,16 @@ int follow_start(struct client *c, const struct spacename *n, const char *versio
             snprintf(stage, stage_len, "%s", json_str(j, "stage"));
             if (strcmp(json_str(j, "version"), version))
                 return err_set(err, EBUSY, "another version of %s was submitted meanwhile", n->id);
-            if (!strcmp(stage, "RUNNING") && ours)
+            /* Asleep: it was ready, and nobody came. */
+            if ((!strcmp(stage, "RUNNING") || !strcmp(stage, "SLEEPING")) && ours) {
+                progress_phase(p, "start");
                 return 0;
-            if (!strcmp(stage, "SLEEPING") && ours)
-                return 0; /* it was ready, and nobody came */
+            }
             if (is_failed(stage))
                 return failed(c, n, stage, reason, false, err);
             if (!strcmp(stage, "RUNNING") && *reason)
                 return failed(c, n, stage, reason, true, err);
-            progress_update(p, 0, 0, *reason ? reason : stage);
+            show(c, n, stage, reason, p);
         } else if (r == -ENOENT || r == -EACCES || mono_ms() - last_answer_ms > AWAY_MAX_MS) {
             return r;
         } else {

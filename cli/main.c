@@ -14,10 +14,14 @@
  *   datadir.c    the data folder: its parts, its lock, the token
  *   listener.c   the listening sockets
  *   client.c     HTTP to the site: one request, one answer
+ *   folder.c ignore.c   what is in a folder, and what of it is left out
  *   pack.c       a folder becomes a tar.zst
  *   progress.c   what somebody who waits gets to see
  *   follow.c     waits until a submitted version runs, or says why it does not
- *   deploy.c list.c status.c logs.c act.c user.c token.c check.c config.c   one command each
+ *   dev.c        `dev`: the loop; devstage.c devrun.c devrelay.c are its parts
+ *   init.c       `init`: templates, which lie in static/init
+ *   deploy.c open.c list.c status.c logs.c act.c user.c token.c check.c
+ *   config.c completion.c   one command each
  *
  * A command returns its exit status: 0 done, 1 refused or failed (one line on stderr, with the
  * remedy), 2 wrong usage. stdout carries results only; with --json one JSON document. */
@@ -42,12 +46,18 @@ struct command {
 static const struct command commands[] = {
     {"up", cmd_up, "[--data DIR] [--listen ADDR:PORT] [--domain NAME] [--examples] [--config FILE]",
      "run the whole system in the foreground"},
+    {"init", cmd_init, "[DIR] [--sdk SDK] [--title TEXT] [--emoji EMOJI] [--yes] [--json]",
+     "make a new Space's folder from a template; asks for what is not given"},
+    {"dev", cmd_dev, "[DIR] [--port N] [--env NAME=VALUE] [--net none|internet] [--memory N]",
+     "run a folder in a sandbox on this machine, and again whenever a file is saved"},
     {"deploy", cmd_deploy, "PATH [OWNER/NAME] [--no-wait] [--if-changed] [--json]",
      "submit a folder, .zip or .tar(.gz|.zst); waits until it runs, prints its URL"},
     {"list", cmd_list, "[--json]", "all Spaces and their stage"},
     {"status", cmd_status, "NAME [--json]", "one Space"},
     {"logs", cmd_logs, "NAME [--build] [-f] [--tail N] [--json]",
      "what a Space's demo, or its build, printed"},
+    {"open", cmd_open, "NAME [--print] [--json]",
+     "print a Space's address, and open it in the browser where there is a display"},
     {"limits", cmd_limits, "NAME [LIMIT=VALUE|LIMIT=default ...] [--json]",
      "what a Space may use; or set that, from its next start on"},
     {"start", cmd_act, "NAME [--json]", "start a Space, or resume it"},
@@ -67,6 +77,7 @@ static const struct command commands[] = {
      "what this machine offers, what is missing, and the remedy"},
     {"config", cmd_config, "[--sample] [--config FILE] [--json]",
      "the effective configuration, or a commented sample file"},
+    {"completion", cmd_completion, "bash|zsh", "a script that completes commands in that shell"},
     {"version", cmd_version, "[--json]", "the version of this program"},
     {"help", cmd_help, "[COMMAND]", "this page"},
 };
@@ -78,6 +89,16 @@ static const struct command *find_command(const char *name)
         if (!strcmp(commands[i].name, name))
             return &commands[i];
     return NULL;
+}
+
+const char *cmd_name(size_t i)
+{
+    return i < N_COMMANDS ? commands[i].name : NULL;
+}
+
+const char *cmd_args(size_t i)
+{
+    return i < N_COMMANDS ? commands[i].args : NULL;
 }
 
 int cmd_fail(const char *command, const struct err *err)

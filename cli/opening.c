@@ -78,11 +78,10 @@ static void bring_examples(struct client *c, const char *dir)
         snprintf(path, sizeof(path), "%s/%s", dir, names[i]->d_name);
         snprintf(id, sizeof(id), "examples/%s", names[i]->d_name);
         free(names[i]);
-        progress_begin(&p);
+        progress_begin_silent(&p);
         int r = spacename_parse(&name, id, &err);
         if (r == 0)
             r = submit(c, path, &name, true, &p, &answer, &err);
-        progress_end(&p);
         if (r < 0)
             log_warn(NULL, "up.example", "%s: %s", id, err.msg);
         else

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "common/err.h"
+#include "folder.h"
 
 #include <stdint.h>
 
@@ -12,9 +13,12 @@ struct pack {
     char sha[65];          /* as the server will call the unpacked tree */
 };
 
-/* Packs files, folders and symbolic links below `folder` (without .git), in the order of their
- * names. `progress` may be NULL; it gets what was packed so far. Other kinds of files are refused
- * by name. */
-int pack_folder(struct pack *p, const char *folder,
-                void (*progress)(void *arg, uint64_t files, uint64_t bytes), void *arg,
+/* Packs what was listed. `progress` may be NULL; it gets the bytes packed so far, and all of them.
+ * -EAGAIN names a file that is not as it was when it was listed, or changed while it was read. */
+int pack_folder(struct pack *p, const struct folder *folder,
+                void (*progress)(void *arg, uint64_t done, uint64_t total), void *arg,
                 struct err *err);
+
+/* The same with the content of README.md alone: every other file is there and empty. For who only
+ * asks what a folder is. Without a sum. */
+int pack_outline(struct pack *p, const struct folder *folder, struct err *err);

@@ -2,6 +2,7 @@
 
 #include "common/cleanup.h"
 #include "common/util.h"
+#include "folder.h"
 #include "pack.h"
 
 #include <curl/curl.h>
@@ -17,12 +18,17 @@ struct bundle {
     char sha[65]; /* "" for an archive that was taken as it is */
 };
 
-static void on_packed(void *arg, uint64_t files, uint64_t bytes)
+static void on_listed(void *arg, uint64_t files, uint64_t bytes)
 {
     char text[80], size[32];
     format_bytes(bytes, size);
     snprintf(text, sizeof(text), "%llu files, %s", (unsigned long long)files, size);
     progress_update(arg, 0, 0, text);
+}
+
+static void on_packed(void *arg, uint64_t done, uint64_t total)
+{
+    progress_update(arg, done, total, NULL);
 }
 
 static void on_sent(void *arg, uint64_t sent, uint64_t total)
@@ -32,10 +38,30 @@ static void on_sent(void *arg, uint64_t sent, uint64_t total)
         progress_update(p, sent, total, NULL);
         return;
     }
-    /* All is there; what the server does now takes as long as unpacking takes. */
-    if (strcmp(p->phase, "unpack"))
-        progress_phase(p, "unpack");
+    /* All is there; what the server does now takes as long as unpacking and checking takes. */
+    if (!strcmp(p->phase, "upload"))
+        progress_update(p, total, total, NULL);
+    progress_phase(p, "check");
     progress_update(p, 0, 0, NULL);
+}
+
+static int pack(struct bundle *b, const char *path, const struct spacename *n, struct progress *p,
+                struct err *err)
+{
+    _cleanup_folder_ struct folder folder = {.fd = -1};
+    struct pack pack;
+    progress_phase(p, "scan");
+    int r = folder_scan(&folder, path, on_listed, p, err);
+    if (r < 0)
+        return r;
+    progress_phase(p, "pack");
+    r = pack_folder(&pack, &folder, on_packed, p, err);
+    if (r < 0)
+        return r;
+    *b = (struct bundle){.fd = pack.fd, .size = pack.archive_bytes};
+    snprintf(b->filename, sizeof(b->filename), "%s.tar.zst", n->name);
+    memcpy(b->sha, pack.sha, sizeof(b->sha));
+    return 0;
 }
 
 static int open_bundle(struct bundle *b, const char *path, const struct spacename *n,
@@ -44,17 +70,8 @@ static int open_bundle(struct bundle *b, const char *path, const struct spacenam
     struct stat st;
     if (stat(path, &st) < 0)
         return err_errno(err, "cannot find %s", path);
-    if (S_ISDIR(st.st_mode)) {
-        struct pack pack;
-        progress_phase(p, "pack");
-        int r = pack_folder(&pack, path, on_packed, p, err);
-        if (r < 0)
-            return r;
-        *b = (struct bundle){.fd = pack.fd, .size = pack.archive_bytes};
-        snprintf(b->filename, sizeof(b->filename), "%s.tar.zst", n->name);
-        memcpy(b->sha, pack.sha, sizeof(b->sha));
-        return 0;
-    }
+    if (S_ISDIR(st.st_mode))
+        return pack(b, path, n, p, err);
     if (!S_ISREG(st.st_mode))
         return err_set(err, EINVAL, "%s is neither a folder nor an archive", path);
     b->fd = open(path, O_RDONLY | O_CLOEXEC);

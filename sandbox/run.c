@@ -52,6 +52,8 @@ static const char usage_text[] =
     "  --net-connections N   at most N connections at the same time (256; 0: no limit)\n"
     "  --net-new-connections N   and N new ones in a second (50; 0: no limit)\n"
     "  --port N          a port that it listens on: opened to it if it is below 1024\n"
+    "  --listener FD     a listening SOCK_SEQPACKET socket: who connects gets sockets of the\n"
+    "                    program's network (DIAL in common/proto.h)\n"
     "  --hostname NAME   (sandbox)\n"
     "  --uid-index N     which uid of the range it is outside (the last)\n"
     "vitrine-sandbox trace takes the same, and tells what the program asked for and did not get:\n"
@@ -84,6 +86,7 @@ enum option_id {
     O_NET_CONNECTIONS,
     O_NET_NEW,
     O_PORT,
+    O_LISTENER,
     O_HOSTNAME,
     O_UID_INDEX,
     O_OUTPUT,
@@ -117,6 +120,7 @@ static const struct option options[] = {
     {"net-connections", required_argument, NULL, O_NET_CONNECTIONS},
     {"net-new-connections", required_argument, NULL, O_NET_NEW},
     {"port", required_argument, NULL, O_PORT},
+    {"listener", required_argument, NULL, O_LISTENER},
     {"hostname", required_argument, NULL, O_HOSTNAME},
     {"uid-index", required_argument, NULL, O_UID_INDEX},
     {"output", required_argument, NULL, O_OUTPUT},
@@ -288,6 +292,22 @@ static int apply_option(struct proto_start *st, int id, const char *v, struct er
     }
 }
 
+/* A socket that we were started with. */
+static int set_listener(int *out, const char *value, struct err *err)
+{
+    uint32_t fd;
+    int on = 0;
+    socklen_t len = sizeof(on);
+    int r = set_count(&fd, value, "listener", err);
+    if (r == 0 &&
+        (fd > INT_MAX || getsockopt((int)fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &len) < 0 || !on))
+        return err_set(err, EINVAL, "--listener %s: no descriptor of a listening socket", value);
+    if (r < 0)
+        return r;
+    *out = (int)fd;
+    return fd_set_cloexec((int)fd, true);
+}
+
 static const char home_entry[] = "HOME=" SPEC_HOME;
 static const char *const default_env[] = {
     "PATH=/usr/local/bin:/usr/bin:/bin", home_entry, "USER=user", "LANG=C.UTF-8", "TMPDIR=/tmp",
@@ -312,7 +332,7 @@ static int apply_trace_option(struct run_trace *t, int id, const char *v, struct
 
 /* Fills the message: 0, a negative errno, or 1 where help was asked for. */
 static int parse(int argc, char **argv, struct proto_start *st, struct run_trace *trace,
-                 struct err *err)
+                 int *listener, struct err *err)
 {
     st->flags = START_JOB;
     st->uid_index = UINT32_MAX;
@@ -338,8 +358,9 @@ static int parse(int argc, char **argv, struct proto_start *st, struct run_trace
         if (id == '?')
             return err_set(err, EINVAL, "%s: unknown option, or its value is missing",
                            argv[optind - 1]);
-        r = id >= O_OUTPUT ? apply_trace_option(trace, id, optarg, err)
-                           : apply_option(st, id, optarg, err);
+        r = id >= O_OUTPUT     ? apply_trace_option(trace, id, optarg, err)
+            : id == O_LISTENER ? set_listener(listener, optarg, err)
+                               : apply_option(st, id, optarg, err);
     }
     for (int i = optind; r == 0 && i < argc; i++)
         if (proto_list_add(st->argv, &st->argv_len, sizeof(st->argv), argv[i]) < 0)
@@ -421,7 +442,7 @@ static int launch(struct launch_env *env, struct launch *l, const struct proto_s
 }
 
 static int run_sandbox(struct launch_env *env, const struct proto_start *st,
-                       struct run_trace *trace, struct steps *steps)
+                       struct run_trace *trace, int listener, struct steps *steps)
 {
     struct err err = {0};
     struct launch l;
@@ -432,7 +453,7 @@ static int run_sandbox(struct launch_env *env, const struct proto_start *st,
         launch_env_close(env);
         return complain(&err, EXIT_NO_SANDBOX);
     }
-    int fds[SPEC_FD_COUNT] = {-1, -1, -1, -1, w.stdio[0], w.stdio[1], w.stdio[2], control[1]};
+    int fds[SPEC_FD_COUNT] = {listener, -1, -1, -1, w.stdio[0], w.stdio[1], w.stdio[2], control[1]};
     int r = launch(env, &l, st, fds, trace, &w.classes, &err);
     close(control[1]);
     run_wait_handed_over(&w);
@@ -465,9 +486,10 @@ int run_main(int argc, char **argv)
     static struct proto_start st; /* large */
     struct err err = {0};
     struct steps steps = {0};
+    int listener = -1;
     steps_mark(&steps, "begin");
     struct run_trace trace = {.wanted = strcmp(argv[0], "trace") == 0, .out = stderr};
-    int r = parse(argc, argv, &st, &trace, &err);
+    int r = parse(argc, argv, &st, &trace, &listener, &err);
     if (r == 1) {
         fputs(usage_text, stdout);
         return 0;
@@ -484,5 +506,5 @@ int run_main(int argc, char **argv)
     steps_mark(&steps, "namespace and hierarchies");
     if (st.uid_index == UINT32_MAX)
         st.uid_index = env.range.count - 2;
-    return run_sandbox(&env, &st, &trace, &steps);
+    return run_sandbox(&env, &st, &trace, listener, &steps);
 }

@@ -276,4 +276,4 @@ def test_progress_on_a_terminal(up):
     assert p.wait() == 0
     for phase in (b"pack", b"upload", b"start", b"0:0"):
         assert phase in seen, seen
-    assert seen.endswith(b"\r\x1b[K")
+    assert seen.endswith(b"\r\n")

@@ -1,5 +1,6 @@
-/* objects: cli/pack.o cli/packlist.o; libs: -larchive -lsodium */
+/* objects: cli/pack.o cli/packlist.o cli/folder.o cli/ignore.o; libs: -larchive -lsodium */
 /* What a folder becomes: its entries in order, its hash, what is left out, what is refused. */
+#include "cli/folder.h"
 #include "cli/pack.h"
 #include "common/buf.h"
 #include "common/cleanup.h"
@@ -67,6 +68,13 @@ static void read_back(int fd, struct buf *out)
     archive_read_free(a);
 }
 
+static int list_and_pack(struct pack *p, const char *path, struct err *err)
+{
+    _cleanup_folder_ struct folder f = {.fd = -1};
+    int r = folder_scan(&f, path, NULL, NULL, err);
+    return r < 0 ? r : pack_folder(p, &f, NULL, NULL, err);
+}
+
 static void test_entries(void **state)
 {
     (void)state;
@@ -81,7 +89,7 @@ static void test_entries(void **state)
     link_to("link", "a/z");
     struct pack p;
     struct err err = {0};
-    assert_int_equal(pack_folder(&p, folder, NULL, NULL, &err), 0);
+    assert_int_equal(list_and_pack(&p, folder, &err), 0);
     _cleanup_close_ int fd = p.fd;
     _cleanup_buf_ struct buf b = BUF_INIT(1 << 16);
     read_back(fd, &b);
@@ -100,7 +108,7 @@ static void sha(char out[65])
 {
     struct pack p;
     struct err err = {0};
-    assert_int_equal(pack_folder(&p, folder, NULL, NULL, &err), 0);
+    assert_int_equal(list_and_pack(&p, folder, &err), 0);
     close(p.fd);
     memcpy(out, p.sha, 65);
 }
@@ -143,12 +151,100 @@ static void test_refused(void **state)
     int before = open_fds();
     snprintf(path, sizeof(path), "%s/fifo", folder);
     assert_int_equal(mkfifo(path, 0600), 0);
-    assert_int_equal(pack_folder(&p, folder, NULL, NULL, &err), -EINVAL);
+    assert_int_equal(list_and_pack(&p, folder, &err), -EINVAL);
     assert_non_null(strstr(err.msg, "fifo"));
     assert_int_equal(unlink(path), 0);
     snprintf(path, sizeof(path), "%s/nosuch", folder);
-    assert_int_equal(pack_folder(&p, path, NULL, NULL, &err), -ENOENT);
+    assert_int_equal(list_and_pack(&p, path, &err), -ENOENT);
     assert_int_equal(open_fds(), before);
+}
+
+static void test_outline(void **state)
+{
+    (void)state;
+    _cleanup_folder_ struct folder f = {.fd = -1};
+    struct pack p;
+    put("README.md", "card", 0644);
+    put("app.py", "long", 0644);
+    assert_int_equal(folder_scan(&f, folder, NULL, NULL, NULL), 0);
+    assert_int_equal(pack_outline(&p, &f, NULL), 0);
+    _cleanup_close_ int fd = p.fd;
+    _cleanup_buf_ struct buf b = BUF_INIT(1 << 16);
+    read_back(fd, &b);
+    assert_string_equal(b.data, "README.md 644 card|app.py 644 |");
+}
+
+/* What is not as it was listed is no part of anything. */
+static void test_changed(void **state)
+{
+    (void)state;
+    static const char *const then[] = {"another length", "same"};
+    for (int i = 0; i < 3; i++) {
+        _cleanup_folder_ struct folder f = {.fd = -1};
+        struct pack p;
+        struct err err = {0};
+        put("a", "text", 0644);
+        assert_int_equal(folder_scan(&f, folder, NULL, NULL, &err), 0);
+        char path[600];
+        snprintf(path, sizeof(path), "%s/a", folder);
+        if (i < 2) {
+            put("a", then[i], 0644);
+            struct timespec times[2] = {{.tv_sec = 1}, {.tv_sec = 1 + i}};
+            assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+        } else {
+            assert_int_equal(unlink(path), 0);
+        }
+        assert_int_equal(pack_folder(&p, &f, NULL, NULL, &err), -EAGAIN);
+        assert_non_null(strstr(err.msg, "a changed"));
+    }
+}
+
+static void test_ignored(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *path;
+        bool is_folder, out;
+    } rows[] = {
+        {"a.log", false, true},
+        {"x/a.log", false, true},
+        {"keep.log", false, false},
+        {"top", false, true},
+        {"x/top", false, false},
+        {"out", true, true},
+        {"out", false, false},
+        {"x/out", true, true},
+        {"doc/a.md", false, true},
+        {"x/doc/a.md", false, false},
+        {"doc/x/a.md", false, false},
+        {"deep", true, true},
+        {"x/deep", true, false},
+        {"any/where", true, true},
+        {"where", false, true},
+        {"#x", false, true},
+        {".git", true, true},
+        {"x/.git", false, true},
+        {".gitignore", false, false},
+        {"__pycache__", true, true},
+        {".cache", true, false},
+        {".cache/huggingface", true, true},
+        {"x.cache/huggingface", true, false},
+    };
+    put(".vitrineignore",
+        "# a comment\n\n*.log\n!keep.log\n/top\nout/\ndoc/*.md\ndeep/**\n**/where \r\n[#]x\n",
+        0644);
+    struct ignore ig;
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(ignore_read(&ig, fd, NULL), 0);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+        if (ignore_has(&ig, rows[i].path, rows[i].is_folder) != rows[i].out)
+            fail_msg("%s", rows[i].path);
+    ignore_free(&ig);
+    struct err err = {0};
+    put(".vitrineignore", "fine\na/**/b\n", 0644);
+    assert_int_equal(ignore_read(&ig, fd, &err), -EINVAL);
+    assert_non_null(strstr(err.msg, ".vitrineignore:2"));
+    close(fd);
 }
 
 int main(void)
@@ -156,6 +252,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_entries, make, remove_folder),
         cmocka_unit_test_setup_teardown(test_hash, make, remove_folder),
+        cmocka_unit_test_setup_teardown(test_outline, make, remove_folder),
+        cmocka_unit_test_setup_teardown(test_changed, make, remove_folder),
+        cmocka_unit_test_setup_teardown(test_ignored, make, remove_folder),
         cmocka_unit_test_setup_teardown(test_refused, make, remove_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

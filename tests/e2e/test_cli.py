@@ -1,0 +1,331 @@
+"""The command line by itself: new Spaces from templates, a folder run in a sandbox, what of it is sent, addresses
+opened."""
+import contextlib
+import json
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import time
+
+import pytest
+
+from vitrine import PROGRAM, until
+
+SDKS = ["gradio", "streamlit", "static", "python", "command", "node"]
+
+
+def vitrine_at(folder, *args, **kw):
+    return subprocess.run([PROGRAM, *args], cwd=folder, capture_output=True, text=True, timeout=60, **kw)
+
+
+class Terminal:
+    """A program on a terminal of its own; stdout may be apart."""
+
+    def __init__(self, *argv, **kw):
+        self.primary, secondary = pty.openpty()
+        self.seen = b""
+        self.p = subprocess.Popen(argv, stdin=secondary, stderr=secondary, stdout=subprocess.PIPE, text=True, **kw)
+        os.close(secondary)
+
+    def read(self, seconds=0.1):
+        with contextlib.suppress(OSError):
+            if select.select([self.primary], [], [], seconds)[0]:
+                data = os.read(self.primary, 65536)
+                self.seen += data
+                return data
+        return b""
+
+    def wait_for(self, text, seconds=20):
+        end = time.monotonic() + seconds
+        while text not in self.seen and time.monotonic() < end:
+            if not self.read() and self.p.poll() is not None:
+                break
+        assert text in self.seen, self.seen
+
+    def type(self, line):
+        os.write(self.primary, line.encode() + b"\n")
+
+    def finish(self):
+        while self.read(0.05) or self.p.poll() is None:
+            pass
+        out = self.p.stdout.read()
+        os.close(self.primary)
+        return self.p.wait(), out
+
+
+# --- init ---
+
+@pytest.mark.parametrize("sdk", SDKS)
+def test_init_makes_a_space(tmp_path, sdk):
+    title = 'A "quoted" \\ & <b>${title}</b> 日本'
+    r = vitrine_at(tmp_path, "init", "my-demo", "--sdk", sdk, "--title", title, "--yes", "--json")
+    assert r.returncode == 0 and r.stderr == "", r.stderr
+    got = json.loads(r.stdout)
+    assert got["sdk"] == sdk and got["title"] == title
+    folder = tmp_path / "my-demo"
+    assert sorted(os.listdir(folder)) == sorted(got["files"])
+    card = (folder / "README.md").read_text()
+    assert f"\nsdk: {sdk}\n" in card and f"title: {json.dumps(title, ensure_ascii=False)}\n" in card
+    app_file = re.search("app_file: (.*)", card)[1]
+    assert os.path.exists(folder / app_file)
+    assert os.access(folder / "run", os.X_OK) == (sdk == "command")
+    text = (folder / app_file).read_text()
+    assert "@TITLE" not in text and "@NAME" not in text
+
+
+def test_init_writes_over_nothing(tmp_path):
+    (tmp_path / "app.py").write_text("mine")
+    r = vitrine_at(tmp_path, "init", ".", "--sdk", "python", "--yes")
+    assert r.returncode == 1 and "app.py is there already" in r.stderr
+    assert os.listdir(tmp_path) == ["app.py"] and (tmp_path / "app.py").read_text() == "mine"
+
+
+def test_init_asks_on_a_terminal(tmp_path):
+    t = Terminal(PROGRAM, "init", cwd=tmp_path)
+    for question, answer in [(b"Name", "my-first_demo"), (b"SDK [gradio]", "static"), (b"Title [My first demo]", ""),
+                             ("Emoji [🎨]".encode(), "🦜")]:
+        t.wait_for(question)
+        t.type(answer)
+    assert t.finish() == (0, "my-first_demo\n")
+    card = (tmp_path / "my-first_demo" / "README.md").read_text()
+    assert 'title: "My first demo"\nemoji: "🦜"\n' in card
+
+
+@pytest.mark.parametrize("args,word", [
+    ((), "--yes"), (("--sdk", "cobol", "--yes"), "cobol"), (("a", "b", "--yes"), "one folder"),
+    (("-x",), "-x"), (("--title", "a\nb", "--yes"), "one line"), (("a b", "--yes"), "name"),
+])
+def test_init_refuses(tmp_path, args, word):
+    r = vitrine_at(tmp_path, "init", *args, stdin=subprocess.DEVNULL)
+    assert r.returncode in (1, 2) and word in r.stderr and len(r.stderr.splitlines()) == 1
+    assert os.listdir(tmp_path) == []
+
+
+# --- dev ---
+
+class Dev:
+    def __init__(self, tmp_path, folder, *args):
+        self.log = tmp_path / "dev.log"
+        (tmp_path / "tmp").mkdir()
+        self.tmp = tmp_path / "tmp"
+        with open(self.log, "wb") as log:
+            self.p = subprocess.Popen([PROGRAM, "dev", str(folder), "--port", "0", *args], stdin=subprocess.DEVNULL, stdout=log,
+                                      stderr=log, env={**os.environ, "TMPDIR": str(self.tmp)})
+
+    def text(self):
+        return self.log.read_text(errors="replace")
+
+    def wait_for(self, text, count=1, seconds=30):
+        assert until(lambda: self.text().count(text) >= count or self.p.poll() is not None, seconds) and self.p.poll() is None, self.text()
+
+    def url(self):
+        self.wait_for("ready: ")
+        return re.search("ready: (http://localhost:[0-9]+)/", self.text())[1]
+
+    def get(self, path="/"):
+        r = subprocess.run(["curl", "-s", "-m", "20", "-w", "\n%{http_code}", self.url() + path], capture_output=True, text=True)
+        body, status = r.stdout.rsplit("\n", 1)
+        return int(status), body
+
+    def end(self):
+        self.p.send_signal(signal.SIGINT)
+        assert self.p.wait(20) == 0
+        assert os.listdir(self.tmp) == []
+
+
+@pytest.fixture
+def dev(tmp_path):
+    made = []
+
+    def start(folder, *args):
+        made.append(Dev(tmp_path, folder, *args))
+        return made[-1]
+
+    yield start
+    for d in made:
+        try:
+            d.end()
+        finally:
+            d.p.kill()
+
+
+def new_space(tmp_path, sdk):
+    folder = tmp_path / "space"
+    assert vitrine_at(tmp_path, "init", str(folder), "--sdk", sdk, "--yes").returncode == 0
+    return folder
+
+
+def edit(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_dev_starts_again_when_a_file_is_saved(tmp_path, dev):
+    folder = new_space(tmp_path, "python")
+    os.chmod(folder, 0o700)  # its owner's alone: the sandbox sees a copy
+    d = dev(folder)
+    assert d.get("/api/greet?name=x") == (200, '{"greeting": "Hello, x!"}')
+    edit(folder / "app.py", "Hello", "Moin")
+    d.wait_for("runs again")
+    assert d.get("/api/greet?name=x") == (200, '{"greeting": "Moin, x!"}')
+    assert "app.py changed" in d.text()
+    (folder / "sub").mkdir()
+    (folder / "sub" / "late.py").write_text("word = 'Ahoy'\n")
+    edit(folder / "app.py", 'f"Moin,', '__import__("sub.late").late.word + f",')
+    d.wait_for("runs again", 2)
+    (folder / "sub" / "late.py").write_text("word = 'Servus'\n")  # in a folder that was not there at first
+    assert until(lambda: d.get("/api/greet?name=x") == (200, '{"greeting": "Servus, x!"}'), 20), d.text()
+
+
+def test_dev_says_what_is_wrong_and_goes_on(tmp_path, dev):
+    folder = new_space(tmp_path, "python")
+    good = (folder / "app.py").read_text()
+    d = dev(folder)
+    d.url()
+    (folder / "app.py").write_text("raise SystemExit(3)\n")
+    d.wait_for("ended with status 3")
+    status, page = d.get()
+    assert status == 503 and "does not run" in page
+    edit(folder / "README.md", "app_file: app.py", "app_file: nosuch.py")
+    d.wait_for("README.md:7: app_file: the bundle has no file")
+    edit(folder / "README.md", "app_file: nosuch.py", "app_file: app.py")
+    (folder / "app.py").write_text(good)
+    assert until(lambda: d.get()[0] == 200, 20), d.text()
+
+
+def test_dev_gives_what_a_space_has(tmp_path, dev):
+    folder = new_space(tmp_path, "python")
+    (folder / "app.py").write_text("""
+import http.server, json, os
+class H(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        open("/data/kept", "a").write("x")
+        body = json.dumps({"env": dict(os.environ), "kept": open("/data/kept").read(), "uid": os.getuid(), "cwd": os.getcwd(),
+                           "files": sorted(os.listdir("."))}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), H).serve_forever()
+""")
+    (folder / ".git").mkdir()
+    d = dev(folder, "--env", "COLOUR=blue", "--memory", "300M")
+    got = json.loads(d.get()[1])
+    assert got["env"]["COLOUR"] == "blue" and got["env"]["SPACE_HOST"] == d.url().split("//")[1] and got["env"]["HOME"] == "/home/user"
+    assert got["uid"] == 1000 and got["cwd"] == "/home/user/app" and got["files"] == ["README.md", "app.py"]
+    edit(folder / "app.py", "kept", "stays")  # what it keeps in /data outlives a new start
+    d.wait_for("runs again")
+    edit(folder / "app.py", "stays", "kept")
+    d.wait_for("runs again", 2)
+    assert len(json.loads(d.get()[1])["kept"]) >= 3
+
+
+def test_dev_of_static_files(tmp_path, dev):
+    folder = new_space(tmp_path, "static")
+    d = dev(folder)
+    assert "<title>Space</title>" in d.get()[1]
+    edit(folder / "index.html", "<title>Space", "<title>Other")
+    assert until(lambda: "<title>Other" in d.get()[1], 20), d.text()
+
+
+# --- what of a folder is sent ---
+
+def test_what_is_left_out(up):
+    folder = up.bundle("ignoring", card="title: I\nsdk: static", **{
+        "index.html": "i", ".vitrineignore": "# litter\n*.log\n/top.txt\nbuild/\n!keep.log\nsub/**\ndocs/*.md\n",
+        "a.log": "", "keep.log": "", "deep/er/b.log": "", "top.txt": "", "deep/top.txt": "", "build/x": "", "deep/build/x": "",
+        "sub/x": "", "docs/a.md": "", "docs/a.txt": "", "deep/docs/a.md": "", ".git/config": "", "deep/.git/config": "",
+        ".cache/huggingface/x": "", ".cache/kept": "", "__pycache__/x.pyc": "", "deep/__pycache__/x.pyc": "",
+        "venv/pyvenv.cfg": "", "venv/lib/x.py": ""})
+    up.deploy(folder, "demo/ignoring")
+    there = ["keep.log", "deep/top.txt", "docs/a.txt", "deep/docs/a.md"]
+    gone = ["a.log", "deep/er/b.log", "top.txt", "build/x", "deep/build/x", "sub/x", "docs/a.md", "__pycache__/x.pyc",
+            "deep/__pycache__/x.pyc", "venv/lib/x.py"]
+    assert [f for f in there if up.demo("demo/ignoring", "/" + f).status != 200] == []
+    assert [f for f in gone if up.demo("demo/ignoring", "/" + f).status != 404] == []
+
+
+def test_a_wrong_list_of_what_is_left_out(up):
+    folder = up.bundle("wrong-list", card="title: I\nsdk: static", **{"index.html": "i", ".vitrineignore": "ok\na/**/b\n"})
+    r = up.cli("deploy", folder, "demo/wrong-list")
+    assert r.returncode == 1 and ".vitrineignore:2" in r.stderr
+
+
+def test_a_file_that_changes_while_it_is_read(up):
+    """A writer that never pauses: the deploy says so, and sends nothing that is half of this and half of that."""
+    folder = up.bundle("changing", card="title: C\nsdk: static", **{"index.html": "c", "big.bin": bytes(60 << 20)})
+    writer = subprocess.Popen(["sh", "-c", "while :; do printf x >> big.bin; done"], cwd=folder)
+    try:
+        r = up.cli("deploy", folder, "demo/changing")
+    finally:
+        writer.kill()
+        writer.wait()
+    assert r.returncode == 1 and "big.bin changed while it was read; try again" in r.stderr
+    assert up.cli("status", "demo/changing").returncode == 1
+
+
+# --- seen while deploying ---
+
+def test_a_bar_for_each_phase(up):
+    folder = up.bundle("bars", card="title: B\nsdk: static", **{"index.html": "b", "noise": os.urandom(3 << 20)})
+    t = Terminal(PROGRAM, "deploy", folder, "demo/bars", env=up._env())
+    code, out = t.finish()
+    assert code == 0 and out.strip() == f"http://demo-bars.localhost:{up.port}"
+    lines = [re.split(r"\r\x1b\[K", line)[-1] for line in t.seen.decode().replace("\r\n", "\n").strip("\n").split("\n")]
+    assert [line.split()[0].split("[")[0] for line in lines] == ["scan", "pack", "upload", "check", "start"]
+    assert all(re.search(r"\[#{24}\] 0:\d\d", line) for line in lines), lines
+    assert "3 MiB" in lines[1] and "3 MiB" in lines[2]
+
+
+def test_no_bar_without_a_terminal(up):
+    folder = up.bundle("plain", card="title: P\nsdk: static", **{"index.html": "p"})
+    r = up.cli("deploy", folder, "demo/plain")
+    assert r.returncode == 0 and r.stderr == ""
+
+
+# --- open, completion ---
+
+def test_open(up):
+    up.deploy(up.bundle("opened", card="title: O\nsdk: static", **{"index.html": "o"}), "demo/opened")
+    url = f"http://demo-opened.localhost:{up.port}"
+    tools = os.path.join(up.folder, "tools")
+    os.mkdir(tools)
+    with open(os.path.join(tools, "xdg-open"), "w") as f:
+        f.write('#!/bin/sh\necho "$1" >>"$(dirname "$0")/opened"\necho noise\n')
+    os.chmod(os.path.join(tools, "xdg-open"), 0o755)
+    opened = os.path.join(tools, "opened")
+    env = {**up._env(), "PATH": tools + ":" + os.environ["PATH"]}
+    without = {k: v for k, v in env.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY")}
+    for args, e in [((), without), (("--print",), {**env, "DISPLAY": ":9"})]:
+        r = subprocess.run([PROGRAM, "open", "demo/opened", *args], env=e, capture_output=True, text=True, timeout=30)
+        assert (r.returncode, r.stdout) == (0, url + "\n") and not os.path.exists(opened)
+    r = subprocess.run([PROGRAM, "open", "demo/opened"], env={**without, "DISPLAY": ":9"}, capture_output=True, text=True, timeout=30)
+    assert (r.returncode, r.stdout) == (0, url + "\n")
+    with open(opened) as f:
+        assert f.read() == url + "\n"
+    r = up.cli("open", "demo/nothing")
+    assert r.returncode == 1 and "demo/nothing" in r.stderr
+    os.unlink(opened)
+
+
+def test_completion(up):
+    r = vitrine_at(up.folder, "completion", "bash")
+    assert r.returncode == 0
+    ask = r.stdout + '\ncomplete_for() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); _vitrine; echo "${COMPREPLY[@]}"; }\n'
+
+    def complete(*words):
+        out = subprocess.run(["bash", "-c", ask + 'complete_for "$@"', "bash", *words], capture_output=True, text=True,
+                             env={**up._env(), "PATH": os.path.dirname(PROGRAM) + ":" + os.environ["PATH"]})
+        assert out.stderr == "" or "compopt" in out.stderr
+        return out.stdout.split()
+
+    up.deploy(up.bundle("complete", card="title: C\nsdk: static", **{"index.html": "c"}), "demo/complete")
+    assert complete("vitrine", "com") == ["completion"]
+    assert complete("vitrine", "deploy", "--") == ["--no-wait", "--if-changed", "--json"]
+    assert complete("vitrine", "logs", "demo/comp") == ["demo/complete"]
+    assert complete("vitrine", "completion", "") == ["bash", "zsh"]
+    assert vitrine_at(up.folder, "completion", "fish").returncode == 2

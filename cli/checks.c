@@ -51,8 +51,9 @@ bool checks_can_run(const struct checks *k)
 
 void checks_programs(struct checks *k)
 {
-    static const char *const programs[] = {"vitrine-runner",  "vitrine-gateway", "vitrine-webui",
-                                           "vitrine-sandbox", "vitrine-job",     "vitrine-static"};
+    static const char *const programs[] = {"vitrine-runner", "vitrine-gateway", "vitrine-webui",
+                                           "vitrine-egress", "vitrine-sandbox", "vitrine-job",
+                                           "vitrine-static"};
     struct err err = {0};
     char dir[3072], missing[200] = "";
     if (exe_dir(dir, sizeof(dir), &err) < 0) {

@@ -33,8 +33,9 @@
 
 #define PORT_WAIT_MS 5000
 
-static const char *const programs[] = {"vitrine-runner",  "vitrine-gateway", "vitrine-webui",
-                                       "vitrine-sandbox", "vitrine-job",     "vitrine-static"};
+static const char *const programs[] = {"vitrine-runner", "vitrine-gateway", "vitrine-webui",
+                                       "vitrine-egress", "vitrine-sandbox", "vitrine-job",
+                                       "vitrine-static"};
 
 static int find_programs(char *dir, size_t len, struct err *err)
 {

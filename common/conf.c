@@ -6,6 +6,7 @@
 
 #include "buf.h"
 #include "cleanup.h"
+#include "hostlist.h"
 #include "netrule.h"
 #include "util.h"
 
@@ -357,7 +358,9 @@ int conf_check(const struct conf *c, struct err *err)
         return err_set(err, EINVAL, "network.policy = \"%.80s\": it must be none or internet",
                        c->network_policy);
     if ((r = netrule_list(c->network_deny, "network.deny", false, NULL, NULL, err)) < 0 ||
-        (r = netrule_list(c->network_allow, "network.allow", true, NULL, NULL, err)) < 0)
+        (r = netrule_list(c->network_allow, "network.allow", true, NULL, NULL, err)) < 0 ||
+        (r = hostlist_each(c->build_hosts, "build.hosts", NULL, NULL, err)) < 0 ||
+        (r = hostlist_each(c->build_inside_hosts, "build.inside_hosts", NULL, NULL, err)) < 0)
         return r;
     if (c->lifecycle_backoff_first > c->lifecycle_backoff_max)
         return err_set(err, EINVAL,

@@ -89,6 +89,17 @@
     X(upload, max_unpacked, BYTES, "4G", 1024, UINT64_MAX, "largest sum of unpacked files")        \
     X(upload, max_files, INT, "100000", 1, 10000000, "most files and folders in a bundle")         \
     X(upload, job_timeout, MS, "10m", 1000, 86400000, "longest time for unpacking")                \
+    X(build, index, STR, "", 0, 0,                                                                 \
+      "URL of the package index; empty: what the host's pip is set to, else PyPI; none: only "     \
+      "find_links")                                                                                \
+    X(build, hosts, STR, "pypi.org, files.pythonhosted.org, registry.npmjs.org", 0, 0,             \
+      "hosts that builds may reach, besides those of the host's pip, uv, npm and apt: "            \
+      "HOST[:PORT], *.NAME[:PORT], ...")                                                           \
+    X(build, inside_hosts, STR, "", 0, 0,                                                          \
+      "... and those whose addresses need not be public: mirrors in the house")                    \
+    X(build, max_transfer, BYTES, "20G", 65536, UINT64_MAX,                                        \
+      "what one step of a build may transfer, both ways together")                                 \
+    X(build, connections, INT, "64", 1, 1024, "connections of a build at the same time")           \
     X(gateway, max_connections, INT, "20000", 16, 1000000, "visitors' connections in all")         \
     X(gateway, max_per_address, INT, "512", 1, 1000000, "visitors' connections of one address")    \
     X(gateway, site_connections, INT, "3000", 1, 4000, "requests to the site at the same time")    \

@@ -8,6 +8,30 @@
 
 #define MAX_ENTRY 80
 
+const char *const netrule_not_public[] = {
+    "0.0.0.0/8",       /* this network */
+    "10.0.0.0/8",      /* private */
+    "100.64.0.0/10",   /* shared by providers; metadata of some clouds */
+    "127.0.0.0/8",     /* loopback */
+    "169.254.0.0/16",  /* link-local, metadata */
+    "172.16.0.0/12",   /* private */
+    "192.0.0.0/24",    /* protocol assignments */
+    "192.0.2.0/24",    /* documentation */
+    "192.88.99.0/24",  /* 6to4 relays */
+    "192.168.0.0/16",  /* private */
+    "198.18.0.0/15",   /* measurements; ours */
+    "198.51.100.0/24", /* documentation */
+    "203.0.113.0/24",  /* documentation */
+    "224.0.0.0/4",     /* multicast */
+    "240.0.0.0/4",     /* reserved, broadcast */
+    "168.63.129.16",   /* Azure's wire server */
+    "2001::/23",       /* protocol assignments, Teredo among them: they embed IPv4 addresses */
+    "2001:db8::/32",   /* documentation */
+    "2002::/16",       /* 6to4: embeds IPv4 addresses */
+    "3fff::/20",       /* documentation */
+    NULL,
+};
+
 /* A whole decimal number that `text` begins with, at most `most`; its end, or NULL. */
 static const char *number(const char *text, unsigned most, unsigned *ret)
 {
@@ -82,4 +106,14 @@ int netrule_list(const char *list, const char *what, bool allow,
         p += len;
     }
     return 0;
+}
+
+bool netrule_covers(const struct netrule *r, bool v6, const uint8_t *addr)
+{
+    uint8_t a[16] = {0};
+    if (r->v6 != v6)
+        return false;
+    memcpy(a, addr, v6 ? 16 : 4);
+    clear_below(a, v6 ? 16 : 4, r->prefix);
+    return memcmp(a, r->addr, v6 ? 16 : 4) == 0;
 }

@@ -16,6 +16,16 @@ struct netrule {
     uint16_t port;    /* 0: every port, of TCP and UDP, and ICMP */
 };
 
+/* Is it one of the rule's addresses? Ports are not looked at. `addr` has 4 or 16 bytes. */
+bool netrule_covers(const struct netrule *r, bool v6, const uint8_t *addr);
+
+/* What is nobody's public address (the registries of RFC 6890), and two that clouds use for what
+ * they tell their machines; NULL ends it. Loopback is not among them by mistake: a packet to it can
+ * leave by another interface, if its program says so. The rest of IPv6 (link-local, unique local,
+ * mapped, NAT64, multicast) is what is not NETRULE_GLOBAL_UNICAST. */
+extern const char *const netrule_not_public[];
+#define NETRULE_GLOBAL_UNICAST "2000::/3"
+
 /* `allow` says which list the text comes from. -EINVAL with the entry and what is wrong. */
 int netrule_parse(const char *text, bool allow, struct netrule *ret, struct err *err);
 

@@ -1,5 +1,6 @@
 #include "chunk.h"
-#include "http1.h"
+
+#include "common/http1.h"
 
 #include <string.h>
 

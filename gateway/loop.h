@@ -8,10 +8,10 @@
 #pragma once
 
 #include "gbuf.h"
-#include "http1.h"
 #include "list.h"
 #include "timer.h"
 #include "common/conf.h"
+#include "common/http1.h"
 #include "common/proto.h"
 
 #include <stdbool.h>

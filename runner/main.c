@@ -35,6 +35,7 @@
 #include "runner/control.h"
 #include "runner/events.h"
 #include "runner/gateway.h"
+#include "runner/indexes.h"
 #include "runner/job.h"
 #include "runner/life.h"
 #include "runner/prune.h"
@@ -266,6 +267,7 @@ int main(void)
         log_error(NULL, "runner.failed", "%s", err.msg);
     chore_kill_all(r);
     volumes_close(r);
+    indexes_free(r);
     starter_end(r);
     if (r->life) {
         commands_record(r);

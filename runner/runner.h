@@ -20,6 +20,7 @@ struct space;
 struct worker;
 struct job;
 struct chore;
+struct indexes;
 struct volumes;
 struct unrecorded;
 
@@ -59,6 +60,7 @@ struct runner {
 
     struct chore *chores;
     struct volumes *volumes;
+    struct indexes *indexes;            /* NULL until a build asks (indexes.c) */
     uint64_t first_job_id, last_job_id; /* worker ids of jobs; far above those of workers */
 
     int signal_fd;

@@ -20,12 +20,13 @@ struct filter_program {
 extern const struct filter_program filter_user;
 /* For PID 1: its own loop and nothing else. */
 extern const struct filter_program filter_init;
-/* For the gateway and for webui (filter/services.h), and for those that are built with sanitizers.
- */
+/* For the platform's own (filter/services.h), and for those that are built with sanitizers. */
 extern const struct filter_program filter_gateway;
 extern const struct filter_program filter_gateway_sanitized;
 extern const struct filter_program filter_webui;
 extern const struct filter_program filter_webui_sanitized;
+extern const struct filter_program filter_egress;
+extern const struct filter_program filter_egress_sanitized;
 
 /* The machine's calls by number, and why a call is refused (NULL: no list says). The name is NULL
  * where there is none, or it is newer than the library that the build had. */

@@ -16,35 +16,6 @@
 #define TABLE "vitrine"
 #define BURST_SECONDS 2 /* of new connections at once: pages open several */
 
-/* What is nobody's public address (the registries of RFC 6890), and two that clouds use for what
- * they tell their machines. Loopback is not among them by mistake: a packet to it can leave by
- * another interface, if its program says so. */
-static const char *const refused[] = {
-    "0.0.0.0/8",       /* this network */
-    "10.0.0.0/8",      /* private */
-    "100.64.0.0/10",   /* shared by providers; metadata of some clouds */
-    "127.0.0.0/8",     /* loopback */
-    "169.254.0.0/16",  /* link-local, metadata */
-    "172.16.0.0/12",   /* private */
-    "192.0.0.0/24",    /* protocol assignments */
-    "192.0.2.0/24",    /* documentation */
-    "192.88.99.0/24",  /* 6to4 relays */
-    "192.168.0.0/16",  /* private */
-    "198.18.0.0/15",   /* measurements; ours */
-    "198.51.100.0/24", /* documentation */
-    "203.0.113.0/24",  /* documentation */
-    "224.0.0.0/4",     /* multicast */
-    "240.0.0.0/4",     /* reserved, broadcast */
-    "168.63.129.16",   /* Azure's wire server */
-    "2001::/23",       /* protocol assignments, Teredo among them: they embed IPv4 addresses */
-    "2001:db8::/32",   /* documentation */
-    "2002::/16",       /* 6to4: embeds IPv4 addresses */
-    "3fff::/20",       /* documentation */
-};
-/* The rest of IPv6 (link-local, unique local, mapped, NAT64, multicast) is refused by what it is
- * not: global unicast. */
-#define GLOBAL_UNICAST "2000::/3"
-
 int net_host_read(struct net_host *ret, struct err *err)
 {
     struct ifaddrs *all;
@@ -188,10 +159,10 @@ static int output(struct nft_batch *b, const struct proto_start *st, const struc
     int r = each_rule(st, true, b, err);
     for (int i = 0; r == 0 && i < host->n; i++)
         refuse(b, &host->addresses[i], false);
-    for (size_t i = 0; r == 0 && i < sizeof(refused) / sizeof(*refused); i++)
-        if ((r = netrule_parse(refused[i], false, &rule, err)) == 0)
+    for (size_t i = 0; r == 0 && netrule_not_public[i]; i++)
+        if ((r = netrule_parse(netrule_not_public[i], false, &rule, err)) == 0)
             refuse(b, &rule, false);
-    if (r == 0 && (r = netrule_parse(GLOBAL_UNICAST, false, &rule, err)) == 0)
+    if (r == 0 && (r = netrule_parse(NETRULE_GLOBAL_UNICAST, false, &rule, err)) == 0)
         refuse(b, &rule, true);
     if (r == 0)
         r = each_rule(st, false, b, err);

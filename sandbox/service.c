@@ -129,7 +129,8 @@ static int write_self(const char *name, const char *text, struct err *err)
 /* The groups are empty by now, or nobody's to set: "deny" keeps nothing back. */
 static int step_namespaces(struct service_state *s, struct err *err)
 {
-    if (unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |
+    int network = s->plan->kind == SERVICE_EGRESS ? 0 : CLONE_NEWNET;
+    if (unshare(CLONE_NEWUSER | CLONE_NEWNS | network | CLONE_NEWIPC | CLONE_NEWUTS |
                 CLONE_NEWCGROUP) < 0)
         return err_errno(err, "make namespaces");
     /* another uid made it undumpable, and /proc/self another's */
@@ -201,6 +202,7 @@ static int step_filter(struct service_state *s, struct err *err)
     static const struct filter_program *const filters[] = {
         [SERVICE_GATEWAY] = SANITIZED ? &filter_gateway_sanitized : &filter_gateway,
         [SERVICE_WEBUI] = SANITIZED ? &filter_webui_sanitized : &filter_webui,
+        [SERVICE_EGRESS] = SANITIZED ? &filter_egress_sanitized : &filter_egress,
     };
     return filter_load(filters[s->plan->kind], err);
 }
@@ -227,6 +229,17 @@ int service_confine(const struct service_plan *plan, struct err *err)
         }
     }
     return 0;
+}
+
+int service_lower(const struct service_plan *plan, struct err *err)
+{
+    struct service_state s = {.plan = plan, .proc = -1, .places = SERVICE_PLACES_INIT};
+    int r = step_limits(&s, err);
+    if (r == 0)
+        r = find_identity(&s, err);
+    if (r == 0)
+        r = step_identity(&s, err);
+    return r == 0 ? step_rights(&s, err) : r;
 }
 
 int service_try(const struct service_plan *plan, struct err *err)

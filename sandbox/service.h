@@ -1,5 +1,5 @@
-/* The platform's own sandbox: a program of ours that faces strangers (the gateway, webui) gives up,
- * as its first act, all that its loop does not need. The one header of the sandbox that other
+/* The platform's own sandbox: a program of ours that faces strangers (gateway, webui, egress) gives
+ * up, as its first act, all that its loop does not need. The one header of the sandbox that other
  * programs may include.
  *
  * The program confines itself, instead of being started confined, because by then its libraries
@@ -19,7 +19,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum service_kind { SERVICE_GATEWAY, SERVICE_WEBUI, SERVICE_KINDS };
+enum service_kind { SERVICE_GATEWAY, SERVICE_WEBUI, SERVICE_EGRESS, SERVICE_KINDS };
 
 #define SERVICE_PLACES 4
 
@@ -39,10 +39,15 @@ struct service_paths {
 };
 void service_plan_webui(struct service_plan *plan, struct service_paths *paths, const char *data);
 
-/* Confines the calling process for good; it must have one thread. Whoever is not root of a user
+/* Confines the calling process for good; it must have one thread. Egress keeps the network that it
+ * is in: it makes connections. Whoever is not root of a user
  * namespace with a range keeps its uid, and has the rest. After an error the process is confined in
  * part, and should not serve: the message names the step. */
 int service_confine(const struct service_plan *plan, struct err *err);
+
+/* The lesser half of it, for a helper that works with the host's files (names are looked up by
+ * libraries and files that the host chooses): limits, its own uid, no capability, no_new_privs. */
+int service_lower(const struct service_plan *plan, struct err *err);
 
 /* The same in a child, which then ends: what this machine offers, for `vitrine check`. */
 int service_try(const struct service_plan *plan, struct err *err);

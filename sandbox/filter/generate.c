@@ -52,7 +52,9 @@ int main(void)
         print_program(RULES_GATEWAY, "gateway") < 0 ||
         print_program(RULES_GATEWAY_SANITIZED, "gateway_sanitized") < 0 ||
         print_program(RULES_WEBUI, "webui") < 0 ||
-        print_program(RULES_WEBUI_SANITIZED, "webui_sanitized") < 0)
+        print_program(RULES_WEBUI_SANITIZED, "webui_sanitized") < 0 ||
+        print_program(RULES_EGRESS, "egress") < 0 ||
+        print_program(RULES_EGRESS_SANITIZED, "egress_sanitized") < 0)
         return 1;
     print_calls();
     return ferror(stdout) || fflush(stdout) ? 1 : 0;

@@ -290,6 +290,35 @@ static void webui_rules(struct rules *ctx)
     rules_data_only(ctx);
 }
 
+/* Stream sockets of the internet; libcurl asks with a datagram one whether there is IPv6. */
+static void egress_rules(struct rules *ctx)
+{
+    static const struct {
+        int level, name;
+    } options[] = {
+        {SOL_SOCKET, SO_KEEPALIVE},  {SOL_SOCKET, SO_LINGER},      {IPPROTO_TCP, TCP_NODELAY},
+        {IPPROTO_TCP, TCP_KEEPIDLE}, {IPPROTO_TCP, TCP_KEEPINTVL},
+    };
+    static const int commands[] = {F_GETFD, F_SETFD, F_GETFL, F_SETFL};
+    static const int families[] = {AF_INET, AF_INET6};
+    static const int types[] = {SOCK_STREAM, SOCK_DGRAM};
+    add_groups(ctx, SCMP_ACT_ALLOW, egress_allowed, COUNT(egress_allowed));
+    for (size_t i = 0; i < COUNT(options); i++) {
+        struct scmp_arg_cmp a[] = {SCMP_A1(SCMP_CMP_MASKED_EQ, LOW_32, (uint64_t)options[i].level),
+                                   SCMP_A2(SCMP_CMP_MASKED_EQ, LOW_32, (uint64_t)options[i].name)};
+        add_rule(ctx, SCMP_ACT_ALLOW, "setsockopt", 2, a);
+    }
+    for (size_t i = 0; i < COUNT(families); i++)
+        for (size_t k = 0; k < COUNT(types); k++) {
+            struct scmp_arg_cmp a[] = {SCMP_A0(SCMP_CMP_MASKED_EQ, LOW_32, (uint64_t)families[i]),
+                                       SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, (uint64_t)types[k])};
+            add_rule(ctx, SCMP_ACT_ALLOW, "socket", 2, a);
+        }
+    for (size_t i = 0; i < COUNT(commands); i++)
+        allow_int(ctx, "fcntl", 1, (uint64_t)commands[i]);
+    rules_data_only(ctx);
+}
+
 /* The wider ones have the calls whose arguments are looked at above without conditions. */
 static void gateway_sanitized_rules(struct rules *ctx)
 {
@@ -302,6 +331,13 @@ static void webui_sanitized_rules(struct rules *ctx)
     add_groups(ctx, SCMP_ACT_ALLOW, webui_allowed, COUNT(webui_allowed));
     add_groups(ctx, SCMP_ACT_ALLOW, sanitizer_allowed, COUNT(sanitizer_allowed));
     add_rule(ctx, SCMP_ACT_ERRNO(ENOSYS), "clone3", 0, NULL);
+}
+
+static void egress_sanitized_rules(struct rules *ctx)
+{
+    add_groups(ctx, SCMP_ACT_ALLOW, egress_allowed, COUNT(egress_allowed));
+    add_groups(ctx, SCMP_ACT_ALLOW, sanitizer_allowed, COUNT(sanitizer_allowed));
+    add_rule(ctx, SCMP_ACT_ALLOW, "socket", 0, NULL);
 }
 
 static int set_up(struct rules *ctx)
@@ -346,6 +382,7 @@ int rules_make_plain(enum rules_for who, uint32_t arch, struct sock_filter *out,
         [RULES_USER] = user_rules,       [RULES_INIT] = init_rules,
         [RULES_GATEWAY] = gateway_rules, [RULES_GATEWAY_SANITIZED] = gateway_sanitized_rules,
         [RULES_WEBUI] = webui_rules,     [RULES_WEBUI_SANITIZED] = webui_sanitized_rules,
+        [RULES_EGRESS] = egress_rules,   [RULES_EGRESS_SANITIZED] = egress_sanitized_rules,
     };
     if (r == 0)
         rules[who](&ctx);

@@ -16,6 +16,8 @@ enum rules_for {
     RULES_GATEWAY_SANITIZED,
     RULES_WEBUI,
     RULES_WEBUI_SANITIZED,
+    RULES_EGRESS,
+    RULES_EGRESS_SANITIZED,
 };
 
 /* The program for that machine (AUDIT_ARCH_..., 0: this one's): its length, at most max - 1. */

@@ -39,6 +39,19 @@ static const struct filter_group webui_allowed[] = {
     {"whatever hangs at the end ends then", CALLS("alarm", "setitimer")},
 };
 
+/* The way out of builds: connections are made, by libcurl and OpenSSL too. */
+static const struct filter_group egress_allowed[] = {
+    {"bytes of builds and of whom they ask", CALLS("recvfrom", "sendto", "poll", "ppoll")},
+    {"connections: each is accepted, or made (socket: rules.c)",
+     CALLS("accept4", "connect", "getsockopt", "getsockname", "getpeername", "shutdown", "close",
+           "sendmsg", "recvmsg")},
+    {"reports, and libcurl's own waking up", CALLS("write", "read")},
+    {"memory", CALLS("brk", "munmap", "mremap", "madvise")},
+    {"what libraries do on their way",
+     CALLS("clock_gettime", "gettimeofday", "time", "getrandom", "rt_sigaction", "rt_sigreturn",
+           "rt_sigprocmask", "restart_syscall", "futex", "getpid", "gettid", "exit", "exit_group")},
+};
+
 /* Besides, where the program is built with sanitizers (never in what is installed). */
 static const struct filter_group sanitizer_allowed[] = {
     {"the runtime reads /proc/self, to name what is wrong and to search for leaks",

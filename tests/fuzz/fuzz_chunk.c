@@ -1,4 +1,4 @@
-/* objects: gateway/chunk.o gateway/http1.o */
+/* objects: gateway/chunk.o */
 /* A chunked body: the same content, trailers and end whether it comes whole or byte by byte. */
 #include "gateway/chunk.h"
 

@@ -1,7 +1,6 @@
-/* objects: gateway/http1.o */
 /* A request's head: what is accepted says the same however it arrives, every offset lies within it,
  * and nothing that makes a request ambiguous is in it. */
-#include "gateway/http1.h"
+#include "common/http1.h"
 
 #include <stdlib.h>
 #include <string.h>

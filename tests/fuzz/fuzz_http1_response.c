@@ -1,6 +1,5 @@
-/* objects: gateway/http1.o */
 /* A demo's response head. */
-#include "gateway/http1.h"
+#include "common/http1.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,9 +1,9 @@
-/* objects: gateway/http1.o gateway/chunk.o gateway/timer.o gateway/gbuf.o */
+/* objects: gateway/chunk.o gateway/timer.o gateway/gbuf.o */
 #include "unit.h"
 
+#include "common/http1.h"
 #include "gateway/chunk.h"
 #include "gateway/gbuf.h"
-#include "gateway/http1.h"
 #include "gateway/timer.h"
 
 #include <errno.h>

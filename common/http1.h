@@ -62,6 +62,8 @@ struct http1_head {
     bool keep_alive;        /* HTTP/1.1 without `Connection: close` */
     bool upgrade_websocket; /* `Connection: upgrade` and `Upgrade: websocket` */
     bool absolute;          /* the target came in absolute form: its host replaced Host */
+    bool secure;            /* ... and with the scheme https */
+    bool connect;           /* CONNECT (http1_parse_proxy_request) */
     bool expect_continue;
     bool has_named_hops; /* Connection names fields besides close, keep-alive, upgrade */
     bool has_date;
@@ -76,6 +78,9 @@ struct http1_head {
  * answer (400, 414, 431, 501, 505; -502 for every fault of a response), h->error says why. `h` is
  * undefined where the result is 0 or less, but for h->error. */
 int http1_parse_request(struct http1_head *h, const char *p, size_t len);
+/* ... as a proxy is asked (RFC 9112 3.2.2, 3.2.3): also CONNECT, whose host and port are then in
+ * host and whose target is empty. Nothing but these two forms. */
+int http1_parse_proxy_request(struct http1_head *h, const char *p, size_t len);
 int http1_parse_response(struct http1_head *h, const char *p, size_t len);
 
 /* True if `Connection` of this head names the field (compared without case). */

@@ -405,6 +405,26 @@ static int parse_version(const char *p)
     return p[7] - '0';
 }
 
+static bool is_connect(const struct http1_head *h, const char *p)
+{
+    return h->method_len == 7 && memcmp(p + h->method, "CONNECT", 7) == 0;
+}
+
+/* RFC 9110 9.3.6: a host and its port, which has no default. A body would be the tunnel's. */
+static int parse_authority(struct http1_head *h, const struct seen *s, const char *p)
+{
+    size_t host_len;
+    if (!http1_host_ok(p + h->target, h->target_len, &host_len) || host_len + 1 >= h->target_len)
+        return fail(h, 400, "CONNECT needs HOST:PORT");
+    if (s->chunked || s->lengths)
+        return fail(h, 400, "CONNECT has no body");
+    h->connect = true;
+    h->host = h->target;
+    h->host_len = h->target_len;
+    h->target_len = 0;
+    return 0;
+}
+
 static int parse_target(struct http1_head *h, const char *p)
 {
     const char *t = p + h->target;
@@ -418,7 +438,7 @@ static int parse_target(struct http1_head *h, const char *p)
                   : len > 8 && http1_is(t, 8, "https://") ? 8
                                                           : 0;
     if (!skip) {
-        if (h->method_len == 7 && memcmp(p + h->method, "CONNECT", 7) == 0)
+        if (is_connect(h, p))
             return fail(h, 501, "CONNECT is not served here");
         return fail(h, 400, "the request target is none");
     }
@@ -430,6 +450,7 @@ static int parse_target(struct http1_head *h, const char *p)
     if (end == len || t[end] == '?')
         return fail(h, 400, "the request target has no path");
     h->absolute = true;
+    h->secure = skip == 8;
     h->host = (uint16_t)(h->target + skip);
     h->host_len = (uint16_t)(end - skip);
     h->target = (uint16_t)(h->target + end);
@@ -437,7 +458,7 @@ static int parse_target(struct http1_head *h, const char *p)
     return 0;
 }
 
-int http1_parse_request(struct http1_head *h, const char *p, size_t len)
+static int parse_request(struct http1_head *h, const char *p, size_t len, bool proxy)
 {
     struct seen s = {0};
     size_t i = 0, start;
@@ -510,7 +531,9 @@ int http1_parse_request(struct http1_head *h, const char *p, size_t len)
         return fail(h, 400, "both Content-Length and Transfer-Encoding");
     if (s.chunked && h->minor == 0)
         return fail(h, 400, "Transfer-Encoding in HTTP/1.0");
-    r = parse_target(h, p);
+    r = proxy && is_connect(h, p) ? parse_authority(h, &s, p) : parse_target(h, p);
+    if (r == 0 && proxy && !h->absolute && !h->connect)
+        r = fail(h, 400, "this is a proxy: it wants CONNECT, or a whole URL");
     if (r < 0)
         return r;
     h->body = s.chunked ? BODY_CHUNKED : s.lengths && h->content_length ? BODY_LENGTH : BODY_NONE;
@@ -521,6 +544,16 @@ int http1_parse_request(struct http1_head *h, const char *p, size_t len)
     if (h->minor == 0)
         h->expect_continue = false;
     return h->len;
+}
+
+int http1_parse_request(struct http1_head *h, const char *p, size_t len)
+{
+    return parse_request(h, p, len, false);
+}
+
+int http1_parse_proxy_request(struct http1_head *h, const char *p, size_t len)
+{
+    return parse_request(h, p, len, true);
 }
 
 int http1_parse_response(struct http1_head *h, const char *p, size_t len)

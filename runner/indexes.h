@@ -1,0 +1,23 @@
+/* Where packages come from, as this machine's own tools are set up (pip, uv, npm, apt, netrc,
+ * proxies), read by a small program of Python's (static/indexes.py), which has the parsers of their
+ * formats. What a build gets of it holds no credentials: those are in the policy of its proxy
+ * alone. */
+#pragma once
+
+#include "common/buf.h"
+
+struct runner;
+struct proto_start;
+
+/* Begins to read them in a process of its own, unless that was done just now: to be called when a
+ * build begins, which needs the answer later. */
+void indexes_begin(struct runner *r);
+/* Lines of egress/policy.h, the operator's [build] hosts among them. Waits for the reading to be
+ * over, at most some seconds; holds credentials. 0 or -ENOBUFS, -ENOMEM. */
+int indexes_policy(struct runner *r, struct buf *out);
+/* Environment and mounts of a build: its proxy, its indexes, whom TLS trusts. -EMSGSIZE where there
+ * is no room. */
+int indexes_fill(struct runner *r, struct proto_start *start);
+/* What of it changes what requirements lead to; no credentials. */
+void indexes_identity(struct runner *r, struct buf *out);
+void indexes_free(struct runner *r);

@@ -1,6 +1,7 @@
 #include "datadir.h"
 
 #include "common/cleanup.h"
+#include "common/keys.h"
 #include "common/util.h"
 
 #include <errno.h>
@@ -116,7 +117,8 @@ int datadir_open(struct datadir *d, const char *path, struct err *err)
         if (r < 0)
             return r;
     }
-    return read_or_make_token(d, err);
+    r = keys_make(d->path, err);
+    return r < 0 ? r : read_or_make_token(d, err);
 }
 
 void datadir_close(struct datadir *d)

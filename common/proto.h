@@ -146,7 +146,8 @@ enum proto_log_kind { LOG_KIND_RUN = 1, LOG_KIND_BUILD };
  * mount is "ro:SRC:DST" or "rw:SRC:DST"; app is the version's tree that is laid under a writable
  * layer at /home/user/app ("" for none). uid_index as in userns.h. START_NEED_LIMITS: where memory,
  * pids and CPU cannot be limited, nothing runs: STARTED with ENOTSUP and the reason. tmp_inodes,
- * home_inodes: 0 is as many as a page each would take. */
+ * home_inodes: 0 is as many as a page each would take. The last `secrets`
+ * strings of env are secrets: PID 1 blanks their values in the log. */
 enum proto_start_flags { START_JOB = 1, START_NEED_LIMITS = 2 };
 /* The network of a sandbox: its own loopback, or a way out besides. net_rules: NUL-terminated
  * strings "deny ENTRY" and "allow ENTRY" (netrule.h); net_bandwidth: bytes a second each way;
@@ -155,6 +156,7 @@ enum proto_net { NET_NONE, NET_INTERNET };
 #define PROTO_F_START(U32, U64, I32, STR, BLOB) \
     U64(start_id) U64(worker_id) U32(flags) U32(uid_index) U32(port) STR(hostname, 64) \
     STR(root, 1024) STR(app, 1024) STR(cwd, 1024) BLOB(argv, 16384) BLOB(env, 65536) \
+    U32(secrets) \
     BLOB(mounts, 16384) U64(memory_bytes) U64(cpu_milli) U32(pids) U32(io_weight) U32(open_files) \
     U64(file_size_bytes) U64(tmp_bytes) U64(home_bytes) U64(tmp_inodes) U64(home_inodes) U64(root_bytes) U64(log_bytes) U64(log_rate) \
     U64(lease_ms) U32(net) U64(net_bandwidth) U32(net_connections) \

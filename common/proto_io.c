@@ -53,12 +53,14 @@ int proto_send(int sock, enum proto_type type, const void *body, const int *fds,
         c->cmsg_len = CMSG_LEN(sizeof(int) * (size_t)n_fds);
         memcpy(CMSG_DATA(c), fds, sizeof(int) * (size_t)n_fds);
     }
-    for (;;) {
-        if (sendmsg(sock, &mh, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
-            return 0;
-        if (errno != EINTR)
-            return err_errno(err, "cannot send %s", proto_type_name(type));
-    }
+    ssize_t sent;
+    do {
+        sent = sendmsg(sock, &mh, MSG_DONTWAIT | MSG_NOSIGNAL);
+    } while (sent < 0 && errno == EINTR);
+    int r = sent < 0 ? err_errno(err, "cannot send %s", proto_type_name(type)) : 0;
+    if (type == PROTO_START) /* secrets are in its environment */
+        explicit_bzero(scratch, (size_t)len);
+    return r;
 }
 
 /* Waits for `events` until `deadline_ms` (mono_ms; UINT64_MAX: for ever). 0, -EAGAIN or an error.
@@ -160,6 +162,8 @@ static int receive(int sock, struct proto_msg *m, struct err *err)
         r = err_set(err, EPROTO, "a message of more than %d bytes", PROTO_MAX_BYTES);
     else
         r = proto_decode(m, scratch, (size_t)n, err);
+    if (m->type == PROTO_START)
+        explicit_bzero(scratch, n > 0 ? (size_t)n : 0);
     if (r < 0) {
         m->type = PROTO_NONE;
         proto_msg_done(m);

@@ -68,6 +68,13 @@ const char *const schema_site[] = {
     " used_ms INTEGER," /* to the minute */
     " expires_ms INTEGER);"
     "CREATE INDEX tokens_user ON tokens (user_id);",
+    /* 5: secrets and variables (space_env.h); `value` of a secret is sealed (sealed.h) */
+    "CREATE TABLE space_env ("
+    " space_id INTEGER NOT NULL REFERENCES spaces (id) ON DELETE CASCADE,"
+    " name TEXT NOT NULL, secret INTEGER NOT NULL, value TEXT NOT NULL,"
+    " bytes INTEGER NOT NULL," /* of NAME=VALUE and its NUL */
+    " description TEXT NOT NULL, updated_ms INTEGER NOT NULL,"
+    " PRIMARY KEY (space_id, name)) WITHOUT ROWID;",
     NULL,
 };
 

@@ -106,7 +106,14 @@ static int apply(struct space *s, struct command *c, struct err *err)
     }
     event_add(s->r, s, 0, "command", "%s", lifecycle_event_name(c->event));
     c->begun = waits(c->event);
-    int n = space_event(s, c->event, &what, err);
+    /* The new version's worker may have begun before what the restart is for (a secret). */
+    enum lc_event event = c->event;
+    if (event == EV_RESTART && s->state == LC_SWITCHING) {
+        v = s->beside;
+        what.version = &v;
+        event = EV_DEPLOY;
+    }
+    int n = space_event(s, event, &what, err);
     if (n == -EPERM) {
         c->begun = false;
     } else if (n < 0) { /* it was done, and could not be written down */

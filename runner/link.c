@@ -35,6 +35,8 @@ static void pending_free(struct link *l, struct link_pending *p)
     l->pending_fds -= (unsigned)p->n_fds;
     for (int i = 0; i < p->n_fds; i++)
         close_fd(&p->fds[i]);
+    if (p->type == PROTO_START) /* secrets are in its environment */
+        explicit_bzero(p->body, body_size[p->type]);
     free(p);
 }
 

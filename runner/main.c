@@ -33,6 +33,7 @@
 #include "runner/chore.h"
 #include "runner/commands.h"
 #include "runner/control.h"
+#include "runner/environment.h"
 #include "runner/events.h"
 #include "runner/gateway.h"
 #include "runner/indexes.h"
@@ -197,6 +198,15 @@ static int find_places(struct runner *r, struct err *err)
     return n;
 }
 
+/* Secrets pass through here and through the starter, which inherits it. Not 0: a piped core_pattern
+ * would run its program even then. */
+static void leave_no_core(void)
+{
+    struct rlimit l = {1, 1};
+    if (setrlimit(RLIMIT_CORE, &l) < 0)
+        log_warn(NULL, "runner.core", "cannot switch core dumps off: %s", strerror(errno));
+}
+
 /* All that the machine gives us: each worker takes a few. The starter inherits it; demos get a
  * limit of their own. */
 static void raise_descriptors(const struct runner *r)
@@ -219,6 +229,7 @@ static void raise_descriptors(const struct runner *r)
 static int begin(struct runner *r, struct err *err)
 {
     umask(0077);
+    leave_no_core();
     int n = service_init(&r->service, "vitrine-runner", err);
     if (n == 0)
         n = loop_new(&r->loop, err);
@@ -226,6 +237,8 @@ static int begin(struct runner *r, struct err *err)
         n = watch_signals(r, err);
     if (n == 0)
         n = find_places(r, err);
+    if (n == 0)
+        n = environment_open(r, err);
     if (n == 0)
         n = life_open(r, err);
     if (n < 0)

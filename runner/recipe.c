@@ -2,6 +2,7 @@
 
 #include "common/conf.h"
 #include "common/netrule.h"
+#include "runner/environment.h"
 #include "runner/runner.h"
 #include "runner/space.h"
 #include "runner/worker.h"
@@ -225,7 +226,9 @@ int recipe_worker(struct proto_start *start, struct runner *r, const struct spac
         n = fill_mounts(start, r, s, w);
     if (n == 0)
         n = fill_network(start, r, &w->limits);
-    return n < 0 ? err_set(err, -n,
-                           "its command line, environment, mounts or network rules are too long")
-                 : 0;
+    if (n < 0)
+        return err_set(err, -n,
+                       "its command line, environment, mounts or network rules are too long");
+    /* the file server of a static Space is ours, and needs none of them */
+    return strcmp(v->sdk, "static") == 0 ? 0 : environment_add(start, r, s->id, err);
 }

@@ -2,6 +2,7 @@
  * links. One of it, made by main.c; the parts reach each other through it. */
 #pragma once
 
+#include "common/keys.h"
 #include "common/proto.h"
 #include "common/service.h"
 #include "common/store.h"
@@ -31,6 +32,7 @@ struct runner {
     char programs[PATH_MAX - 256];
     char boot_id[37];
     struct userns_range range;
+    unsigned char box_pub[KEYS_BOX], box_key[KEYS_BOX]; /* environment.h */
     struct store *life;
     struct store *site; /* NULL until webui has made it; see site.h */
 

@@ -139,6 +139,27 @@ int site_limits(struct runner *r, uint64_t space_id, struct space_limits *ret, s
     return n;
 }
 
+int site_env_each(struct runner *r, uint64_t space_id, bool secrets,
+                  int (*each)(void *arg, const char *name, const char *value, struct err *err),
+                  void *arg, struct err *err)
+{
+    struct err local = {0};
+    err = err ? err : &local;
+    struct store_stmt *q = query(r, err,
+                                 "SELECT name, value FROM space_env WHERE space_id = ?"
+                                 " AND secret = ? ORDER BY name",
+                                 space_id, secrets);
+    int n = q ? 0 : -err->code;
+    while (q && (n = store_step(q, err)) == 1) {
+        n = each(arg, store_text(q, 0), store_text(q, 1), err);
+        if (n != 0) {
+            store_reset(q);
+            return n;
+        }
+    }
+    return n;
+}
+
 int site_command_after(struct runner *r, uint64_t after, struct site_command *ret, struct err *err)
 {
     struct err local = {0};

@@ -41,5 +41,10 @@ int site_version(struct runner *r, uint64_t space_id, uint64_t version_id, struc
 /* The configuration's limits, with those that the Space has of its own: 0, or a negative errno
  * where site.db cannot be read. */
 int site_limits(struct runner *r, uint64_t space_id, struct space_limits *ret, struct err *err);
+/* Calls `each` for every secret (its value sealed), or every variable, of the Space, by name; what
+ * is not 0 ends it and is returned. */
+int site_env_each(struct runner *r, uint64_t space_id, bool secrets,
+                  int (*each)(void *arg, const char *name, const char *value, struct err *err),
+                  void *arg, struct err *err);
 /* The first command after `after`. */
 int site_command_after(struct runner *r, uint64_t after, struct site_command *ret, struct err *err);

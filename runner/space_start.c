@@ -8,6 +8,7 @@
 #include "common/util.h"
 #include "runner/commands.h"
 #include "runner/control.h"
+#include "runner/environment.h"
 #include "runner/events.h"
 #include "runner/gateway.h"
 #include "runner/idle.h"
@@ -218,6 +219,7 @@ static int start_worker(struct space *s, bool *held_up, struct err *err)
     }
     if (n == 0)
         n = worker_start(w, &start, NULL, err);
+    environment_forget(&start);
     if (n < 0) {
         if (w->id)
             life_worker_end(s->r, w->id, !*held_up, err->msg, NULL);

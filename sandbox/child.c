@@ -320,6 +320,11 @@ static int step_init(struct child *c, struct err *err)
         .exit_fd = c->order->fds[SPEC_FD_EXIT],
         .relay = c->order->relay_fd,
     };
+    char *const *env = c->order->spec.env;
+    while (*env)
+        env++;
+    conf.n_secrets = st->secrets;
+    conf.secrets = env - conf.n_secrets;
     uint64_t *limits = conf.limits.v;
     limits[LIMIT_TMP_SIZE] = st->tmp_bytes;
     limits[LIMIT_HOME_SIZE] = st->home_bytes;

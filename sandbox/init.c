@@ -4,6 +4,7 @@
 #include "common/cleanup.h"
 #include "common/proto.h"
 #include "common/util.h"
+#include "sandbox/init_blank.h"
 #include "sandbox/init_log.h"
 #include "sandbox/init_met.h"
 #include "sandbox/init_peers.h"
@@ -28,6 +29,7 @@ struct init {
     int signal_fd;
     struct peers peers;
     struct init_log log;
+    struct blank *blank; /* NULL: nothing is to be blanked */
     struct init_met met;
     uint32_t met_told;
     enum proto_init_phase phase;
@@ -61,6 +63,11 @@ int init_new(const struct init_config *conf, struct init **ret, struct err *err)
     if (conf->listener >= 0 && fd_set_nonblock(conf->listener, true) < 0)
         return err_errno(err, "make the listening socket non-blocking");
     init_log_open(&in->log, conf->log, conf->log_bytes, conf->log_rate);
+    int failed = 0;
+    in->blank = blank_new(conf->secrets, conf->n_secrets, &failed);
+    in->c.secrets = NULL; /* in memory that goes */
+    if (failed)
+        return err_set(err, ENOMEM, "no memory to keep secrets out of the log");
     if (conf->control >= 0)
         peers_add(&in->peers, conf->control, PEER_CONTROL);
     *ret = in;
@@ -133,12 +140,20 @@ static void tell_met(struct init *in)
     tell_state(in);
 }
 
+static void put_log(void *arg, const char *data, size_t len)
+{
+    init_log_write(arg, data, len);
+}
+
 static void pump_log(struct init *in)
 {
     char chunk[65536];
     ssize_t n = read(in->c.log_rd, chunk, sizeof(chunk));
     if (n > 0) {
-        init_log_write(&in->log, chunk, (size_t)n);
+        if (in->blank)
+            blank_write(in->blank, chunk, (size_t)n, put_log, &in->log);
+        else
+            init_log_write(&in->log, chunk, (size_t)n);
         init_met_output(&in->met, chunk, (size_t)n);
     } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
         close_fd(&in->c.log_rd);
@@ -174,6 +189,8 @@ static _Noreturn void finish(struct init *in)
             break;
         pump_log(in);
     }
+    if (in->blank)
+        blank_flush(in->blank, put_log, &in->log);
     init_log_tick(&in->log, true);
     tell_met(in);
 

@@ -23,7 +23,9 @@ struct init_config {
     int log[2];    /* the two parts of the log */
     int exit_fd;
     struct space_limits limits; /* for words: what the program ran into (init_met.h) */
-    int relay;                  /* to the relay of its network (net_relay.h): its end is ours */
+    char *const *secrets;       /* NAME=VALUE, blanked in the log; read by init_new alone */
+    size_t n_secrets;
+    int relay; /* to the relay of its network (net_relay.h): its end is ours */
 };
 
 /* Everything that the filter will not allow any more: signalfd, sockets made non-blocking. */

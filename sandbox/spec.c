@@ -125,6 +125,8 @@ int spec_parse(struct sandbox_spec *s, struct err *err)
     for (int i = 0; i < n; i++)
         if (s->env[i][0] == '=' || !strchr(s->env[i], '='))
             return err_set(err, EINVAL, "environment entry \"%.60s\" is not NAME=VALUE", s->env[i]);
+    if (st->secrets > (uint32_t)n)
+        return err_set(err, EINVAL, "%u of %d environment entries are secrets", st->secrets, n);
 
     char *texts[SPEC_MAX_MOUNTS + 1];
     n = split(st->mounts, st->mounts_len, texts, SPEC_MAX_MOUNTS + 1, "mounts", err);

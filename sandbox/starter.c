@@ -335,6 +335,7 @@ static bool on_message(struct starter *s)
     switch (s->msg.type) {
     case PROTO_START:
         on_start(s);
+        explicit_bzero(s->msg.u.start.env, s->msg.u.start.env_len); /* secrets */
         break;
     case PROTO_GROUP_KILL:
         on_group_kill(s);

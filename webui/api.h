@@ -31,6 +31,14 @@ enum MHD_Result api_space_limits(struct req *r);
 enum MHD_Result api_space_set_limits(struct req *r); /* name=value&..., value "default" or "" too */
 enum MHD_Result api_space_events(struct req *r);     /* server-sent */
 
+/* api_env.c */
+enum MHD_Result api_secrets(struct req *r);
+enum MHD_Result api_secret_set(struct req *r);
+enum MHD_Result api_secret_delete(struct req *r);
+enum MHD_Result api_variables(struct req *r);
+enum MHD_Result api_variable_set(struct req *r);
+enum MHD_Result api_variable_delete(struct req *r);
+
 /* api_logs.c */
 enum MHD_Result api_logs(struct req *r);
 

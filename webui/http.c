@@ -7,6 +7,7 @@
 #include "webui/upload.h"
 
 #include <errno.h>
+#include <sodium.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -418,6 +419,8 @@ void http_completed(void *cls, struct MHD_Connection *connection, void **con_cls
         return;
     upload_free(r->upload);
     form_free(r->form);
+    if (r->small.data) /* it may have been a secret */
+        sodium_memzero(r->small.data, r->small.len);
     buf_free(&r->small);
     free(r);
     *con_cls = NULL;

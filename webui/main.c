@@ -70,6 +70,13 @@ static int open_own(struct app *app, struct err *err)
     int r = urls_init(&app->urls, app->conf, err);
     if (r < 0)
         return r;
+    r = keys_read(data, "box.pub", app->box_pub, sizeof app->box_pub, err);
+    if (r == -ENOENT) /* `up` has made it; without `up`, whoever comes first */
+        r = keys_make(data, err);
+    if (r == 0)
+        r = keys_read(data, "box.pub", app->box_pub, sizeof app->box_pub, err);
+    if (r < 0)
+        return r;
     join_path(path, data, "site.db");
     if ((r = site_open(&app->site, path, err)) < 0)
         return r;

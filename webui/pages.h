@@ -9,6 +9,8 @@ enum MHD_Result page_space(struct req *r);
 enum MHD_Result page_delete(struct req *r); /* asks before a deletion, where there are no scripts */
 enum MHD_Result page_limits(struct req *r);
 enum MHD_Result page_limits_post(struct req *r);
+enum MHD_Result page_settings(struct req *r);
+enum MHD_Result page_settings_post(struct req *r); /* "secrets" or "variables" */
 enum MHD_Result page_submit(struct req *r);
 enum MHD_Result page_submit_post(struct req *r);
 enum MHD_Result page_admin(struct req *r);

@@ -20,6 +20,10 @@
 #define FORGIVEN_US 10000000 /* so long without a lapse */
 #define CPUS_OF_ONE 8        /* of that many, batch groups leave one alone */
 #define CALM_US 1000000      /* how long somebody calm counts as at work */
+#define HOGS_US 2000000      /* and a hog: moving to and fro is not free */
+#define LOAD_US 200000       /* for which the load of the calm is measured */
+#define FITS_PERCENT 50      /* of what was left alone: they keep to it, */
+#define TOO_MUCH_PERCENT 75  /* and no more */
 #define WORK_PART 200        /* who uses less than this part of a CPU does nothing */
 #define INTERVAL_MS 50       /* while somebody works */
 #define START_INTERVAL_MS 20 /* the first time after a start */
@@ -43,6 +47,12 @@ bool cpu_class_judge(struct cpu_class *g, uint64_t now_us, uint64_t used_us)
     return batch;
 }
 
+bool cpu_class_left_fits(bool fits, uint64_t used_us, uint64_t since_us, int cpus)
+{
+    uint64_t percent = used_us * 100 / since_us / (uint64_t)cpus;
+    return percent <= (fits ? TOO_MUCH_PERCENT : FITS_PERCENT);
+}
+
 /* The CPUs that we may use, and those of them that batch groups keep to. */
 static bool has_narrow(struct cpu_classes *c)
 {
@@ -56,6 +66,7 @@ static bool has_narrow(struct cpu_classes *c)
                     CPU_CLR(cpu, &c->narrow);
                     leave--;
                 }
+            CPU_XOR(&c->left, &c->all, &c->narrow);
             c->n_narrow = n > 1 ? CPU_COUNT(&c->narrow) : -1;
         }
     }
@@ -96,7 +107,6 @@ static struct cpu_class *add(struct cpu_classes *c, const struct cgroup_host *h,
         return NULL;
     g->batch = batch == 1;
     g->narrow_fits = narrow_fits(c, cgroup_cpu_milli(h, group));
-    g->is_narrow = g->narrow_fits; /* or not: cpu_classes_begin */
     g->used_us = cgroup_cpu_us(h, &g->group);
     g->credit_us = g->used_us > 2 * MOST_US ? -MOST_US : START_US - (int64_t)g->used_us;
     c->n++;
@@ -140,13 +150,16 @@ static void list_groups(struct cpu_classes *c, const struct cgroup_host *h, uint
 /* Each of its threads, as they are now; those that they make later inherit it. No program can
  * change it (sandbox/filter/lists.h). */
 static void keep_to(const struct cpu_classes *c, const struct cgroup_host *h, struct cpu_class *g,
-                    bool narrow)
+                    enum cpu_place place)
 {
+    const cpu_set_t *set = place == PLACE_NARROW ? &c->narrow
+                           : place == PLACE_LEFT ? &c->left
+                                                 : &c->all;
     pid_t tids[CGROUP_MAX_THREADS];
     int n = cgroup_threads(h, &g->group, tids);
     for (int i = 0; i < n; i++)
-        (void)sched_setaffinity(tids[i], sizeof(cpu_set_t), narrow ? &c->narrow : &c->all);
-    g->is_narrow = narrow;
+        (void)sched_setaffinity(tids[i], sizeof(*set), set);
+    g->place = place;
 }
 
 /* How long the threads that it has now have waited for a CPU in all. */
@@ -177,12 +190,25 @@ static bool wants_little(struct cpu_class *g, const struct cgroup_host *h, uint6
     return at && (waited <= before || waited - before < (now - at) / SHARE);
 }
 
+/* Or may be one, as long as it was not calm for a moment. */
+static bool is_hog(const struct cpu_class *g)
+{
+    return g->batch || !g->was_calm;
+}
+
 static void judge(struct cpu_classes *c, struct cpu_class *g, const struct cgroup_host *h,
                   uint64_t now)
 {
-    uint64_t used = cgroup_cpu_us(h, &g->group);
-    if (!g->batch && g->was_calm && used - g->used_us > (now - g->looked_us) / WORK_PART)
-        c->calm_until_us = now + CALM_US;
+    uint64_t used = cgroup_cpu_us(h, &g->group), just_used = used - g->used_us;
+    g->worked = just_used > (now - g->looked_us) / WORK_PART;
+    if (is_hog(g)) {
+        if (g->worked && g->narrow_fits)
+            c->hogs_until_us = now + HOGS_US;
+    } else {
+        c->load_us += just_used;
+        if (g->worked)
+            c->calm_until_us = now + CALM_US;
+    }
     bool batch = cpu_class_judge(g, now, used);
     bool calm_now = !batch && (g->batch || !g->was_calm) && g->credit_us >= ENOUGH_US;
     if (calm_now && !wants_little(g, h, now))
@@ -199,6 +225,27 @@ static void judge(struct cpu_classes *c, struct cpu_class *g, const struct cgrou
 static bool is_kept_off(const struct cpu_classes *c, const struct cgroup_host *h, uint64_t now)
 {
     return h->single || now < c->calm_until_us;
+}
+
+static void weigh_calm(struct cpu_classes *c, uint64_t now)
+{
+    uint64_t since = now - c->load_since_us;
+    if (since < LOAD_US || c->n_narrow <= 0)
+        return;
+    c->left_fits = cpu_class_left_fits(c->left_fits, c->load_us, since, CPU_COUNT(&c->left));
+    c->load_us = 0;
+    c->load_since_us = now;
+}
+
+/* Where its threads belong now. Somebody calm who does nothing stays where he is until hogs and
+ * the others part company: that would be a price for each of many who sleep. */
+static enum cpu_place place_of(const struct cpu_classes *c, const struct cgroup_host *h,
+                               const struct cpu_class *g, uint64_t now)
+{
+    if (is_hog(g))
+        return g->narrow_fits && is_kept_off(c, h, now) ? PLACE_NARROW : PLACE_ALL;
+    bool apart = !h->single && c->n_narrow > 0 && c->left_fits && now < c->hogs_until_us;
+    return apart && (g->worked || g->place == PLACE_LEFT) ? PLACE_LEFT : PLACE_ALL;
 }
 
 /* Have they used so little together that none of them can be a hog? */
@@ -224,15 +271,15 @@ int cpu_classes_look(struct cpu_classes *c, const struct cgroup_host *h)
     if (!calm || c->some_waiting || c->hurry) {
         list_groups(c, h, now);
         c->some_waiting = c->hurry = false;
-        for (size_t i = 0; i < c->n; i++) {
+        for (size_t i = 0; i < c->n; i++)
             judge(c, &c->list[i], h, now);
-            c->some_waiting |= c->list[i].batch || !c->list[i].was_calm;
-        }
+        weigh_calm(c, now);
         for (size_t i = 0; i < c->n; i++) {
             struct cpu_class *g = &c->list[i];
-            bool narrow = (g->batch || !g->was_calm) && g->narrow_fits && is_kept_off(c, h, now);
-            if (narrow != g->is_narrow)
-                keep_to(c, h, g, narrow);
+            enum cpu_place place = place_of(c, h, g, now);
+            if (place != g->place)
+                keep_to(c, h, g, place);
+            c->some_waiting |= is_hog(g) || place != PLACE_ALL;
         }
     }
     c->interval_ms = calm && !c->some_waiting ? CALM_INTERVAL_MS : INTERVAL_MS;

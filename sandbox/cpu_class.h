@@ -6,7 +6,9 @@
  * That is not all where the kernel does not preempt itself: neighbours would wait for the end of
  * long system calls. So batch groups, and new ones until they were calm, keep off some CPUs (one of
  * eight, at least one where there are two) if their limit lets them do with less, as long as there
- * is somebody calm who works.
+ * is somebody calm who works. The kernel takes a CPU on which only batch groups run for an idle
+ * one, and would still wake the calm there: while there are hogs, who is calm and works keeps to
+ * the CPUs that were left alone, as long as all of them together need no more than a part of those.
  *
  * The measure is a credit of CPU time: it grows by a quarter of the time that passes, and shrinks
  * by what was used; at most a tenth of a second of it is saved, and owed. A hog among many hogs
@@ -20,6 +22,8 @@
 #include <sched.h>
 #include <stdint.h>
 
+enum cpu_place { PLACE_UNKNOWN, PLACE_ALL, PLACE_NARROW, PLACE_LEFT };
+
 struct cpu_class {
     struct cgroup_group group;
     uint64_t looked_us, used_us; /* when it was looked at, what it had used by then */
@@ -29,18 +33,22 @@ struct cpu_class {
     unsigned lapses;                  /* how often it was put back lately */
     bool batch, was_calm, seen;
     bool narrow_fits; /* its limit is no more than the CPUs that batch groups have */
-    bool is_narrow;
+    bool worked;      /* at the last look */
+    enum cpu_place place;
 };
 
 struct cpu_classes {
     struct cpu_class *list; /* owned */
     size_t n, cap;
     bool some_waiting, hurry; /* to be taken for calm; somebody began */
-    cpu_set_t all, narrow;
+    cpu_set_t all, narrow, left;
     int n_narrow;           /* CPUs; 0: not known yet, -1: no narrower set than all */
     uint64_t peeked_us;     /* at what they use together; on the monotonic clock, 0: not yet */
     uint64_t used_us;       /* by all of them, then */
     uint64_t calm_until_us; /* somebody calm has worked not long before */
+    uint64_t hogs_until_us; /* the same of somebody who is kept off what was left alone */
+    uint64_t load_us, load_since_us; /* used by the calm since then */
+    bool left_fits;                  /* they need little enough of it */
     int interval_ms;
 };
 
@@ -57,3 +65,6 @@ void cpu_classes_free(struct cpu_classes *c);
 /* The judgement alone: at `now_us` it has used `used_us`. True where it is to be a batch group from
  * now on. Changes no control group. */
 bool cpu_class_judge(struct cpu_class *g, uint64_t now_us, uint64_t used_us);
+/* Do the calm need so little that the CPUs which were left alone will do? They used that much
+ * together in the last `since_us` (not 0); `fits` is what was said before. */
+bool cpu_class_left_fits(bool fits, uint64_t used_us, uint64_t since_us, int cpus);

@@ -3,7 +3,11 @@ and bubblewrap made to resemble a container of Docker's with nothing but default
 import os
 import secrets
 import subprocess
+import sys
 import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "sandbox"))
+import rig  # noqa: E402
 
 MIB = 1 << 20
 LIMITS = {"MEMORY": 1024 * MIB, "CPU_MILLI": 1000, "PIDS": 256, "OPEN_FILES": 4096, "FILE_SIZE": 2048 * MIB, "TMP_SIZE": 256 * MIB,
@@ -45,6 +49,34 @@ class Ours:
 
     def environ(self, env):
         return {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}
+
+
+class Workers:
+    """Ours as the runner has it: workers of one resident starter, which also looks after whom the CPU goes to first"""
+    def __init__(self, canaries):
+        self.canaries, self.tools = canaries, "/mnt/tools"
+        self.starter = rig.Starter()
+
+    def start(self, words, env, stdio, uid_index=7, mounts=()):
+        w = self.starter.start([f"{self.tools}/attempts", *words], stdio=stdio, uid_index=uid_index, env=[f"{k}={v}" for k, v in env.items()],
+                               mounts=[f"ro:{self.canaries.tools}:{self.tools}", *mounts], memory_bytes=LIMITS["MEMORY"], cpu_milli=LIMITS["CPU_MILLI"],
+                               pids=LIMITS["PIDS"], open_files=LIMITS["OPEN_FILES"], file_size_bytes=LIMITS["FILE_SIZE"], tmp_bytes=LIMITS["TMP_SIZE"],
+                               home_bytes=LIMITS["HOME_SIZE"])
+        if w.started.code:
+            raise SystemExit(f"attack: a worker did not start: {w.started.message}")
+        return w
+
+    def end(self, w):
+        """One that has ended, or else is ended"""
+        if w.alive():
+            self.starter.group(w, kill=True)
+            w.wait()
+        self.starter.group(w, remove=1)
+        w.close()
+        del self.starter.workers[w.id]
+
+    def close(self):
+        self.starter.end()
 
 
 class Bwrap:

@@ -82,6 +82,17 @@ static void test_lapses_are_forgiven(void **state)
     assert_false(after(&g, 12, 0));
 }
 
+static void test_the_calm_keep_apart_while_they_need_little(void **state)
+{
+    (void)state;
+    assert_true(cpu_class_left_fits(false, 0, 200000, 1));
+    assert_true(cpu_class_left_fits(false, 100000, 200000, 1));
+    assert_false(cpu_class_left_fits(false, 120000, 200000, 1));
+    assert_true(cpu_class_left_fits(true, 120000, 200000, 1)); /* not to and fro */
+    assert_false(cpu_class_left_fits(true, 160000, 200000, 1));
+    assert_true(cpu_class_left_fits(false, 160000, 200000, 2));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -91,6 +102,7 @@ int main(void)
         cmocka_unit_test(test_neither_credit_nor_debt_is_kept_for_long),
         cmocka_unit_test(test_a_hog_among_hogs_is_seldom_taken_for_calm),
         cmocka_unit_test(test_lapses_are_forgiven),
+        cmocka_unit_test(test_the_calm_keep_apart_while_they_need_little),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

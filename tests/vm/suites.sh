@@ -5,7 +5,7 @@
 export VITRINE_BUILD=/mnt/programs PYTHONDONTWRITEBYTECODE=1 PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 CI=true LANG=C.UTF-8 TEST_PATIENCE=6
 export PYTEST_ADDOPTS=--durations=8 SUITE_SECONDS=100000 # the host has the limit of time
 out=/mnt/out
-lanes="vm-root@first vm-root@second vm-root@attack vm-user@sandbox vm-user@attack"
+lanes="vm-root@first vm-root@second vm-root@attack vm-user@sandbox vm-user@attack vm-user@bombs"
 
 # Root's part of the suite of the sandbox, in two lanes.
 first="bombs or check or inside or many_starts or network"
@@ -39,7 +39,10 @@ lane() {
         suite user-internet internet
         ;;
     vm-user@attack)
-        suite user-attack attack
+        suite user-attack -k "not bomb-" attack
+        ;;
+    vm-user@bombs)
+        suite user-bombs -k bomb- attack
         ;;
     esac
 }

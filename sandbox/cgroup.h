@@ -57,8 +57,9 @@ struct cgroup_group {
 void cgroup_single_name(struct cgroup_group *g);
 
 /* Finds and makes what there is (`instance` NULL: single); hierarchies that cannot be had stay -1.
- * -ENOTSUP if none can. */
-int cgroup_host_open(struct cgroup_host *h, const char *instance, struct err *err);
+ * -ENOTSUP if none can. `weigh_io` false: of v1, not the hierarchy of weights, for which every disk
+ * would be looked at. */
+int cgroup_host_open(struct cgroup_host *h, const char *instance, bool weigh_io, struct err *err);
 /* Removes the folder where it is empty, and closes. */
 void cgroup_host_close(struct cgroup_host *h);
 /* True where this limit can be set. */

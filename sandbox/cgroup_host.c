@@ -262,7 +262,7 @@ static int make_folder(struct cgroup_host *h, enum cgroup_kind kind, int base)
     return 0;
 }
 
-int cgroup_host_open(struct cgroup_host *h, const char *instance, struct err *err)
+int cgroup_host_open(struct cgroup_host *h, const char *instance, bool weigh_io, struct err *err)
 {
     *h = (struct cgroup_host){0};
     h->single = instance == NULL;
@@ -288,7 +288,7 @@ int cgroup_host_open(struct cgroup_host *h, const char *instance, struct err *er
         }
     }
     for (int i = 0; i < CGROUP_UNIFIED; i++) {
-        if (h->v2[i] || (i == CGROUP_IO && !cgroup_io_is_weighed()))
+        if (h->v2[i] || (i == CGROUP_IO && !(weigh_io && cgroup_io_is_weighed())))
             continue;
         base = open_own(p, i, false);
         if (base < 0 || make_folder(h, i, base) < 0)

@@ -282,7 +282,7 @@ static int try_sandbox(struct err *err)
     struct launch_env env;
     struct launch l;
     int fds[SPEC_FD_COUNT] = {-1, -1, -1, -1, -1, -1, -1, -1};
-    int r = launch_env_open(&env, NULL, 0, err);
+    int r = launch_env_open(&env, NULL, 0, false, err);
     if (r < 0)
         return r;
     st.uid_index = env.range.count - 2;
@@ -454,7 +454,7 @@ int check_main(int argc, char **argv)
         fputs("usage: vitrine-sandbox check [--json]\n", stderr);
         return 2;
     }
-    has_groups = cgroup_host_open(&groups, NULL, NULL) == 0;
+    has_groups = cgroup_host_open(&groups, NULL, true, NULL) == 0;
     struct check_result results[N_CHECKS] = {0};
     bool can_run = true;
     for (size_t i = 0; i < N_CHECKS; i++) {

@@ -36,14 +36,15 @@ static int own_mounts(struct err *err)
     return 0;
 }
 
-int launch_env_open(struct launch_env *env, const char *instance, uid_t uid_first, struct err *err)
+int launch_env_open(struct launch_env *env, const char *instance, uid_t uid_first, bool weigh_io,
+                    struct err *err)
 {
     *env = (struct launch_env){0};
     root_cache_init(&env->roots);
     int r;
     if ((r = userns_range(uid_first, &env->range, err)) < 0 || (r = own_mounts(err)) < 0)
         return r;
-    env->has_groups = cgroup_host_open(&env->groups, instance, NULL) == 0;
+    env->has_groups = cgroup_host_open(&env->groups, instance, weigh_io, NULL) == 0;
     if (env->has_groups)
         cgroup_host_missing(&env->groups, env->missing, sizeof(env->missing));
     else

@@ -56,9 +56,10 @@ struct launch {
 };
 
 /* A private copy of the mount namespace, range, groups (`instance` NULL: for one sandbox at a time,
- * see cgroup.h). Once a process; the process should
+ * see cgroup.h for it and `weigh_io`). Once a process; the process should
  * own its namespaces (be root or have entered the outer namespace). */
-int launch_env_open(struct launch_env *env, const char *instance, uid_t uid_first, struct err *err);
+int launch_env_open(struct launch_env *env, const char *instance, uid_t uid_first, bool weigh_io,
+                    struct err *err);
 void launch_env_close(struct launch_env *env);
 
 /* Clones the child, which enters a copy of the root of that name and then waits. */

@@ -99,7 +99,9 @@ int limits_apply_fixed(struct err *err)
         {RLIMIT_MEMLOCK, "RLIMIT_MEMLOCK", 8u << 20, true},
         /* these two are counted for the starter's user as well, so for all Spaces together */
         {RLIMIT_MSGQUEUE, "RLIMIT_MSGQUEUE", 0, true},
-        {RLIMIT_SIGPENDING, "RLIMIT_SIGPENDING", 1024, true},
+        /* few: POSIX timers count as well, and the kernel frees them in threads of its own, which
+         * no group limits: a neighbour waited for those of a program that made many */
+        {RLIMIT_SIGPENDING, "RLIMIT_SIGPENDING", 64, true},
         {RLIMIT_RTPRIO, "RLIMIT_RTPRIO", 0, true},
         {RLIMIT_NICE, "RLIMIT_NICE", 0, true},
     };

@@ -35,7 +35,7 @@ static const char usage_text[] =
     "  --memory N        at most N bytes of memory (512M, 2G; default 1G; 0: no limit)\n"
     "  --pids N          at most N processes and threads (256)\n"
     "  --cpu N           at most N CPU cores (0.5, 2; default: no limit)\n"
-    "  --io-weight N     share of a busy disk, beside the others' shares (100)\n"
+    "  --io-weight N     share of a busy disk, beside the others' of 100 (with its caller's)\n"
     "  --tmp-size N      size of /tmp (256M)\n"
     "  --home-size N     what it may write below /home/user (512M)\n"
     "  --tmp-inodes N    files and folders in /tmp (as many as pages of its size)\n"
@@ -338,7 +338,6 @@ static int parse(int argc, char **argv, struct proto_start *st, struct run_trace
     st->uid_index = UINT32_MAX;
     st->memory_bytes = 1ull << 30;
     st->pids = 256;
-    st->io_weight = 100;
     st->open_files = 4096;
     st->file_size_bytes = 2ull << 30;
     st->tmp_bytes = 256ull << 20;
@@ -501,7 +500,7 @@ int run_main(int argc, char **argv)
         return complain(&err, EXIT_NO_SANDBOX);
     steps_mark(&steps, "outer namespace");
     struct launch_env env;
-    if (launch_env_open(&env, NULL, 0, &err) < 0)
+    if (launch_env_open(&env, NULL, 0, st.io_weight != 0, &err) < 0)
         return complain(&err, EXIT_NO_SANDBOX);
     steps_mark(&steps, "namespace and hierarchies");
     if (st.uid_index == UINT32_MAX)

@@ -33,7 +33,7 @@ int service_groups_open(struct service_groups **ret, const char *name, struct er
     char instance[64];
     /* beside the starter's, whose folder has the name alone */
     snprintf(instance, sizeof(instance), "%.40s-up", name);
-    int r = cgroup_host_open(&g->host, instance, err);
+    int r = cgroup_host_open(&g->host, instance, true, err);
     if (r < 0)
         return r;
     *ret = steal_ptr(g);

@@ -399,7 +399,8 @@ int starter_main(const char *instance, uid_t uid_first)
                   STARTER_FD);
         return 2;
     }
-    if (userns_enter_outer(&err) < 0 || launch_env_open(&s->env, instance, uid_first, &err) < 0) {
+    if (userns_enter_outer(&err) < 0 ||
+        launch_env_open(&s->env, instance, uid_first, true, &err) < 0) {
         log_error(NULL, "starter.start", "%s", err.msg);
         return 1;
     }

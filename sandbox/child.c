@@ -119,8 +119,10 @@ static int step_order(struct child *c, struct err *err)
         restore(&o->fds[i], received, count);
     restore(&o->relay_fd, received, count);
     restore(&o->plan.app_fd, received, count);
-    for (int i = 0; i < o->plan.n; i++)
+    for (int i = 0; i < o->plan.n; i++) {
         restore(&o->plan.mounts[i].fd, received, count);
+        restore(&o->plan.mounts[i].base_fd, received, count);
+    }
     return 0;
 }
 

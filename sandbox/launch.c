@@ -196,8 +196,10 @@ static int send_order(struct launch *l, struct err *err)
     int n_spec = n;
     pass(&o->relay_fd, passed, &n);
     pass(&o->plan.app_fd, passed, &n);
-    for (int i = 0; i < o->plan.n; i++)
+    for (int i = 0; i < o->plan.n; i++) {
         pass(&o->plan.mounts[i].fd, passed, &n);
+        pass(&o->plan.mounts[i].base_fd, passed, &n);
+    }
     int r = send_fds(l->sock, passed, n, err);
     for (int i = n_spec; i < n; i++)
         close(passed[i]);

@@ -85,7 +85,7 @@ void launch_finish(struct launch *l);
 void launch_abandon(struct launch_env *env, struct launch *l);
 
 /* Descriptors that go with an order, at most: the kernel takes 253 in one message. */
-#define LAUNCH_MAX_PASSED (SPEC_FD_COUNT + SPEC_MAX_MOUNTS + 3)
+#define LAUNCH_MAX_PASSED (SPEC_FD_COUNT + SPEC_MAX_MOUNTS + SPEC_MAX_OVER + 3)
 
 /* What the child says. */
 struct launch_answer {

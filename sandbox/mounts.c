@@ -205,9 +205,9 @@ static int check_same(int fd, const struct plan_mount *m, struct err *err)
 }
 
 /* A folder to read is shown by an overlay, so that its inodes are ours alone (mounts_root.c), and
- * m->fd becomes that; one with mounts below it stays what it is, since an overlay would not show
- * those (EINVAL, where they are locked to it). `fs` is the home's file system, where layers are out
- * of sight. */
+ * m->fd becomes that, as does one that is laid over a folder of the root; one with mounts below it
+ * stays what it is, since an overlay would not show those (EINVAL, where they are locked to it).
+ * `fs` is the home's file system, where layers are out of sight. */
 static int show_read_only(struct plan_mount *m, int fs, struct err *err)
 {
     struct stat st;
@@ -216,10 +216,16 @@ static int show_read_only(struct plan_mount *m, int fs, struct err *err)
     if (fchdir(fs) < 0 || move_mount(m->fd, "", fs, "asked", MOVE_MOUNT_F_EMPTY_PATH) < 0)
         return err_errno(err, "mount the source of %s", m->dst);
     int r = check_same(m->fd, m, err);
+    bool over = m->base_fd >= 0;
+    if (r == 0 && over && move_mount(m->base_fd, "", fs, "empty", MOVE_MOUNT_F_EMPTY_PATH) < 0)
+        r = err_errno(err, "mount what lies below %s", m->dst);
     _cleanup_close_ int overlay = r < 0 ? r : fs_overlay_read_only("asked", "empty", err);
-    if (overlay < 0 && overlay != -EINVAL)
-        return overlay;
+    if (overlay < 0 && (over || overlay != -EINVAL))
+        return err_prefix(err, -overlay, "%s", m->dst);
     close_fd(&m->fd);
+    close_fd(&m->base_fd);
+    if (over && umount2("empty", MNT_DETACH | UMOUNT_NOFOLLOW) < 0)
+        return err_errno(err, "take what lies below %s out of sight", m->dst);
     if (umount2("asked", UMOUNT_NOFOLLOW) == 0 && overlay >= 0)
         m->fd = steal_fd(&overlay);
     else if (errno != EBUSY) /* that is what one with mounts below it says */
@@ -233,6 +239,39 @@ static int show_read_only(struct plan_mount *m, int fs, struct err *err)
     return 0;
 }
 
+/* What is mounted below /etc is there again once another /etc is on top. */
+struct below {
+    int fds[ROOT_ETC_FOLDERS];
+};
+
+static int keep_below(int root_fd, struct below *b, struct err *err)
+{
+    struct stat etc, st;
+    if (fstatat(root_fd, "etc", &etc, AT_SYMLINK_NOFOLLOW) < 0)
+        return err_errno(err, "stat /etc");
+    for (size_t i = 0; i < ROOT_ETC_FOLDERS; i++) {
+        b->fds[i] = -1;
+        if (fstatat(root_fd, root_etc_folders[i], &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+            st.st_dev != etc.st_dev &&
+            (b->fds[i] = copy_mount(root_fd, root_etc_folders[i], err)) < 0)
+            return b->fds[i];
+    }
+    return 0;
+}
+
+static int show_below(int root_fd, struct below *b, struct err *err)
+{
+    int r = 0;
+    for (size_t i = 0; i < ROOT_ETC_FOLDERS; i++) {
+        char path[64];
+        snprintf(path, sizeof(path), "/%s", root_etc_folders[i]);
+        if (r == 0 && b->fds[i] >= 0)
+            r = path_attach(b->fds[i], root_fd, path, err);
+        close_fd(&b->fds[i]);
+    }
+    return r;
+}
+
 static int build_asked(struct plan_mount *m, int root_fd, int fs, struct err *err)
 {
     /* a place in the shared root was made by the starter, one in a file system of our own is not
@@ -240,8 +279,14 @@ static int build_asked(struct plan_mount *m, int root_fd, int fs, struct err *er
     int r = path_make(root_fd, m->dst, m->is_dir, err);
     if (r == 0 && m->is_dir && !m->writable)
         r = show_read_only(m, fs, err);
+    struct below below;
+    bool etc = m->is_dir && strcmp(m->dst, "/etc") == 0;
+    if (r == 0 && etc)
+        r = keep_below(root_fd, &below, err);
     if (r == 0)
         r = path_attach(m->fd, root_fd, m->dst, err);
+    if (r == 0 && etc)
+        r = show_below(root_fd, &below, err);
     if (r < 0)
         return r;
     close_fd(&m->fd);

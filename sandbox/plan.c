@@ -20,8 +20,10 @@ void plan_init(struct plan *p)
 void plan_close(struct plan *p)
 {
     close_fd(&p->app_fd);
-    while (p->n > 0)
+    while (p->n > 0) {
         close_fd(&p->mounts[--p->n].fd);
+        close_fd(&p->mounts[p->n].base_fd);
+    }
 }
 
 int plan_open_source(int dirfd, const char *path, uint64_t attributes, struct err *err)
@@ -35,6 +37,25 @@ int plan_open_source(int dirfd, const char *path, uint64_t attributes, struct er
     if (mount_setattr(fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) < 0)
         return err_errno(err, "set the mount attributes of %s", path);
     return steal_fd(&fd);
+}
+
+/* The root's own folder, as it is outside: an overlay of an overlay may be one too many. Its /etc
+ * is the one that was made for sandboxes. -1 where the root has none. */
+static int open_base(struct root_cache *roots, const char *root, const char *dst, int *ret,
+                     struct err *err)
+{
+    char path[1300];
+    struct stat st;
+    *ret = -1;
+    if (strcmp(dst, "/etc") == 0) {
+        *ret = root_open_etc(roots, root, err);
+        return *ret < 0 ? *ret : 0;
+    }
+    snprintf(path, sizeof(path), "%s%s", strcmp(root, "host") == 0 ? "" : root, dst);
+    if (stat(path, &st) < 0 || !S_ISDIR(st.st_mode))
+        return 0;
+    *ret = plan_open_source(AT_FDCWD, path, MOUNT_ATTR_NODEV | MOUNT_ATTR_RDONLY, err);
+    return *ret < 0 ? *ret : 0;
 }
 
 static int add_mount(struct plan *p, struct root_cache *roots, const struct sandbox_spec *s,
@@ -55,6 +76,10 @@ static int add_mount(struct plan *p, struct root_cache *roots, const struct sand
     m->ino = st.st_ino;
     int r = root_make_place(roots, s->start.root, asked->dst, m->is_dir, err);
     if (r < 0)
+        return r;
+    m->base_fd = -1;
+    if (asked->over && m->is_dir &&
+        (r = open_base(roots, s->start.root, asked->dst, &m->base_fd, err)) < 0)
         return r;
     m->fd = steal_fd(&fd);
     p->n++;

@@ -314,3 +314,16 @@ int root_copy(struct root_cache *c, const char *name, struct err *err)
         return err_errno(err, "close the root for writing");
     return steal_fd(&fd);
 }
+
+int root_open_etc(struct root_cache *c, const char *name, struct err *err)
+{
+    struct shared_root *s = find(c, name);
+    if (!s)
+        return err_set(err, EINVAL, "root %s is not open", name);
+    _cleanup_close_ int fd = open_tree(s->fd, "etc", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
+                              .propagation = MS_PRIVATE};
+    if (fd < 0 || mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
+        return err_errno(err, "copy the root's /etc");
+    return steal_fd(&fd);
+}

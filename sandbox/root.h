@@ -47,6 +47,8 @@ int root_fill(struct root_cache *c, const char *name, struct err *err);
 /* Makes a folder or an empty file as place for a mount, in the root that root_open made. */
 int root_make_place(struct root_cache *c, const char *name, const char *path, bool is_dir,
                     struct err *err);
+/* A detached, read-only mount of its /etc, without what is mounted in that. */
+int root_open_etc(struct root_cache *c, const char *name, struct err *err);
 /* A detached, read-only copy of it with everything mounted in it. */
 int root_copy(struct root_cache *c, const char *name, struct err *err);
 

@@ -29,6 +29,7 @@ static const char usage_text[] =
     "  --root host|DIR   the system that the program sees, read-only (host: this one's /usr)\n"
     "  --ro SRC:DST      also SRC, read-only, at DST; may be given several times\n"
     "  --rw SRC:DST      the same, writable where SRC's permissions let the sandbox's user write\n"
+    "  --over SRC:DST    the folder SRC, read-only, laid over what is at DST (/usr)\n"
     "  --app DIR         DIR at /home/user/app under a writable layer that is thrown away\n"
     "  --cwd DIR         where it starts (/home/user, or /home/user/app with --app)\n"
     "  --env NAME=VALUE  one more variable of its environment; may be given several times\n"
@@ -65,6 +66,7 @@ enum option_id {
     O_ROOT = 256,
     O_RO,
     O_RW,
+    O_OVER,
     O_APP,
     O_CWD,
     O_ENV,
@@ -99,6 +101,7 @@ static const struct option options[] = {
     {"root", required_argument, NULL, O_ROOT},
     {"ro", required_argument, NULL, O_RO},
     {"rw", required_argument, NULL, O_RW},
+    {"over", required_argument, NULL, O_OVER},
     {"app", required_argument, NULL, O_APP},
     {"cwd", required_argument, NULL, O_CWD},
     {"env", required_argument, NULL, O_ENV},
@@ -236,6 +239,8 @@ static int apply_option(struct proto_start *st, int id, const char *v, struct er
                                       : set_path(st->root, sizeof(st->root), v, "root", err);
     case O_RO:
         return add_mount(st, "ro", v, err);
+    case O_OVER:
+        return add_mount(st, "ov", v, err);
     case O_RW:
         return add_mount(st, "rw", v, err);
     case O_APP:

@@ -45,18 +45,31 @@ static bool is_reserved(const char *dst)
            strncmp(dst, "/sys/", 5) == 0 || strcmp(dst, "/") == 0;
 }
 
+/* Folders of the root over which another may be laid: those of a distribution's packages. */
+static bool has_layers(const char *dst)
+{
+    static const char *const places[] = {"/usr", "/etc", "/etc/alternatives", "/etc/fonts"};
+    for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++)
+        if (strcmp(dst, places[i]) == 0)
+            return true;
+    return false;
+}
+
 static int parse_mount(char *text, struct spec_mount *m, struct err *err)
 {
     char *colon = strrchr(text, ':'); /* a source may hold colons */
     bool ro = strncmp(text, "ro:", 3) == 0, rw = strncmp(text, "rw:", 3) == 0;
-    if ((!ro && !rw) || !colon || colon < text + 3)
-        return err_set(err, EINVAL, "mount \"%s\" is not ro:SRC:DST or rw:SRC:DST", text);
+    bool over = strncmp(text, "ov:", 3) == 0;
+    if ((!ro && !rw && !over) || !colon || colon < text + 3)
+        return err_set(err, EINVAL, "mount \"%s\" is not ro:, rw: or ov: and SRC:DST", text);
     *colon = '\0';
-    *m = (struct spec_mount){.writable = rw, .src = text + 3, .dst = colon + 1};
+    *m = (struct spec_mount){.writable = rw, .over = over, .src = text + 3, .dst = colon + 1};
     if (m->src[0] != '/')
         return err_set(err, EINVAL, "mount source \"%s\" is not an absolute path", m->src);
     if (!spec_path_ok(m->dst) || strlen(m->dst) >= 256)
         return err_set(err, EINVAL, "mount target \"%s\" is not a plain absolute path", m->dst);
+    if (over && !has_layers(m->dst))
+        return err_set(err, EINVAL, "nothing is laid over %s", m->dst);
     if (is_reserved(m->dst))
         return err_set(err, EINVAL, "mount target %s is made by the sandbox itself", m->dst);
     return 0;
@@ -132,10 +145,14 @@ int spec_parse(struct sandbox_spec *s, struct err *err)
     n = split(st->mounts, st->mounts_len, texts, SPEC_MAX_MOUNTS + 1, "mounts", err);
     if (n < 0)
         return n;
-    int r;
-    for (s->n_mounts = 0; s->n_mounts < n; s->n_mounts++)
+    int r, over = 0;
+    for (s->n_mounts = 0; s->n_mounts < n; s->n_mounts++) {
         if ((r = parse_mount(texts[s->n_mounts], &s->mounts[s->n_mounts], err)) < 0)
             return r;
+        over += s->mounts[s->n_mounts].over;
+    }
+    if (over > SPEC_MAX_OVER)
+        return err_set(err, EINVAL, "more than %d folders are laid over others", SPEC_MAX_OVER);
 
     if (strcmp(st->root, "host") != 0 && st->root[0] != '/')
         return err_set(err, EINVAL, "root \"%s\" is neither host nor an absolute path", st->root);

@@ -10,6 +10,7 @@
 #define SPEC_MAX_ARGS 1024
 #define SPEC_MAX_ENV 1024
 #define SPEC_MAX_MOUNTS 48
+#define SPEC_MAX_OVER 8 /* of them laid over folders of the root */
 
 #define SPEC_MIN_INODES                                                                            \
     16 /* what is made in /tmp and home before the program starts takes some                       \
@@ -35,6 +36,7 @@ enum spec_fd {
 
 struct spec_mount {
     bool writable;
+    bool over;             /* laid over the root's own folder of that name */
     const char *src, *dst; /* point into start.mounts */
 };
 

@@ -105,3 +105,30 @@ def test_a_folder_that_is_a_link_out_of_the_root(tree, folder, name):
     before = sorted(os.listdir(folder))
     r = rig.sh(f"cat /{name}/word; :", "--root", tree)
     assert "of the host" not in r.stdout and sorted(os.listdir(folder)) == before, r
+
+
+def test_a_layer_over_the_root(folder, tree):
+    """Packages of one Space: beside the host's own files, in /usr and /etc, for this sandbox alone."""
+    layer = f"{folder}/layer"
+    for d in ("usr/bin", "etc/alternatives", "etc/own"):
+        os.makedirs(f"{layer}/{d}")
+    with open(f"{layer}/usr/bin/layered", "w") as f:
+        f.write("#!/bin/sh\necho of the layer\n")
+    os.chmod(f"{layer}/usr/bin/layered", 0o755)
+    for name in ("etc/own/file", "etc/alternatives/layered"):
+        with open(f"{layer}/{name}", "w") as f:
+            f.write("here\n")
+    script = """layered; cat /etc/own/file /etc/alternatives/layered; ls /etc/ssl/certs | head -n 1 | wc -l; cat /etc/hosts | head -n 1
+                command -v sh; touch /usr/x /etc/x 2>&1; id -un; ls /etc/alternatives | wc -l"""
+    over = [f"--over={layer}/usr:/usr", f"--over={layer}/etc:/etc", f"--over={layer}/etc/alternatives:/etc/alternatives"]
+    r = rig.sh(script, *over)
+    lines = r.stdout.splitlines()
+    assert lines[:5] == ["of the layer", "here", "here", "1", "127.0.0.1 localhost sandbox"], r
+    assert lines[5] == "/usr/bin/sh" and r.stdout.count("Read-only file system") == 2 and lines[-2] == "user", r
+    alternatives = len(os.listdir("/etc/alternatives")) if os.path.isdir("/etc/alternatives") else 0
+    assert int(lines[-1]) == alternatives + 1
+    r = rig.sh("layered", "--root", tree, over[0])
+    assert r.stdout == "of the layer\n", r
+    assert "layered" not in rig.sh("ls /usr/bin /etc", "--root", tree).stdout
+    r = rig.sh("true", f"--over={layer}/usr:/opt")
+    assert r.returncode == 125 and "nothing is laid over /opt" in r.stderr, r

@@ -32,7 +32,7 @@ const char *const schema_site[] = {
     "CREATE TABLE commands (" /* the runner's inbox: what it did is in life.db's commands_done */
     " id INTEGER PRIMARY KEY AUTOINCREMENT,"
     " space_id INTEGER NOT NULL,"
-    " verb TEXT NOT NULL," /* deploy start stop restart pause resume delete */
+    " verb TEXT NOT NULL," /* deploy start stop restart pause resume refresh delete */
     " version_id INTEGER," /* deploy */
     " created_ms INTEGER NOT NULL);"
     "CREATE TABLE login_links (hash TEXT PRIMARY KEY, created_ms INTEGER NOT NULL, used_ms "
@@ -75,6 +75,31 @@ const char *const schema_site[] = {
     " bytes INTEGER NOT NULL," /* of NAME=VALUE and its NUL */
     " description TEXT NOT NULL, updated_ms INTEGER NOT NULL,"
     " PRIMARY KEY (space_id, name)) WITHOUT ROWID;",
+    /* 6: Spaces that were made before anything was submitted; discussions and likes */
+    "ALTER TABLE spaces ADD COLUMN kept INTEGER NOT NULL DEFAULT 0;"
+    "CREATE TABLE discussions ("
+    " space_id INTEGER NOT NULL REFERENCES spaces (id) ON DELETE CASCADE,"
+    " num INTEGER NOT NULL," /* 1, 2, ... of its Space */
+    " title TEXT NOT NULL,"
+    " status TEXT NOT NULL," /* open closed */
+    " author TEXT NOT NULL," /* a user's name, who may be gone */
+    " created_ms INTEGER NOT NULL,"
+    " PRIMARY KEY (space_id, num)) WITHOUT ROWID;"
+    "CREATE TABLE discussion_events ("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " space_id INTEGER NOT NULL, num INTEGER NOT NULL,"
+    " type TEXT NOT NULL," /* comment status-change title-change */
+    " author TEXT NOT NULL, created_ms INTEGER NOT NULL,"
+    " text TEXT NOT NULL,"              /* the comment, the new status, the new title */
+    " before TEXT NOT NULL DEFAULT ''," /* the title that it had */
+    " edited INTEGER NOT NULL DEFAULT 0, hidden INTEGER NOT NULL DEFAULT 0,"
+    " FOREIGN KEY (space_id, num) REFERENCES discussions (space_id, num) ON DELETE CASCADE);"
+    "CREATE INDEX discussion_events_of ON discussion_events (space_id, num, id);"
+    "CREATE TABLE likes ("
+    " space_id INTEGER NOT NULL REFERENCES spaces (id) ON DELETE CASCADE,"
+    " user_id INTEGER NOT NULL REFERENCES owners (id) ON DELETE CASCADE,"
+    " created_ms INTEGER NOT NULL,"
+    " PRIMARY KEY (space_id, user_id)) WITHOUT ROWID;",
     NULL,
 };
 

@@ -185,6 +185,13 @@ static void enqueue(struct runner *r, const struct site_command *row)
 {
     enum lc_event event;
     struct err err = {0};
+    if (strcmp(row->verb, "refresh") == 0) { /* of its row, nothing else */
+        struct space *known = space_find(r, row->space_id);
+        if (known)
+            space_refresh(known);
+        answer(r, row->id, 0, "");
+        return;
+    }
     if (!event_of(row->verb, &event)) {
         err_set(&err, EINVAL, "there is no command \"%s\"", row->verb);
         answer(r, row->id, err.code, err.msg);

@@ -61,7 +61,13 @@ void space_refresh(struct space *s)
     if (site_space(s->r, s->id, &site, NULL) != 1)
         return;
     uint64_t before_ms = s->sleep_after_ms;
+    char label[sizeof s->label];
+    memcpy(label, s->label, sizeof label);
     set_names(s, &site);
+    if (strcmp(label, s->label) != 0) { /* nobody gets there by the old name any more */
+        gateway_route_none(s->r, label);
+        gateway_route(s);
+    }
     if (s->sleep_after_ms != before_ms && s->cur)
         idle_retime(s->cur);
 }

@@ -39,6 +39,24 @@ enum MHD_Result api_variables(struct req *r);
 enum MHD_Result api_variable_set(struct req *r);
 enum MHD_Result api_variable_delete(struct req *r);
 
+/* api_repos.c */
+enum MHD_Result api_repo_create(struct req *r);
+enum MHD_Result api_repo_delete(struct req *r);
+enum MHD_Result api_repo_move(struct req *r);
+enum MHD_Result api_space_sleep(struct req *r);
+enum MHD_Result api_space_like(struct req *r);
+enum MHD_Result api_space_likers(struct req *r);
+
+/* api_discussions.c */
+enum MHD_Result api_discussions(struct req *r);
+enum MHD_Result api_discussion(struct req *r);
+enum MHD_Result api_discussion_open(struct req *r);
+enum MHD_Result api_discussion_comment(struct req *r);
+enum MHD_Result api_discussion_title(struct req *r);
+enum MHD_Result api_discussion_status(struct req *r);
+enum MHD_Result api_discussion_merge(struct req *r);
+enum MHD_Result api_discussion_edit(struct req *r);
+
 /* api_logs.c */
 enum MHD_Result api_logs(struct req *r);
 

@@ -57,7 +57,8 @@ json_t *api_admin_snapshot(struct app *app)
 
     json_t *spaces = json_array();
     struct site_list found = {0};
-    (void)site_list(app->site, NULL, NULL, 0, SPACES_MAX, &found, &err);
+    const struct site_search all = {.limit = SPACES_MAX};
+    (void)site_list(app->site, &all, &found, &err);
     _cleanup_free_ struct space *rows = found.rows;
     for (size_t i = 0; i < found.n; i++) {
         struct view v;

@@ -108,15 +108,18 @@ enum MHD_Result api_logs(struct req *r)
                                                                : 0;
     if (!kind)
         return req_error(r, 404, "a Space has the logs \"run\" and \"build\"");
-    const char *accept = req_header(r, "Accept");
+    const char *accept = req_header(r, "Accept"), *agent = req_header(r, "User-Agent");
+    /* huggingface_hub takes it for granted that logs are events that go on, and asks for neither.
+     */
+    bool hub = agent && strstr(agent, "hf_hub/") && !req_query(r, "follow");
     struct logs *l = calloc(1, sizeof *l);
     if (!l)
         return MHD_NO;
     *l = (struct logs){.app = r->app,
                        .space_id = v.space.id,
                        .kind = kind,
-                       .follow = req_query_number(r, "follow", 0, 1, 0) == 1,
-                       .events = accept && strstr(accept, "text/event-stream"),
+                       .follow = hub || req_query_number(r, "follow", 0, 1, 0) == 1,
+                       .events = hub || (accept && strstr(accept, "text/event-stream")),
                        .tail = req_query_number(r, "tail", 1, 1000000, 0),
                        .log = {.fds = {-1, -1}},
                        .batch = BUF_INIT(4 * BATCH_BYTES)};

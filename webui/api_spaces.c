@@ -21,37 +21,61 @@ enum MHD_Result api_health(struct req *r)
     return req_text(r, 200, "text/plain; charset=utf-8", &body);
 }
 
+/* As huggingface_hub names them. */
+static enum site_order order_of(const char *sort)
+{
+    if (!sort)
+        return SITE_BY_CHANGE;
+    return strcmp(sort, "createdAt") == 0                                     ? SITE_BY_CREATION
+           : strcmp(sort, "likes") == 0 || strcmp(sort, "trendingScore") == 0 ? SITE_BY_LIKES
+                                                                              : SITE_BY_CHANGE;
+}
+
+/* The card as JSON, or NULL. */
+static json_t *card_of(struct req *r, const struct space *space)
+{
+    _cleanup_free_ char *readme = NULL;
+    _cleanup_free_ char *card = NULL;
+    struct err err = {0};
+    if (site_version_texts(r->app->site, space->version_id, &readme, &card, &err) < 0)
+        return NULL;
+    return json_loads(card, 0, NULL);
+}
+
 enum MHD_Result api_spaces_list(struct req *r)
 {
-    long limit = req_query_number(r, "limit", 1, 1000, 1000);
-    long offset = req_query_number(r, "offset", 0, 1000000000, 0);
+    struct site_search search = {
+        .text = req_query(r, "search"),
+        .author = req_query(r, "author"),
+        .tag = req_query(r, "filter"),
+        .order = order_of(req_query(r, "sort")),
+        .offset = (size_t)req_query_number(r, "offset", 0, 1000000000, 0),
+        .limit = (size_t)req_query_number(r, "limit", 1, 1000, 1000),
+    };
     struct err err = {0};
     struct site_list list;
-    if (site_list(r->app->site, req_query(r, "search"), req_query(r, "author"), (size_t)offset,
-                  (size_t)limit, &list, &err) < 0)
+    if (site_list(r->app->site, &search, &list, &err) < 0)
         return req_fail(r, &err);
     _cleanup_free_ struct space *rows = list.rows;
+    bool full = req_query(r, "full") || req_query(r, "expand");
     json_t *out = json_array();
     for (size_t i = 0; i < list.n; i++) {
         struct view v;
         view_of(r->app, &rows[i], &v);
-        json_array_append_new(out, view_json(&v, NULL));
+        json_array_append_new(out, view_json(&v, full ? card_of(r, &rows[i]) : NULL));
     }
+    if (list.more)
+        req_next(r, "offset", search.offset + list.n);
     return req_json(r, 200, out);
 }
 
 enum MHD_Result api_space_get(struct req *r)
 {
-    struct err err = {0};
     struct view v;
     enum MHD_Result answer;
     if (!reach_space(r, &v, &answer))
         return answer;
-    _cleanup_free_ char *readme = NULL;
-    _cleanup_free_ char *card = NULL;
-    if (site_version_texts(r->app->site, v.space.version_id, &readme, &card, &err) < 0)
-        return req_fail(r, &err);
-    json_t *o = view_json(&v, json_loads(card, 0, NULL)), *data = limits_data_json(r->app, &v);
+    json_t *o = view_json(&v, card_of(r, &v.space)), *data = limits_data_json(r->app, &v);
     if (data)
         json_object_set_new(o, "data", data);
     return req_json(r, 200, o);
@@ -93,8 +117,12 @@ enum MHD_Result api_space_bundle(struct req *r)
 /* Forms of our pages come here too: they go back to where they were. */
 static enum MHD_Result done(struct req *r, const struct view *v, const char *stage)
 {
-    if (req_wants_json(r))
-        return req_json(r, 200, json_pack("{s:b, s:s}", "ok", 1, "stage", stage));
+    if (req_wants_json(r)) {
+        json_t *o = view_runtime_json(v);
+        json_object_set_new(o, "ok", json_true());
+        json_object_set_new(o, "stage", json_string(stage));
+        return req_json(r, 200, o);
+    }
     const char *from = req_header(r, "Referer");
     return req_redirect(r, from && strstr(from, "/admin") ? "/admin" : v->page);
 }
@@ -123,9 +151,14 @@ enum MHD_Result api_space_stop(struct req *r)
     return command(r, "stop");
 }
 
+/* A Space that somebody has stopped is started, as huggingface_hub's users expect. */
 enum MHD_Result api_space_restart(struct req *r)
 {
-    return command(r, "restart");
+    struct view v;
+    struct err err = {0};
+    bool rests = view_find(r->app, r->owner, r->name, &v, &err) == 1 &&
+                 (strcmp(v.stage, "PAUSED") == 0 || strcmp(v.stage, "STOPPED") == 0);
+    return command(r, rests ? "start" : "restart");
 }
 
 enum MHD_Result api_space_pause(struct req *r)

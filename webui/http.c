@@ -2,6 +2,7 @@
 
 #include "common/cleanup.h"
 #include "common/log.h"
+#include "common/util.h"
 #include "webui/form.h"
 #include "webui/pages.h"
 #include "webui/upload.h"
@@ -81,6 +82,35 @@ bool req_field(struct req *r, const char *name, char *out, size_t size)
     return strlen(out) == n;
 }
 
+struct next_page {
+    struct buf url;
+    const char *key; /* which is left out */
+};
+
+static enum MHD_Result add_argument(void *cls, enum MHD_ValueKind kind, const char *key,
+                                    const char *value)
+{
+    (void)kind;
+    struct next_page *next = cls;
+    if (strcmp(key, next->key) == 0)
+        return MHD_YES;
+    int r = buf_printf(&next->url, "%s=", key);
+    for (const char *p = value ? value : ""; r >= 0 && *p; p++)
+        r = buf_printf(&next->url, strchr("%&+#<>;\" ", *p) || *p < 0x20 ? "%%%02X" : "%c",
+                       (unsigned char)*p);
+    return r >= 0 && buf_puts(&next->url, "&") >= 0 ? MHD_YES : MHD_NO;
+}
+
+void req_next(struct req *r, const char *key, uint64_t value)
+{
+    struct next_page next = {BUF_INIT(sizeof r->link - 100), key};
+    if (buf_printf(&next.url, "<%s%s?", r->app->urls.site, r->path) >= 0 &&
+        MHD_get_connection_values(r->connection, MHD_GET_ARGUMENT_KIND, add_argument, &next) >= 0 &&
+        buf_printf(&next.url, "%s=%llu>; rel=\"next\"", key, (unsigned long long)value) >= 0)
+        snprintf(r->link, sizeof r->link, "%s", next.url.data);
+    buf_free(&next.url);
+}
+
 /* ---- answers -------------------------------------------------------------------------------- */
 
 enum MHD_Result req_queue(struct req *r, unsigned status, struct MHD_Response *response,
@@ -95,6 +125,8 @@ enum MHD_Result req_queue(struct req *r, unsigned status, struct MHD_Response *r
     MHD_add_response_header(response, "Content-Security-Policy", csp);
     if (!MHD_get_response_header(response, "Cache-Control"))
         MHD_add_response_header(response, "Cache-Control", "no-store");
+    if (*r->link)
+        MHD_add_response_header(response, "Link", r->link);
     if (*r->cookie)
         MHD_add_response_header(response, "Set-Cookie", r->cookie);
     if (status == 401)
@@ -129,21 +161,33 @@ enum MHD_Result req_text(struct req *r, unsigned status, const char *type, struc
     return req_queue(r, status, response_of(type, body), CSP_API);
 }
 
+/* huggingface_hub tells errors apart by their code, and shows the message, which is a header's:
+ * what none may have in it becomes '?'. */
+static void add_error(struct req *r, struct MHD_Response *response, const json_t *body)
+{
+    const char *said = json_string_value(json_object_get(body, "error"));
+    if (r->error_code)
+        MHD_add_response_header(response, "X-Error-Code", r->error_code);
+    char line[512];
+    snprintf(line, sizeof line, "%s", said ? said : "");
+    for (char *p = line; *p; p++)
+        if (*p < 0x20 || *p == 0x7f)
+            *p = '?';
+    if (*line)
+        MHD_add_response_header(response, "X-Error-Message", line);
+}
+
 enum MHD_Result req_json(struct req *r, unsigned status, json_t *body)
 {
-    char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
-    json_decref(body);
-    if (!text)
-        return MHD_NO;
+    _cleanup_free_ char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
     struct MHD_Response *response =
-        MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE);
-    if (!response) {
-        free(text);
+        text ? MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_COPY) : NULL;
+    if (response && status >= 400)
+        add_error(r, response, body);
+    json_decref(body);
+    if (!response)
         return MHD_NO;
-    }
     MHD_add_response_header(response, "Content-Type", "application/json");
-    if (status == 404)
-        MHD_add_response_header(response, "X-Error-Code", "RepoNotFound");
     return req_queue(r, status, response, CSP_API);
 }
 
@@ -173,9 +217,9 @@ enum MHD_Result req_error(struct req *r, unsigned status, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(message, sizeof message, fmt, ap);
     va_end(ap);
-    if (req_wants_json(r))
-        return req_json(r, status, json_pack("{s:s}", "error", message));
-    return page_error(r, status, message);
+    if (!req_wants_json(r))
+        return page_error(r, status, message);
+    return req_json(r, status, json_pack("{s:s}", "error", message));
 }
 
 unsigned http_status_of(const struct err *err)
@@ -238,23 +282,47 @@ enum MHD_Result req_fail(struct req *r, const struct err *err)
 
 /* ---- finding the route ---------------------------------------------------------------------- */
 
-/* Does the path match, its :words copied into the request? */
+/* Decodes %XX; false where it is too long, or holds what no name may. */
+static bool decode(char *out, size_t size, const char *text, size_t len)
+{
+    size_t n = 0;
+    for (const char *end = text + len; text < end; text++) {
+        int high = *text == '%' && end - text > 2 ? hex_digit(text[1]) : -1;
+        int low = high >= 0 ? hex_digit(text[2]) : -1;
+        if (n + 1 >= size)
+            return false;
+        out[n++] = low >= 0 ? (char)(high * 16 + low) : *text;
+        if (low >= 0)
+            text += 2;
+    }
+    out[n] = 0;
+    return strlen(out) == n;
+}
+
+/* Does the path match, its :words copied into the request? It is matched as it was sent, since a
+ * revision may have a "/" in it, which is sent as %2F. */
 static bool route_matches(struct req *r, const char *pattern)
 {
     const char *path = r->path;
     while (*pattern) {
+        if (*pattern == '*')
+            return *path && decode(r->rest, sizeof r->rest, path, strlen(path));
         if (*pattern != ':') {
             if (*pattern++ != *path++)
                 return false;
             continue;
         }
-        size_t word = strcspn(pattern, "/"), len = strcspn(path, "/");
+        size_t word = strcspn(pattern, "/."), len = strcspn(path, "/");
+        if (pattern[word] == '.') { /* ":name.git" */
+            size_t tail = strcspn(pattern + word, "/");
+            if (len <= tail || strncmp(path + len - tail, pattern + word, tail) != 0)
+                return false;
+            len -= tail;
+        }
         char *out = pattern[1] == 'o' ? r->owner : pattern[1] == 'n' ? r->name : r->what;
         size_t size = pattern[1] == 'w' ? sizeof r->what : sizeof r->owner;
-        if (len == 0 || len >= size)
+        if (len == 0 || !decode(out, size, path, len))
             return false;
-        memcpy(out, path, len);
-        out[len] = 0;
         pattern += word;
         path += len;
     }
@@ -293,6 +361,18 @@ static void find_route(struct req *r, const char *method)
 
 /* ---- bodies --------------------------------------------------------------------------------- */
 
+static size_t body_max(const struct req *r)
+{
+    return r->route && r->route->body == BODY_JSON ? JSON_BODY_MAX : SMALL_BODY_MAX;
+}
+
+static int too_large(const struct req *r, struct err *err)
+{
+    char limit[32];
+    format_bytes(body_max(r), limit);
+    return err_set(err, EFBIG, "the request's body may have at most %s", limit);
+}
+
 static bool has_body(struct req *r)
 {
     const char *length = req_header(r, "Content-Length");
@@ -309,10 +389,8 @@ static int body_begin(struct req *r, struct err *err)
     case BODY_FORM:
         return form_new(&r->form, r->app, req_header(r, "Content-Type"), length, err);
     default:
-        r->small = BUF_INIT(SMALL_BODY_MAX);
-        return length > SMALL_BODY_MAX
-                   ? err_set(err, EFBIG, "the request's body may have at most 64 KiB")
-                   : 0;
+        r->small = BUF_INIT(body_max(r));
+        return length > body_max(r) ? too_large(r, err) : 0;
     }
 }
 
@@ -324,9 +402,7 @@ static int body_data(struct req *r, const char *data, size_t len, struct err *er
     case BODY_FORM:
         return form_data(r->form, data, len, err);
     default:
-        if (buf_append(&r->small, data, len) < 0)
-            return err_set(err, EFBIG, "the request's body may have at most 64 KiB");
-        return 0;
+        return buf_append(&r->small, data, len) < 0 ? too_large(r, err) : 0;
     }
 }
 
@@ -355,42 +431,51 @@ static enum MHD_Result answer_now(struct req *r, const struct err *err)
 
 /* ---- libmicrohttpd's calls ------------------------------------------------------------------ */
 
-static struct req *req_new(struct app *app, struct MHD_Connection *connection, const char *url,
-                           const char *method)
+void *http_uri(void *cls, const char *uri, struct MHD_Connection *connection)
 {
     struct req *r = calloc(1, sizeof *r);
     if (!r)
         return NULL;
-    r->app = app;
+    r->app = cls;
     r->connection = connection;
     r->method = "?";
     r->small = BUF_INIT(SMALL_BODY_MAX);
-    if (snprintf(r->path, sizeof r->path, "%s", url) >= (int)sizeof r->path) {
+    size_t len = strcspn(uri, "?");
+    if (len >= sizeof r->path)
         refuse(r, 414, "the address is too long");
-        return r;
-    }
-    find_route(r, method);
+    else
+        memcpy(r->path, uri, len);
+    return r;
+}
+
+static void req_begin(struct req *r, const char *method)
+{
+    r->begun = true;
+    if (!r->early)
+        find_route(r, method);
     if (!r->early) /* before a byte of the body is read */
         r->early = auth_check(r, r->early_msg, sizeof r->early_msg);
     struct err err = {0};
     if (!r->early && body_begin(r, &err) < 0) {
         if (!is_for_visitors(&err))
-            log_error(NULL, "site.error", "%s %s: %s", method, url, err.msg);
+            log_error(NULL, "site.error", "%s %s: %s", method, r->path, err.msg);
         refuse(r, http_status_of(&err), "%s", sentence_of(&err));
     }
-    return r;
 }
 
 enum MHD_Result http_access(void *cls, struct MHD_Connection *connection, const char *url,
                             const char *method, const char *version, const char *upload_data,
                             size_t *upload_data_size, void **con_cls)
 {
+    (void)cls;
+    (void)connection;
+    (void)url;
     (void)version;
     struct req *r = *con_cls;
-    if (!r) {
-        *con_cls = r = req_new(cls, connection, url, method);
-        if (!r)
-            return MHD_NO;
+    if (!r)
+        return MHD_NO;
+    if (!r->begun) {
+        req_begin(r, method);
         /* A refusal must not wait for a body of a gigabyte. */
         return r->early && has_body(r) ? req_error(r, r->early, "%s", r->early_msg) : MHD_YES;
     }

@@ -13,6 +13,8 @@
 #include <stdbool.h>
 
 #define SMALL_BODY_MAX (64 * 1024)
+#define JSON_BODY_MAX (8 * 1024 * 1024)
+#define REQ_PATH_MAX 4096
 
 struct req;
 struct upload;
@@ -33,13 +35,14 @@ enum route_flags {
 enum body_kind {
     BODY_NONE,    /* ignored where it is small */
     BODY_SMALL,   /* in memory: req->small */
+    BODY_JSON,    /* the same, of some megabytes */
     BODY_ARCHIVE, /* in a nameless file: req->upload */
     BODY_FORM,    /* multipart/form-data with files: req->form */
 };
 
 struct route {
     const char *method;  /* "GET" answers HEAD as well */
-    const char *pattern; /* "/api/spaces/:owner/:name/logs/:what" */
+    const char *pattern; /* "/api/spaces/:owner/:name/logs/:what"; a "*" at its end is the rest */
     unsigned flags;
     enum body_kind body;
     enum MHD_Result (*handle)(struct req *r);
@@ -50,20 +53,27 @@ struct req {
     struct app *app;
     struct MHD_Connection *connection;
     const struct route *route;
-    const char *method; /* of the route */
-    char path[512];
-    char owner[128], name[128], what[64]; /* what the pattern's :words matched */
+    const char *method;                    /* of the route */
+    bool begun;                            /* it was looked at: what comes now is its body */
+    char path[REQ_PATH_MAX];               /* as it was sent, without the query */
+    char owner[128], name[128], what[256]; /* what the pattern's :words matched, decoded */
+    char rest[REQ_PATH_MAX];               /* and its "*" */
+    const char *error_code;                /* X-Error-Code of an error; NULL: by its status */
     enum auth_kind auth;
     struct token token; /* where auth is AUTH_USER */
     struct buf small;
     struct upload *upload;
     struct form *form;
     char cookie[256];    /* Set-Cookie of the answer, "" none */
+    char link[2048];     /* and its Link */
     unsigned early;      /* a status that was decided before the body */
     char early_msg[512]; /* and why */
 };
 
-/* The access handler and the completion callback for MHD_start_daemon; cls is a struct app. */
+/* For MHD_start_daemon, where cls is a struct app: MHD_OPTION_URI_LOG_CALLBACK, which makes the
+ * request (its address is not decoded there yet), the access handler and the completion callback.
+ */
+void *http_uri(void *cls, const char *uri, struct MHD_Connection *connection);
 enum MHD_Result http_access(void *cls, struct MHD_Connection *connection, const char *url,
                             const char *method, const char *version, const char *upload_data,
                             size_t *upload_data_size, void **con_cls);
@@ -78,6 +88,9 @@ long req_query_number(struct req *r, const char *name, long min, long max, long 
 bool req_wants_json(struct req *r);
 /* A field of a small urlencoded body, decoded; false where it is missing or too long. */
 bool req_field(struct req *r, const char *name, char *out, size_t size);
+
+/* There is more: the answer gets a Link to the same address with `key` of the query at `value`. */
+void req_next(struct req *r, const char *key, uint64_t value);
 
 /* Answers. Each takes what it is given. */
 enum MHD_Result req_json(struct req *r, unsigned status, json_t *body);

@@ -28,8 +28,9 @@ enum MHD_Result page_gallery(struct req *r)
     text_copy(query, sizeof query, search ? search : "");
     long page = req_query_number(r, "page", 1, 1000000, 1);
     struct site_list list;
-    if (site_list(r->app->site, query, NULL, (size_t)(page - 1) * PER_PAGE, PER_PAGE, &list, &err) <
-        0)
+    const struct site_search what = {
+        .text = query, .offset = (size_t)(page - 1) * PER_PAGE, .limit = PER_PAGE};
+    if (site_list(r->app->site, &what, &list, &err) < 0)
         return req_fail(r, &err);
     _cleanup_free_ struct space *rows = list.rows;
 

@@ -11,6 +11,8 @@
 #define READ ROUTE_READ
 #define WRITE (ROUTE_WRITE | ROUTE_CHANGES)
 #define OWNER (ROUTE_OWNER | ROUTE_CHANGES)
+#define LOGIN (ROUTE_LOGIN | ROUTE_CHANGES)
+#define DISCUSSION SPACE "/discussions/:what"
 
 const struct route routes[] = {
     /* pages */
@@ -67,6 +69,23 @@ const struct route routes[] = {
     {"GET", "/api/admin/workers/stream", ADMIN, BODY_NONE, api_admin_workers_stream},
     {"GET", "/api/admin/events", ADMIN, BODY_NONE, api_admin_events},
     {"POST", "/api/admin/login-link", CHANGES, BODY_NONE, api_admin_login_link},
+
+    /* as huggingface_hub asks */
+    {"POST", "/api/repos/create", LOGIN, BODY_JSON, api_repo_create},
+    {"DELETE", "/api/repos/delete", LOGIN, BODY_SMALL, api_repo_delete},
+    {"POST", "/api/repos/move", LOGIN, BODY_SMALL, api_repo_move},
+    {"POST", SPACE "/sleeptime", WRITE, BODY_SMALL, api_space_sleep},
+    {"POST", SPACE "/like", LOGIN, BODY_NONE, api_space_like},
+    {"DELETE", SPACE "/like", LOGIN, BODY_NONE, api_space_like},
+    {"GET", SPACE "/likers", 0, BODY_NONE, api_space_likers},
+    {"GET", SPACE "/discussions", 0, BODY_NONE, api_discussions},
+    {"POST", SPACE "/discussions", LOGIN, BODY_JSON, api_discussion_open},
+    {"GET", DISCUSSION, 0, BODY_NONE, api_discussion},
+    {"POST", DISCUSSION "/comment", LOGIN, BODY_JSON, api_discussion_comment},
+    {"POST", DISCUSSION "/comment/*", LOGIN, BODY_JSON, api_discussion_edit},
+    {"POST", DISCUSSION "/title", LOGIN, BODY_SMALL, api_discussion_title},
+    {"POST", DISCUSSION "/status", LOGIN, BODY_JSON, api_discussion_status},
+    {"POST", DISCUSSION "/merge", LOGIN, BODY_JSON, api_discussion_merge},
 
     /* owners */
     {"GET", "/api/admin/users", ADMIN, BODY_NONE, api_admin_users},

@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SALTS 32
-
 int site_open(struct site **ret, const char *path, struct err *err)
 {
     _cleanup_free_ struct site *s = calloc(1, sizeof *s);
@@ -41,7 +39,9 @@ void site_close(struct site *s)
 #define SPACE_COLUMNS                                                                              \
     "s.id, s.owner, s.name, s.label, s.version_id, s.created_ms, s.updated_ms, s.deleted_ms,"      \
     " (SELECT count(*) FROM versions c WHERE c.space_id = s.id),"                                  \
-    " v.sha, v.title, v.emoji, v.color_from, v.color_to, v.short_description, v.sdk, v.created_ms" \
+    " v.sha, v.title, v.emoji, v.color_from, v.color_to, v.short_description, v.sdk, "             \
+    "v.created_ms,"                                                                                \
+    " s.sleep_after_ms, s.kept, (SELECT count(*) FROM likes l WHERE l.space_id = s.id)"            \
     " FROM spaces s LEFT JOIN versions v ON v.id = s.version_id "
 
 static void read_space(struct store_stmt *q, struct space *sp)
@@ -52,7 +52,10 @@ static void read_space(struct store_stmt *q, struct space *sp)
                          .updated_ms = store_int(q, 6),
                          .deleted_ms = store_int(q, 7),
                          .versions_count = store_int(q, 8),
-                         .submitted_ms = store_int(q, 16)};
+                         .submitted_ms = store_int(q, 16),
+                         .sleep_after_ms = store_int(q, 17),
+                         .kept = store_int(q, 18) == 1,
+                         .likes = store_int(q, 19)};
     text_copy(sp->owner, sizeof sp->owner, store_text(q, 1));
     text_copy(sp->name, sizeof sp->name, store_text(q, 2));
     snprintf(sp->full, sizeof sp->full, "%s/%s", sp->owner, sp->name);
@@ -93,7 +96,7 @@ int site_find(struct site *s, const char *owner, const char *name, struct space 
 {
     struct space found;
     int r = site_find_any(s, owner, name, &found, err);
-    if (r != 1 || found.deleted_ms || !found.version_id)
+    if (r != 1 || found.deleted_ms || (!found.version_id && !found.kept))
         return r < 0 ? r : 0;
     *ret = found;
     return 1;
@@ -124,22 +127,33 @@ static char *like_pattern(const char *text)
     return out;
 }
 
-int site_list(struct site *s, const char *search, const char *author, size_t offset, size_t limit,
-              struct site_list *ret, struct err *err)
+static const char *const list_sql[] = {
+#define LIST(order)                                                                                \
+    "SELECT " SPACE_COLUMNS                                                                        \
+    "WHERE s.deleted_ms IS NULL AND (s.version_id IS NOT NULL OR s.kept = 1)"                      \
+    " AND (?1 IS NULL OR s.owner = ?1)"                                                            \
+    " AND (s.owner || '/' || s.name LIKE ?2 ESCAPE '!' OR v.title LIKE ?2 ESCAPE '!'"              \
+    " OR v.short_description LIKE ?2 ESCAPE '!')"                                                  \
+    " AND (?3 IS NULL OR v.sdk = ?3 OR EXISTS (SELECT 1 FROM json_each(v.card, '$.tags') t"        \
+    " WHERE t.value = ?3)) ORDER BY " order " DESC, s.id DESC LIMIT ?4 OFFSET ?5"
+    [SITE_BY_CHANGE] = LIST("s.updated_ms"),
+    [SITE_BY_CREATION] = LIST("s.created_ms"),
+    [SITE_BY_LIKES] = LIST("(SELECT count(*) FROM likes l WHERE l.space_id = s.id)"),
+#undef LIST
+};
+
+int site_list(struct site *s, const struct site_search *search, struct site_list *ret,
+              struct err *err)
 {
-    _cleanup_free_ char *like = like_pattern(search ? search : "");
+    size_t limit = search->limit;
+    _cleanup_free_ char *like = like_pattern(search->text ? search->text : "");
     _cleanup_free_ struct space *rows = calloc(limit + 1, sizeof *rows);
     if (!like || !rows)
         return err_set(err, ENOMEM, "out of memory");
     WITH_LOCK(s);
-    struct store_stmt *q = store_query(
-        s->db, err,
-        "SELECT " SPACE_COLUMNS "WHERE s.deleted_ms IS NULL AND s.version_id IS NOT NULL"
-        " AND (? IS NULL OR s.owner = ?)"
-        " AND (s.owner || '/' || s.name LIKE ? ESCAPE '!' OR v.title LIKE ? ESCAPE '!'"
-        " OR v.short_description LIKE ? ESCAPE '!')"
-        " ORDER BY s.updated_ms DESC, s.id DESC LIMIT ? OFFSET ?",
-        "tttttii", author, author, like, like, like, (int64_t)limit + 1, (int64_t)offset);
+    struct store_stmt *q =
+        store_query(s->db, err, list_sql[search->order], "tttii", search->author, like, search->tag,
+                    (int64_t)limit + 1, (int64_t)search->offset);
     if (!q)
         return -EIO;
     size_t n = 0;
@@ -153,36 +167,6 @@ int site_list(struct site *s, const char *search, const char *author, size_t off
     *ret = (struct site_list){.n = n > limit ? limit : n, .more = n > limit};
     ret->rows = steal_ptr(rows);
     return 0;
-}
-
-int site_create(struct site *s, const char *owner, const char *name, int64_t *ret_id,
-                struct err *err)
-{
-    WITH_LOCK(s);
-    /* "a-b/c" and "a/b-c" have the same plain label: the later one gets a hash of its name. */
-    for (unsigned salt = 0; salt < SALTS; salt++) {
-        char label[64];
-        host_label(owner, name, salt, label);
-        struct store_stmt *q =
-            store_query(s->db, err, "SELECT 1 FROM spaces WHERE label = ?", "t", label);
-        if (!q)
-            return -EIO;
-        int r = store_step(q, err);
-        store_reset(q);
-        if (r < 0)
-            return r;
-        if (r == 1)
-            continue;
-        int64_t now = (int64_t)now_ms();
-        r = store_exec(s->db, err,
-                       "INSERT INTO spaces (owner, name, label, created_ms, updated_ms)"
-                       " VALUES (?, ?, ?, ?, ?)",
-                       "tttii", owner, name, label, now, now);
-        if (r == 0)
-            *ret_id = store_last_id(s->db);
-        return r;
-    }
-    return err_set(err, EEXIST, "no host name is free for %s/%s: choose another name", owner, name);
 }
 
 static const char *text_of(const json_t *record, const char *key)
@@ -355,7 +339,7 @@ int site_leftovers(struct site *s, struct site_deleted **ret, size_t *ret_n, str
         store_query(s->db, err,
                     "SELECT s.id, (SELECT max(c.id) FROM commands c WHERE c.space_id = s.id"
                     " AND c.verb = 'delete') FROM spaces s WHERE s.deleted_ms IS NOT NULL OR "
-                    "s.version_id IS NULL",
+                    "(s.version_id IS NULL AND s.kept = 0)",
                     "");
     if (!q)
         return -EIO;

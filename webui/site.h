@@ -19,6 +19,9 @@ struct space {
     int64_t version_id; /* 0 while nothing was accepted */
     int64_t created_ms, updated_ms, deleted_ms;
     int64_t versions_count;
+    int64_t sleep_after_ms; /* 0: the configuration's */
+    int64_t likes;
+    bool kept; /* it was made before anything was submitted, and stays without */
     /* of the current version; texts cut where they are too long */
     char sha[65], title[256], emoji[40], color_from[16], color_to[16], short_description[300],
         sdk[16];
@@ -30,7 +33,7 @@ int site_open(struct site **ret, const char *path, struct err *err);
 void site_close(struct site *s);
 
 /* 1 found, 0 not, or negative errno. Spaces that are being deleted are found by site_find_any only;
- * so are those whose first submission was not accepted yet. */
+ * so are those whose first submission was not accepted yet, but for kept ones. */
 int site_find(struct site *s, const char *owner, const char *name, struct space *ret,
               struct err *err);
 int site_find_any(struct site *s, const char *owner, const char *name, struct space *ret,
@@ -42,13 +45,27 @@ struct site_list {
     size_t n;
     bool more; /* there are others after these */
 };
-/* Newest first. `search` (in owner, name, title, description) and `author` may be NULL. */
-int site_list(struct site *s, const char *search, const char *author, size_t offset, size_t limit,
-              struct site_list *ret, struct err *err);
+enum site_order { SITE_BY_CHANGE, SITE_BY_CREATION, SITE_BY_LIKES };
+struct site_search {
+    const char *text;      /* in owner, name, title, description; NULL: all */
+    const char *author;    /* NULL: of all */
+    const char *tag;       /* in the card's tags, or the sdk; NULL: all */
+    enum site_order order; /* the newest, or the most, first */
+    size_t offset, limit;
+};
+int site_list(struct site *s, const struct site_search *search, struct site_list *ret,
+              struct err *err);
 
-/* A row without a version. -EEXIST where no host label is free. */
+/* A row without a version; it is swept up at the next start where it got none, unless it is kept.
+ * -EEXIST where no host label is free. */
 int site_create(struct site *s, const char *owner, const char *name, int64_t *ret_id,
                 struct err *err);
+int site_keep(struct site *s, int64_t space_id, struct err *err);
+/* Another owner, name and host label. -EEXIST where the name is taken, or no label is free. */
+int site_rename(struct site *s, int64_t space_id, const char *owner, const char *name,
+                struct err *err);
+/* -1: it never sleeps. */
+int site_set_sleep(struct site *s, int64_t space_id, int64_t sleep_after_ms, struct err *err);
 
 /* In one transaction: a versions row of the job's record, the Space's current version, the deploy
  * command. `message` says where it came from. */

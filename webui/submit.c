@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "common/util.h"
 #include "webui/hub.h"
+#include "webui/life.h"
 #include "webui/link.h"
 #include "webui/locks.h"
 
@@ -26,8 +27,7 @@ static void json_cleanup(json_t **j)
 }
 #define _cleanup_json_ __attribute__((cleanup(json_cleanup)))
 
-/* Puts "owner/name" into `full`. */
-static int check_name(const char *owner, const char *name, char full[200], struct err *err)
+int submit_check_name(const char *owner, const char *name, char full[200], struct err *err)
 {
     int r = name_check(owner, "owner", err);
     if (r == 0)
@@ -66,7 +66,7 @@ static int find_or_create(struct app *app, const struct submit_bundle *b, const 
                           struct space *ret, bool *ret_new, struct err *err)
 {
     int r = site_find_any(app->site, b->owner, b->name, ret, err);
-    if (r == 1 && (ret->deleted_ms || !ret->version_id)) {
+    if (r == 1 && (ret->deleted_ms || (!ret->version_id && !ret->kept))) {
         /* An earlier one of this name is still on its way out. */
         r = remove_space(app, ret->id, COMMAND_MS, err);
         if (r < 0)
@@ -133,7 +133,7 @@ int submit_run(struct app *app, const struct submit_bundle *b, struct submit_res
                struct err *err)
 {
     char full[200];
-    int r = check_name(b->owner, b->name, full, err);
+    int r = submit_check_name(b->owner, b->name, full, err);
     if (r < 0)
         return r;
     _cleanup_locks_ struct locks_held *held = NULL;
@@ -171,6 +171,63 @@ int submit_command(struct app *app, const struct space *space, const char *verb,
     if (r < 0 && r != -ETIMEDOUT && r != -ECANCELED)
         err->code = EBUSY; /* the runner's reason why it cannot be done now */
     return r < 0 ? -err->code : 0;
+}
+
+int submit_create(struct app *app, const char *owner, const char *name,
+                  int (*prepare)(void *arg, struct app *app, const struct space *space,
+                                 struct err *err),
+                  void *arg, struct space *ret, struct err *err)
+{
+    const struct submit_bundle b = {.owner = owner, .name = name};
+    _cleanup_locks_ struct locks_held *held = NULL;
+    char full[200];
+    bool is_new = false;
+    int r = submit_check_name(owner, name, full, err);
+    if (r == 0)
+        r = locks_take(app->locks, full, COMMAND_MS, &held, err);
+    if (r == 0)
+        r = find_or_create(app, &b, full, ret, &is_new, err);
+    if (r < 0)
+        return r;
+    if (!is_new)
+        return err_set(err, EEXIST, "there is a Space %s already", ret->full);
+    r = prepare ? prepare(arg, app, ret, err) : 0;
+    if (r == 0)
+        r = site_keep(app->site, ret->id, err);
+    struct err later = {0};
+    if (r < 0)
+        (void)remove_space(app, ret->id, CLEAN_UP_MS, &later);
+    return r;
+}
+
+int submit_move(struct app *app, const char *owner, const char *name, const char *to_owner,
+                const char *to_name, struct err *err)
+{
+    _cleanup_locks_ struct locks_held *first = NULL;
+    _cleanup_locks_ struct locks_held *second = NULL;
+    char from[200], to[200];
+    struct space space, there;
+    snprintf(from, sizeof from, "%s/%s", owner, name);
+    int r = submit_check_name(to_owner, to_name, to, err);
+    /* In one order, so that two moves do not wait for each other. */
+    int order = strcasecmp(from, to);
+    if (r == 0)
+        r = locks_take(app->locks, order < 0 ? from : to, COMMAND_MS, &first, err);
+    if (r == 0 && order != 0)
+        r = locks_take(app->locks, order < 0 ? to : from, COMMAND_MS, &second, err);
+    if (r == 0 && (r = site_find(app->site, owner, name, &space, err)) == 0)
+        r = err_set(err, ENOENT, "there is no Space %s", from);
+    if (r == 1 && order != 0 && (r = site_find_any(app->site, to_owner, to_name, &there, err)) == 1)
+        return err_set(err, EEXIST, "there is a Space %s already", there.full);
+    if (r < 0 || (r = site_rename(app->site, space.id, to_owner, to_name, err)) < 0)
+        return r;
+    struct life_space life;
+    life_space(app->life, space.id, &life);
+    r = submit_command(app, &space, "refresh", err);
+    if (r == 0 && life.worker_id)
+        r = submit_command(app, &space, "restart", err);
+    hub_publish(app->hub, space.id);
+    return r;
 }
 
 int submit_delete(struct app *app, const struct space *space, struct err *err)

@@ -8,6 +8,9 @@
 
 #include <pthread.h>
 
+/* Puts "owner/name" into `full`, or says what is wrong with one of the names. */
+int submit_check_name(const char *owner, const char *name, char full[200], struct err *err);
+
 struct submit_bundle {
     const char *owner, *name; /* as they came: they are checked here */
     const char *filename;     /* of the archive, or "" */
@@ -27,6 +30,17 @@ int submit_run(struct app *app, const struct submit_bundle *bundle, struct submi
 
 /* start stop restart pause resume: waits until it is done. */
 int submit_command(struct app *app, const struct space *space, const char *verb, struct err *err);
+
+/* A Space without a version, which stays: its row is in *ret. -EEXIST with the one that is there.
+ * `prepare` (NULL none) gives it what it has to have before anybody sees it. */
+int submit_create(struct app *app, const char *owner, const char *name,
+                  int (*prepare)(void *arg, struct app *app, const struct space *space,
+                                 struct err *err),
+                  void *arg, struct space *ret, struct err *err);
+
+/* Under another name. Its worker is replaced, for what it was told of its name. */
+int submit_move(struct app *app, const char *owner, const char *name, const char *to_owner,
+                const char *to_name, struct err *err);
 
 /* Ends and removes the Space. */
 int submit_delete(struct app *app, const struct space *space, struct err *err);

@@ -18,6 +18,8 @@ void view_of(struct app *app, const struct space *space, struct view *ret)
     snprintf(ret->title, sizeof ret->title, "%s", *space->title ? space->title : space->name);
     urls_demo(&app->urls, space->label, ret->url);
     urls_page(&app->urls, space->owner, space->name, ret->page);
+    ret->sleep_after_ms =
+        space->sleep_after_ms ? space->sleep_after_ms : (int64_t)app->conf->lifecycle_sleep_after;
     if (ret->life.worker_version_id)
         (void)site_version_sha(app->site, ret->life.worker_version_id, ret->running_version, NULL);
 }
@@ -38,7 +40,30 @@ json_t *view_runtime_json(const struct view *v)
                                 "cpu", "requested", "cpu");
     if (*v->life.reason)
         json_object_set_new(runtime, "errorMessage", json_string(v->life.reason));
+    json_t *more = json_pack("{s:n, s:b, s:s, s:[{s:s, s:s}]}", "storage", "devMode", 0, "sha",
+                             *v->running_version ? v->running_version : v->space.sha, "domains",
+                             "domain", strstr(v->url, "://") + 3, "stage", "READY");
+    json_object_update(runtime, more);
+    json_decref(more);
+    json_object_set_new(runtime, "gcTimeout",
+                        v->sleep_after_ms < 0 ? json_null()
+                                              : json_integer(v->sleep_after_ms / 1000));
     return runtime;
+}
+
+/* What the card lists under `key`, as an array of strings; one alone may be written without one. */
+static json_t *card_list(const json_t *card, const char *key)
+{
+    json_t *out = json_array(), *found = json_object_get(card, key), *one;
+    size_t i;
+    if (json_is_string(found))
+        json_array_append(out, found);
+    json_array_foreach(found, i, one)
+    {
+        if (json_is_string(one))
+            json_array_append(out, one);
+    }
+    return out;
 }
 
 json_t *view_json(const struct view *v, json_t *card)
@@ -51,18 +76,24 @@ json_t *view_json(const struct view *v, json_t *card)
                           s->owner, "name", s->name, "title", v->title, "emoji", s->emoji,
                           "colorFrom", s->color_from, "colorTo", s->color_to, "short_description",
                           s->short_description, "sdk", s->sdk);
-    json_t *more = json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:b, s:s, s:s, s:s, s:i, s:[]}",
-        "stage", v->stage, "reason", v->life.reason, "url", v->url, "host", v->url, "subdomain",
-        s->label, "version", s->sha, "sha", s->sha, "running_version", v->running_version,
-        "versions_count", (json_int_t)s->versions_count, "worker_id", (json_int_t)v->life.worker_id,
-        "private", 0, "createdAt", created, "lastModified", modified, "page", v->page, "likes", 0,
-        "tags");
+    json_t *more =
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:b, s:s, s:s, s:s, s:I}",
+                  "stage", v->stage, "reason", v->life.reason, "url", v->url, "host", v->url,
+                  "subdomain", s->label, "version", s->sha, "sha", s->sha, "running_version",
+                  v->running_version, "versions_count", (json_int_t)s->versions_count, "worker_id",
+                  (json_int_t)v->life.worker_id, "private", 0, "createdAt", created, "lastModified",
+                  modified, "page", v->page, "likes", (json_int_t)s->likes);
     json_object_update(o, more);
     json_decref(more);
     if (*v->life.ran_into)
         json_object_set_new(o, "ran_into", json_string(v->life.ran_into));
     json_object_set_new(o, "runtime", view_runtime_json(v));
+    json_t *tags = card_list(card, "tags");
+    if (*s->sdk)
+        json_array_append_new(tags, json_string(s->sdk));
+    json_object_set_new(o, "tags", tags);
+    json_object_set_new(o, "models", card_list(card, "models"));
+    json_object_set_new(o, "datasets", card_list(card, "datasets"));
     if (card)
         json_object_set_new(o, "cardData", card);
     return o;

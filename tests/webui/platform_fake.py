@@ -114,7 +114,7 @@ class Runner(threading.Thread):
         stage = {"deploy": "APP_STARTING", "start": "APP_STARTING", "restart": "APP_STARTING", "stop": "STOPPED", "pause": "PAUSED", "resume": "SLEEPING"}.get(verb)
         if not code and verb == "delete":
             self.life.execute("DELETE FROM spaces WHERE space_id = ?", (space_id,))
-        elif not code:
+        elif not code and stage:
             self.set_stage(space_id, stage, version_id=version_id, tell=False)
         self.life.execute("INSERT INTO commands_done VALUES (?, ?, ?, ?)", (cid, code, message, now_ms()))
         self.done.append((verb, space_id))

@@ -107,7 +107,7 @@ def test_errors_are_pages_for_people_and_json_for_programs(site):
     page(site, "/nothing", 404)
     page(site, "/static/nothing.css", 404)
     page(site, "/admin", 401)
-    page(site, "/" + "x" * 600, 414)
+    page(site, "/" + "x" * 5000, 414)
 
 
 def test_static_files(site):

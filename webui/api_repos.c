@@ -1,0 +1,176 @@
+/* What huggingface_hub calls a repository: making, deleting, moving a Space, and what it is set to.
+ * The names come in the body, so the handlers ask auth_may themselves. */
+#include "webui/api.h"
+
+#include "common/cleanup.h"
+#include "webui/body.h"
+#include "webui/community.h"
+#include "webui/reach.h"
+#include "webui/submit.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define SLEEP_MAX_S (10LL * 366 * 24 * 3600)
+
+/* Only what a Space is. */
+static bool is_space(struct req *r, const json_t *body, enum MHD_Result *answer)
+{
+    const char *type = body_text(body, "type");
+    if (strcmp(type, "space") == 0)
+        return true;
+    *answer = req_error(r, 400, "there are Spaces here, and no repositories of type \"%.20s\"",
+                        *type ? type : "model");
+    return false;
+}
+
+/* The names become the request's, as if they had been in its path. */
+static bool take_names(struct req *r, const char *owner, const char *name, enum MHD_Result *answer)
+{
+    char why[256];
+    if (snprintf(r->owner, sizeof r->owner, "%s", *owner ? owner : auth_name(r)) >=
+            (int)sizeof r->owner ||
+        snprintf(r->name, sizeof r->name, "%s", name) >= (int)sizeof r->name) {
+        *answer = req_error(r, 400, "a name has at most 96 characters");
+        return false;
+    }
+    if (auth_may(r, r->owner, MAY_WRITE))
+        return true;
+    auth_why_not(r, r->owner, MAY_WRITE, why, sizeof why);
+    *answer = req_error(r, 403, "%s", why);
+    return false;
+}
+
+/* "owner/name" in two. */
+static bool split(const char *full, char owner[128], char name[128])
+{
+    const char *slash = strchr(full, '/');
+    return slash && slash != full && !strchr(slash + 1, '/') && slash - full < 128 &&
+           snprintf(owner, 128, "%.*s", (int)(slash - full), full) > 0 &&
+           snprintf(name, 128, "%s", slash + 1) < 128 && *name;
+}
+
+static enum MHD_Result made(struct req *r, unsigned status, const struct space *space,
+                            const char *error)
+{
+    char page[URL_MAX];
+    urls_page(&r->app->urls, space->owner, space->name, page);
+    json_t *o = json_pack("{s:s, s:s, s:s}", "url", page, "name", space->full, "id", space->full);
+    if (error)
+        json_object_set_new(o, "error", json_string(error));
+    return req_json(r, status, o);
+}
+
+static bool sleep_of(const json_t *seconds, int64_t *ret_ms)
+{
+    int64_t s = json_integer_value(seconds);
+    if (!json_is_integer(seconds) || s == 0 || s < -1 || s > SLEEP_MAX_S)
+        return false;
+    *ret_ms = s < 0 ? -1 : s * 1000;
+    return true;
+}
+
+/* What else the request for a new Space says. */
+static int set_up(void *arg, struct app *app, const struct space *space, struct err *err)
+{
+    const json_t *body = arg, *seconds = json_object_get(body, "sleepTimeSeconds");
+    int64_t sleep_ms;
+    if (!seconds || json_is_null(seconds))
+        return 0;
+    if (!sleep_of(seconds, &sleep_ms))
+        return err_set(err, EINVAL, "sleepTimeSeconds is a number of seconds, or -1");
+    return site_set_sleep(app->site, space->id, sleep_ms, err);
+}
+
+enum MHD_Result api_repo_create(struct req *r)
+{
+    _cleanup_body_ json_t *body = NULL;
+    enum MHD_Result answer;
+    struct err err = {0};
+    struct space space;
+    if (!body_object(r, &body, &answer) || !is_space(r, body, &answer) ||
+        !take_names(r, body_text(body, "organization"), body_text(body, "name"), &answer))
+        return answer;
+    int res = submit_create(r->app, r->owner, r->name, set_up, body, &space, &err);
+    if (res == -EEXIST && *space.full)
+        return made(r, 409, &space, err.msg);
+    return res < 0 ? req_fail(r, &err) : made(r, 200, &space, NULL);
+}
+
+enum MHD_Result api_repo_delete(struct req *r)
+{
+    _cleanup_body_ json_t *body = NULL;
+    enum MHD_Result answer;
+    if (!body_object(r, &body, &answer) || !is_space(r, body, &answer) ||
+        !take_names(r, body_text(body, "organization"), body_text(body, "name"), &answer))
+        return answer;
+    return api_space_delete(r);
+}
+
+enum MHD_Result api_repo_move(struct req *r)
+{
+    _cleanup_body_ json_t *body = NULL;
+    enum MHD_Result answer;
+    struct err err = {0};
+    struct space space;
+    char owner[128], name[128], to_owner[128], to_name[128];
+    if (!body_object(r, &body, &answer) || !is_space(r, body, &answer))
+        return answer;
+    if (!split(body_text(body, "fromRepo"), owner, name) ||
+        !split(body_text(body, "toRepo"), to_owner, to_name))
+        return req_error(r, 400, "fromRepo and toRepo are names like OWNER/NAME");
+    struct view v;
+    if (!take_names(r, to_owner, to_name, &answer) || !take_names(r, owner, name, &answer) ||
+        !reach_space(r, &v, &answer))
+        return answer;
+    if (submit_move(r->app, owner, name, to_owner, to_name, &err) < 0)
+        return req_fail(r, &err);
+    int found = site_find(r->app->site, to_owner, to_name, &space, &err);
+    return found == 1  ? made(r, 200, &space, NULL)
+           : found < 0 ? req_fail(r, &err)
+                       : req_error(r, 404, "%s/%s was deleted meanwhile", to_owner, to_name);
+}
+
+enum MHD_Result api_space_sleep(struct req *r)
+{
+    _cleanup_body_ json_t *body = NULL;
+    enum MHD_Result answer;
+    struct err err = {0};
+    struct view v;
+    int64_t sleep_ms;
+    if (!reach_space(r, &v, &answer) || !body_object(r, &body, &answer))
+        return answer;
+    if (!sleep_of(json_object_get(body, "seconds"), &sleep_ms))
+        return req_error(r, 400, "\"seconds\" is a number above 0, or -1 for never");
+    if (site_set_sleep(r->app->site, v.space.id, sleep_ms, &err) < 0 ||
+        submit_command(r->app, &v.space, "refresh", &err) < 0)
+        return req_fail(r, &err);
+    return api_space_runtime(r);
+}
+
+enum MHD_Result api_space_like(struct req *r)
+{
+    struct err err = {0};
+    struct view v;
+    enum MHD_Result answer;
+    if (!reach_space(r, &v, &answer))
+        return answer;
+    if (r->auth != AUTH_USER)
+        return req_error(r, 400, "only users like Spaces: send a user's token");
+    if (community_like(r->app->site, v.space.id, r->token.user_id, strcmp(r->method, "POST") == 0,
+                       &err) < 0)
+        return req_fail(r, &err);
+    return req_json(r, 200, json_pack("{s:b}", "ok", 1));
+}
+
+enum MHD_Result api_space_likers(struct req *r)
+{
+    struct err err = {0};
+    struct view v;
+    enum MHD_Result answer;
+    if (!reach_space(r, &v, &answer))
+        return answer;
+    json_t *likers = community_likers(r->app->site, v.space.id, &err);
+    return likers ? req_json(r, 200, likers) : req_fail(r, &err);
+}

@@ -88,7 +88,7 @@ static bool is_unchanged(struct client *c, const struct spacename *n, const char
 {
     _cleanup_json_ json_t *space = NULL;
     if (!*sha || client_get(c, n->path, &space, NULL) < 0 ||
-        strcmp(json_str(space, "version"), sha))
+        strcmp(json_str(space, "content"), sha))
         return false;
     *ret = steal_ptr(space);
     return true;

@@ -88,7 +88,13 @@
     X(upload, max_archive, BYTES, "1G", 1024, UINT64_MAX, "largest archive that is taken")         \
     X(upload, max_unpacked, BYTES, "4G", 1024, UINT64_MAX, "largest sum of unpacked files")        \
     X(upload, max_files, INT, "100000", 1, 10000000, "most files and folders in a bundle")         \
+    X(upload, max_file, BYTES, "4G", 1024, UINT64_MAX,                                             \
+      "largest file in git; larger ones are kept in Git LFS")                                      \
+    X(upload, max_repository, BYTES, "20G", 1048576, UINT64_MAX,                                   \
+      "most that the repository of a Space takes, its LFS objects included")                       \
     X(upload, job_timeout, MS, "10m", 1000, 86400000, "longest time for unpacking")                \
+    X(upload, transfer_timeout, MS, "1h", 1000, 86400000,                                          \
+      "longest time for a clone, or the download of a file")                                       \
     X(build, index, STR, "", 0, 0,                                                                 \
       "URL of the package index; empty: what the host's pip is set to, else PyPI; none: only "     \
       "find_links")                                                                                \

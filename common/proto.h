@@ -18,7 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PROTO_VERSION 2
+#define PROTO_VERSION 3
 #define PROTO_MAX_FDS 32
 #define PROTO_MAX_BYTES (160 * 1024)
 
@@ -110,14 +110,28 @@ enum proto_stage {
 #define PROTO_F_COMMAND_NUDGE(U32, U64, I32, STR, BLOB)
 /* runner -> webui: command done, and recorded in life.db before; code is 0 or a positive errno */
 #define PROTO_F_COMMAND_DONE(U32, U64, I32, STR, BLOB) U64(command_id) U32(code) STR(message, 1024)
-enum proto_job_kind { JOB_UNPACK = 1 };
-/* webui -> runner, 1 fd: the body (a seekable file, read-only use). Unpacks and checks a bundle in
- * a job sandbox as the Space's uid. `name` is the upload's file name, or "". */
+/* What a job does, each by the vitrine-job command of that name (job/main.c) */
+enum proto_job_kind {
+    JOB_UNPACK = 1, /* an archive becomes a version */
+    JOB_COMMIT,     /* so does a commit's ndjson, */
+    JOB_VERSION,    /* what is in the repository, */
+    JOB_RECEIVE,    /* a git push */
+    JOB_SERVE,      /* git's reading side, files */
+    JOB_READ,       /* questions about the repository */
+    JOB_REF,        /* branches and tags */
+    JOB_LFS,        /* an object of Git LFS is stored */
+};
+/* webui -> runner, 1 fd where it has a body (a seekable file, read-only use). Done in a job sandbox
+ * as the Space's uid, with its repository. `name` is the upload's file name, or ""; args: "KEY=VALUE"
+ * strings for the command, each with its NUL. */
 #define PROTO_F_JOB(U32, U64, I32, STR, BLOB) \
-    U64(job_id) U32(kind) U64(space_id) STR(space, 200) STR(name, 256)
-/* runner -> webui; code 0: the tree lies at versions/SPACE_ID/SHA, and 1 fd: a memfd with the
- * version's record as JSON (job/README); else a positive errno and a message for the submitter.
- * `done`/`total` of a JOB_PROGRESS are bytes. */
+    U64(job_id) U32(kind) U64(space_id) STR(space, 200) STR(name, 256) BLOB(args, 16384)
+/* runner -> webui, 1 fd: the reading end of a pipe with what the job (RECEIVE, SERVE, READ) has to
+ * say. It comes once, before the JOB_RESULT, which comes when the job has ended. */
+#define PROTO_F_JOB_STREAM(U32, U64, I32, STR, BLOB) U64(job_id)
+/* runner -> webui; code 0, and 1 fd: a memfd with the job's result as JSON, which is the version's
+ * record (job/record.h) where one was made; its tree lies at versions/SPACE_ID/SHA then. Else a
+ * positive errno and a message for the submitter. `done`/`total` of a JOB_PROGRESS are bytes. */
 #define PROTO_F_JOB_RESULT(U32, U64, I32, STR, BLOB) \
     U64(job_id) U32(code) STR(message, 1024) STR(sha, 65)
 #define PROTO_F_JOB_PROGRESS(U32, U64, I32, STR, BLOB) \
@@ -222,6 +236,7 @@ enum proto_exit_reason {
     X(COMMAND_NUDGE, command_nudge)                                                                \
     X(COMMAND_DONE, command_done)                                                                  \
     X(JOB, job)                                                                                    \
+    X(JOB_STREAM, job_stream)                                                                      \
     X(JOB_RESULT, job_result)                                                                      \
     X(JOB_PROGRESS, job_progress)                                                                  \
     X(LOG_OPEN, log_open)                                                                          \

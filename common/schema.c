@@ -100,6 +100,8 @@ const char *const schema_site[] = {
     " user_id INTEGER NOT NULL REFERENCES owners (id) ON DELETE CASCADE,"
     " created_ms INTEGER NOT NULL,"
     " PRIMARY KEY (space_id, user_id)) WITHOUT ROWID;",
+    /* 7: the hash over a version's files, which is the same for every commit of them */
+    "ALTER TABLE versions ADD COLUMN content TEXT NOT NULL DEFAULT '';",
     NULL,
 };
 

@@ -38,20 +38,26 @@ int record_write(const struct record *record, struct buf *out, struct err *err)
 {
     const struct card *card = record->card;
     _cleanup_buf_ struct buf readme = BUF_INIT(RECORD_README_MAX + 8);
+    _cleanup_buf_ struct buf subject = BUF_INIT(RECORD_README_MAX + 8);
     _cleanup_free_ char *text = NULL;
     json_t *object;
 
-    if (clean_text(record->readme, record->readme_len, &readme) < 0)
+    const char *line = record->subject ? record->subject : "";
+
+    if (clean_text(record->readme, record->readme_len, &readme) < 0 ||
+        clean_text(line, strlen(line), &subject) < 0)
         return err_set(err, ENOMEM, "out of memory");
     object = json_pack(
-        "{s:s, s:I, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:s, s:o, s:O, s:O, s:s}", "sha",
-        record->sha, "files", (json_int_t)record->files, "bytes", (json_int_t)record->bytes,
+        "{s:s, s:I, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:s, s:o, s:O, s:O, s:s, s:s, "
+        "s:s}",
+        "sha", record->sha, "files", (json_int_t)record->files, "bytes", (json_int_t)record->bytes,
         "title", card->title, "emoji", card->emoji, "color_from", card->color_from, "color_to",
         card->color_to, "short_description", card->short_description, "sdk",
         card_sdk_name(card->sdk), "app_file", card->app_file, "app_port", (int)card->app_port,
         "base_path", card->base_path, "start_timeout_ms",
         card->has_start_timeout ? json_integer((json_int_t)card->start_timeout_ms) : json_null(),
-        "card", card->object, "warnings", card->warnings, "readme", readme.len ? readme.data : "");
+        "card", card->object, "warnings", card->warnings, "readme", readme.len ? readme.data : "",
+        "content", record->content, "subject", subject.len ? subject.data : "");
     if (object)
         text = json_dumps(object, JSON_COMPACT);
     json_decref(object);

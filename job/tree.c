@@ -308,3 +308,41 @@ int tree_copy(struct tree *tree, const char *from, const char *path, struct err 
     }
     return r;
 }
+
+int tree_take(struct tree *tree, int fd, uint64_t size, const unsigned char hash[32],
+              const char *path, bool executable, struct err *err)
+{
+    _cleanup_tree_file_ struct tree_file file = {.fd = -1};
+    loff_t from = 0, to = 0;
+    int r = tree_file_open(tree, path, executable, &file, err);
+
+    if (r == 0)
+        r = grow(&file, size, err);
+    while (r == 0 && (uint64_t)from < size) {
+        ssize_t n = copy_file_range(fd, &from, file.fd, &to, (size_t)(size - (uint64_t)from), 0);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            break;
+    }
+    if (r == 0 && (uint64_t)from < size) { /* not between these two: by hand, from there on */
+        char data[65536];
+        ssize_t n = 0;
+
+        if (lseek(fd, from, SEEK_SET) < 0 || lseek(file.fd, to, SEEK_SET) < 0)
+            return failed(err, path);
+        while (r == 0 && (n = read_all(fd, data, sizeof(data))) > 0) {
+            r = write_all(file.fd, data, (size_t)n);
+            from += n;
+        }
+        errno = r < 0 ? -r : n < 0 ? (int)-n : EIO;
+        if (r < 0 || (uint64_t)from != size)
+            return failed(err, path);
+    }
+    if (r < 0)
+        return r;
+    file.size = file.entry->bytes = size;
+    memcpy(file.entry->hash, hash, sizeof(file.entry->hash));
+    return 0;
+}

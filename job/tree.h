@@ -65,9 +65,17 @@ void tree_file_close(struct tree_file *file);
  * would let an archive of a few bytes hash for hours). */
 int tree_copy(struct tree *tree, const char *from, const char *path, struct err *err);
 
+/* The file at `fd` (`size` bytes, from its beginning) as `path`: shared with it where the file
+ * system can, else a copy. Its SHA-256 is known. */
+int tree_take(struct tree *tree, int fd, uint64_t size, const unsigned char hash[32],
+              const char *path, bool executable, struct err *err);
+
 /* Where everything lies in one top folder (demo/README.md, demo/app.py), moves it up; until there
  * is more than that one folder. */
 int tree_strip_top(struct tree *tree, struct err *err);
+
+/* Takes away folders without a file or link below them. Before links are made. */
+int tree_drop_empty(struct tree *tree, struct err *err);
 
 /* Makes the remembered links and refuses each that does not lead to a file or folder of the tree,
  * as the kernel resolves it. */

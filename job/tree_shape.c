@@ -136,6 +136,46 @@ int tree_strip_top(struct tree *tree, struct err *err)
     return 0;
 }
 
+static int by_path(const void *a, const void *b)
+{
+    return strcmp((*(struct tree_entry *const *)a)->path, (*(struct tree_entry *const *)b)->path);
+}
+
+int tree_drop_empty(struct tree *tree, struct err *err)
+{
+    size_t kept = tree->count;
+
+    close_fd(&tree->folder_fd);
+    if (tree->count > 0)
+        qsort(tree->entries, tree->count, sizeof(*tree->entries), by_path);
+    /* From the end: what is in a folder comes after it, so the deepest are first. */
+    for (size_t i = tree->count; i-- > 0;) {
+        struct tree_entry *e = tree->entries[i];
+
+        if (e->kind != TREE_DIR)
+            continue;
+        bool used = false;
+        size_t len = strlen(e->path);
+
+        for (size_t k = i + 1; k < kept && !used; k++) {
+            int order = strncmp(tree->entries[k]->path, e->path, len);
+
+            if (order > 0)
+                break; /* sorted: nothing of it follows */
+            used = tree->entries[k]->path[len] == '/';
+        }
+        if (used)
+            continue;
+        if (unlinkat(tree->root_fd, e->path, AT_REMOVEDIR) < 0)
+            return err_errno(err, "%s", e->path);
+        free(e);
+        memmove(&tree->entries[i], &tree->entries[i + 1], (kept - i - 1) * sizeof(*tree->entries));
+        kept--;
+    }
+    tree->count = kept;
+    return 0;
+}
+
 static int make_link(struct tree *tree, const struct tree_entry *e, struct err *err)
 {
     const char *slash = strrchr(e->path, '/');
@@ -186,11 +226,6 @@ int tree_make_links(struct tree *tree, struct err *err)
         if (tree->entries[i]->kind == TREE_LINK)
             r = check_link(tree, tree->entries[i], err);
     return r;
-}
-
-static int by_path(const void *a, const void *b)
-{
-    return strcmp((*(struct tree_entry *const *)a)->path, (*(struct tree_entry *const *)b)->path);
 }
 
 void tree_hash(struct tree *tree, char out[65])

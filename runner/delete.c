@@ -25,11 +25,13 @@ struct order {
 
 static int remove_all(const void *arg, struct err *err)
 {
-    static const char *const folders[] = {"versions", "volumes", "logs"};
+    static const char *const folders[][2] = {
+        {"versions", ""}, {"repos", ".git"}, {"volumes", ""}, {"logs", ""}};
     const struct order *o = arg;
     for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
         char path[PATH_MAX];
-        snprintf(path, sizeof(path), "%s/%s/%" PRIu64, o->data, folders[i], o->id);
+        snprintf(path, sizeof(path), "%s/%s/%" PRIu64 "%s", o->data, folders[i][0], o->id,
+                 folders[i][1]);
         int n = remove_tree(AT_FDCWD, path, err);
         if (n < 0)
             return n;

@@ -41,7 +41,8 @@ static void text(struct store_stmt *q, int column, char *out, size_t size)
  * taken over writes what it likes. */
 static bool is_sha(const char *sha)
 {
-    return strlen(sha) == 64 && strspn(sha, "0123456789abcdef") == 64;
+    size_t len = strlen(sha); /* a commit's, or the hash over a tree of before there were commits */
+    return (len == 40 || len == 64) && strspn(sha, "0123456789abcdef") == len;
 }
 
 int site_space(struct runner *r, uint64_t id, struct site_space *ret, struct err *err)

@@ -97,6 +97,7 @@ enum MHD_Result api_space_bundle(struct req *r)
                                    .name = r->name,
                                    .filename = filename ? filename : "",
                                    .message = "uploaded over the API",
+                                   .author = auth_name(r),
                                    .fd = upload_fd(r->upload)};
     struct submit_result result;
     struct err err = {0};

@@ -232,7 +232,10 @@ unsigned http_status_of(const struct err *err)
     case EACCES:
         return 403;
     case ENOENT:
+    case ENXIO: /* no such revision */
         return 404;
+    case ESTALE: /* somebody else's commit came first */
+        return 412;
     case EEXIST:
     case EBUSY:
         return 409;

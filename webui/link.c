@@ -6,6 +6,7 @@
 #include "common/util.h"
 #include "webui/hub.h"
 #include "webui/life.h"
+#include "webui/site.h"
 #include "webui/stats.h"
 
 #include <errno.h>
@@ -23,7 +24,7 @@
 #define WATCH_SECONDS 5
 #define WATCH_EVERY_MS 2000
 
-/* One question to the runner and its answer; lives on the stack of who waits for it. */
+/* One question to the runner and its answer; it is who waits for it that has it. */
 struct ask {
     struct ask *next;
     enum proto_type type;
@@ -32,6 +33,8 @@ struct ask {
     int fd;           /* that goes with it, -1 none */
     bool unsent;      /* the runner's socket was full */
     bool answered;
+    int stream; /* of a job: comes before the answer; -1 not yet, or taken */
+    bool streamed;
     int code;
     char message[1024];
     int fds[2];
@@ -112,32 +115,54 @@ static void timespec_in(struct timespec *ts, unsigned ms)
     }
 }
 
-/* Puts the question and waits for its answer. Commands (no body) are asked by their row. */
-static int ask_and_wait(struct link *l, struct ask *a, unsigned timeout_ms, struct err *err)
+/* Puts the question. Commands (no body) are asked by their row. */
+static void ask_begin(struct link *l, struct ask *a)
 {
-    struct timespec end;
-    timespec_in(&end, timeout_ms);
-    a->fds[0] = a->fds[1] = -1;
+    a->fds[0] = a->fds[1] = a->stream = -1;
     pthread_mutex_lock(&l->lock);
     a->next = l->asks;
     l->asks = a;
     send_ask(l, a);
-    int late = 0;
-    while (!a->answered && !l->stop && late == 0)
-        late = pthread_cond_timedwait(&l->answer, &l->lock, &end);
+    pthread_mutex_unlock(&l->lock);
+}
+
+static void ask_end(struct link *l, struct ask *a)
+{
+    pthread_mutex_lock(&l->lock);
     struct ask **p = &l->asks;
     while (*p != a)
         p = &(*p)->next;
     *p = a->next;
-    bool stopped = l->stop, no_peer = l->peer < 0;
     pthread_mutex_unlock(&l->lock);
-    if (a->answered)
+}
+
+/* Waits for the answer, or (`stream`) for what comes before it. */
+static int ask_wait(struct link *l, struct ask *a, bool stream, unsigned timeout_ms,
+                    struct err *err)
+{
+    struct timespec end;
+    timespec_in(&end, timeout_ms);
+    pthread_mutex_lock(&l->lock);
+    int late = 0;
+    while (!a->answered && !(stream && a->streamed) && !l->stop && late == 0)
+        late = pthread_cond_timedwait(&l->answer, &l->lock, &end);
+    bool stopped = l->stop, no_peer = l->peer < 0, there = a->answered || (stream && a->streamed);
+    pthread_mutex_unlock(&l->lock);
+    if (there)
         return 0;
     if (stopped)
         return err_set(err, ECANCELED, "the site is being restarted: try again");
     return err_set(err, ETIMEDOUT, "%s",
                    no_peer ? "the part that runs Spaces is not there at the moment: try again later"
                            : "it takes longer than expected: look at the Space's page later");
+}
+
+static int ask_and_wait(struct link *l, struct ask *a, unsigned timeout_ms, struct err *err)
+{
+    ask_begin(l, a);
+    int r = ask_wait(l, a, false, timeout_ms, err);
+    ask_end(l, a);
+    return r;
 }
 
 /* ---- receiving ------------------------------------------------------------------------------ */
@@ -164,12 +189,29 @@ static void answer(struct link *l, enum proto_type type, uint64_t id, int code, 
     pthread_mutex_unlock(&l->lock);
 }
 
+static void take_stream(struct link *l, uint64_t job_id, struct proto_msg *m)
+{
+    pthread_mutex_lock(&l->lock);
+    struct ask *a = l->asks;
+    while (a && (a->type != PROTO_JOB || a->id != job_id || a->answered || a->streamed))
+        a = a->next;
+    if (a && m->n_fds > 0) {
+        a->streamed = true;
+        a->stream = steal_fd(&m->fds[0]);
+        pthread_cond_broadcast(&l->answer);
+    }
+    pthread_mutex_unlock(&l->lock);
+}
+
 static void receive(struct link *l, struct proto_msg *m)
 {
     switch (m->type) {
     case PROTO_COMMAND_DONE:
         answer(l, PROTO_COMMAND_NUDGE, m->u.command_done.command_id, (int)m->u.command_done.code,
                m->u.command_done.message, NULL);
+        break;
+    case PROTO_JOB_STREAM:
+        take_stream(l, m->u.job_stream.job_id, m);
         break;
     case PROTO_JOB_RESULT:
         answer(l, PROTO_JOB, m->u.job_result.job_id, (int)m->u.job_result.code,
@@ -222,9 +264,19 @@ static bool take_peer(struct link *l, bool *ret_blocked)
         l->peer = steal_fd(&l->new_peer);
         l->blocked = l->nudge_unsent = false;
         nudge(l);
-        for (struct ask *a = l->asks; a; a = a->next)
-            if (!a->answered)
+        for (struct ask *a = l->asks; a; a = a->next) {
+            if (a->answered)
+                continue;
+            if (a->streamed) { /* half of it is with the visitor: it cannot be had again */
+                a->answered = true;
+                a->code = ECANCELED;
+                snprintf(a->message, sizeof a->message,
+                         "the part that runs Spaces was restarted: try again");
+                pthread_cond_broadcast(&l->answer);
+            } else {
                 send_ask(l, a);
+            }
+        }
         l->watched_ms = 0;
     }
     bool go_on = !l->stop;
@@ -372,31 +424,90 @@ static uint64_t new_id(struct link *l)
     return id;
 }
 
-int link_unpack(struct link *l, int body_fd, int64_t space_id, const char *space, const char *name,
-                unsigned timeout_ms, json_t **ret_record, struct err *err)
+/* ---- jobs ---- */
+
+struct link_job {
+    struct link *link;
+    struct proto_job body;
+    struct ask ask;
+};
+
+int link_job_begin(struct link *l, const struct link_job_ask *q, struct link_job **ret,
+                   struct err *err)
 {
-    struct proto_job body = {
-        .job_id = new_id(l), .kind = JOB_UNPACK, .space_id = (uint64_t)space_id};
-    snprintf(body.space, sizeof body.space, "%s", space);
-    snprintf(body.name, sizeof body.name, "%s", name);
-    struct ask a = {.type = PROTO_JOB, .id = body.job_id, .body = &body, .fd = body_fd};
-    int r = ask_and_wait(l, &a, timeout_ms, err);
-    _cleanup_close_ int record_fd = a.fds[0];
-    _cleanup_close_ int other_fd = a.fds[1];
-    (void)other_fd;
+    struct link_job *job = calloc(1, sizeof *job);
+    if (!job)
+        return err_set(err, ENOMEM, "out of memory");
+    job->link = l;
+    job->body = (struct proto_job){
+        .job_id = new_id(l), .kind = q->kind, .space_id = (uint64_t)q->space->id};
+    snprintf(job->body.space, sizeof job->body.space, "%s", q->space->full);
+    snprintf(job->body.name, sizeof job->body.name, "%s", q->name ? q->name : "");
+    for (size_t i = 0; q->args && q->args[i].key; i++) {
+        _cleanup_buf_ struct buf text = BUF_INIT(sizeof job->body.args);
+        if (!q->args[i].value)
+            continue;
+        if (buf_printf(&text, "%s=%s", q->args[i].key, q->args[i].value) < 0 ||
+            proto_list_add(job->body.args, &job->body.args_len, sizeof job->body.args, text.data) <
+                0) {
+            free(job);
+            return err_set(err, EINVAL, "%s is too long", q->args[i].key);
+        }
+    }
+    job->ask = (struct ask){
+        .type = PROTO_JOB, .id = job->body.job_id, .body = &job->body, .fd = q->body_fd};
+    ask_begin(l, &job->ask);
+    *ret = job;
+    return 0;
+}
+
+/* What the job told of its end, once it has. */
+static int outcome(const struct link_job *job, struct err *err)
+{
+    const struct ask *a = &job->ask;
+    return a->answered && a->code ? err_set(err, a->code, "%s", a->message) : 0;
+}
+
+int link_job_stream(struct link_job *job, unsigned timeout_ms, struct err *err)
+{
+    int r = ask_wait(job->link, &job->ask, true, timeout_ms, err);
+    if (r == 0 && !job->ask.streamed)
+        r = outcome(job, err);
     if (r < 0)
         return r;
-    if (a.code)
-        return err_set(err, a.code, "%s", a.message);
+    if (job->ask.stream < 0)
+        return err_set(err, EPROTO, "the job has no answer");
+    return steal_fd(&job->ask.stream);
+}
+
+int link_job_wait(struct link_job *job, unsigned timeout_ms, json_t **ret, struct err *err)
+{
+    struct ask *a = &job->ask;
+    int r = ask_wait(job->link, a, false, timeout_ms, err);
+    if (r == 0)
+        r = outcome(job, err);
+    if (r < 0 || !ret)
+        return r;
     _cleanup_buf_ struct buf text = BUF_INIT(RECORD_MAX);
-    if (record_fd < 0 || lseek(record_fd, 0, SEEK_SET) < 0 || buf_read_fd(&text, record_fd) < 0)
-        return err_set(err, EPROTO, "the bundle's record could not be read");
-    *ret_record = json_loadb(text.data ? text.data : "", text.len, JSON_REJECT_DUPLICATES, NULL);
-    if (!json_is_object(*ret_record)) {
-        json_decref(*ret_record);
-        return err_set(err, EPROTO, "the bundle's record could not be read");
+    if (a->fds[0] < 0 || lseek(a->fds[0], 0, SEEK_SET) < 0 || buf_read_fd(&text, a->fds[0]) < 0)
+        return err_set(err, EPROTO, "the job's result could not be read");
+    *ret = json_loadb(text.data ? text.data : "", text.len, JSON_REJECT_DUPLICATES, NULL);
+    if (!json_is_object(*ret)) {
+        json_decref(*ret);
+        return err_set(err, EPROTO, "the job's result could not be read");
     }
     return 0;
+}
+
+void link_job_free(struct link_job *job)
+{
+    if (!job)
+        return;
+    ask_end(job->link, &job->ask);
+    close_fd(&job->ask.fds[0]);
+    close_fd(&job->ask.fds[1]);
+    close_fd(&job->ask.stream);
+    free(job);
 }
 
 int link_log_open(struct link *l, int64_t space_id, enum proto_log_kind kind, struct link_log *ret,

@@ -26,10 +26,30 @@ void link_nudge(struct link *l);
 /* Waits until the runner did the command: 0 or -code with its message; -ETIMEDOUT. */
 int link_command_wait(struct link *l, int64_t command_id, unsigned timeout_ms, struct err *err);
 
-/* Has the body unpacked in a job sandbox: the version's record (owned by the caller), or -code with
- * a message for the submitter. `body_fd` stays the caller's. */
-int link_unpack(struct link *l, int body_fd, int64_t space_id, const char *space, const char *name,
-                unsigned timeout_ms, json_t **ret_record, struct err *err);
+/* A job that the runner has done in a sandbox (job/main.c says what each does). */
+struct link_job;
+struct space;
+struct link_arg {
+    const char *key, *value; /* value NULL: left out */
+};
+struct link_job_ask {
+    enum proto_job_kind kind;
+    const struct space *space;
+    const char *name;            /* of the upload; may be NULL */
+    const struct link_arg *args; /* ends with a key of NULL; may be NULL */
+    int body_fd;                 /* stays the caller's, open until the job is freed; -1 none */
+};
+/* -EINVAL where an argument is too long. Nothing is waited for. */
+int link_job_begin(struct link *l, const struct link_job_ask *ask, struct link_job **ret,
+                   struct err *err);
+/* The reading end of what it has to say (the caller's), as soon as it runs; or, where it failed
+ * before that, -code with a message for the submitter. */
+int link_job_stream(struct link_job *job, unsigned timeout_ms, struct err *err);
+/* Waits for its end: *ret (may be NULL) is its result, owned by the caller; or -code with a message
+ * for the submitter. */
+int link_job_wait(struct link_job *job, unsigned timeout_ms, json_t **ret, struct err *err);
+/* Nobody waits for it any more. NULL is fine. */
+void link_job_free(struct link_job *job);
 
 struct link_log {
     int fds[2]; /* oldest part first, owned by the caller; -1 where there is none */

@@ -38,6 +38,7 @@ enum MHD_Result page_submit_post(struct req *r)
                                    .name = form.name,
                                    .filename = form.filename,
                                    .message = "submitted on the site",
+                                   .author = auth_name(r),
                                    .fd = form.fd};
     if (res == 0)
         res = submit_run(r->app, &bundle, &result, &err);

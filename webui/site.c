@@ -41,7 +41,7 @@ void site_close(struct site *s)
     " (SELECT count(*) FROM versions c WHERE c.space_id = s.id),"                                  \
     " v.sha, v.title, v.emoji, v.color_from, v.color_to, v.short_description, v.sdk, "             \
     "v.created_ms,"                                                                                \
-    " s.sleep_after_ms, s.kept, (SELECT count(*) FROM likes l WHERE l.space_id = s.id)"            \
+    " s.sleep_after_ms, s.kept, (SELECT count(*) FROM likes l WHERE l.space_id = s.id), v.content" \
     " FROM spaces s LEFT JOIN versions v ON v.id = s.version_id "
 
 static void read_space(struct store_stmt *q, struct space *sp)
@@ -67,6 +67,7 @@ static void read_space(struct store_stmt *q, struct space *sp)
     text_copy(sp->color_to, sizeof sp->color_to, store_text(q, 13));
     text_copy(sp->short_description, sizeof sp->short_description, store_text(q, 14));
     text_copy(sp->sdk, sizeof sp->sdk, store_text(q, 15));
+    text_copy(sp->content, sizeof sp->content, store_text(q, 20));
 }
 
 static int one_space(struct store_stmt *q, struct space *ret, struct err *err)
@@ -201,16 +202,17 @@ static int deploy_in_transaction(struct site *s, int64_t space_id, const json_t 
         s->db, err,
         "INSERT INTO versions (space_id, sha, title, emoji, color_from, color_to,"
         " short_description, sdk, app_file, app_port, base_path, start_timeout_ms, card, readme,"
-        " files, bytes, message, created_ms)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, 0), ?, ?, ?, ?, ?, ?)",
+        " files, bytes, content, message, created_ms)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, 0), ?, ?, ?, ?, ?, ?, ?)",
         "ittttttttititt"
-        "iiti",
+        "iitti",
         space_id, text_of(record, "sha"), text_of(record, "title"), text_of(record, "emoji"),
         text_of(record, "color_from"), text_of(record, "color_to"),
         text_of(record, "short_description"), text_of(record, "sdk"), text_of(record, "app_file"),
         number_of(record, "app_port"), text_of(record, "base_path"),
         number_of(record, "start_timeout_ms"), card, text_of(record, "readme"),
-        number_of(record, "files"), number_of(record, "bytes"), message, now);
+        number_of(record, "files"), number_of(record, "bytes"), text_of(record, "content"), message,
+        now);
     if (r < 0)
         return r;
     int64_t version_id = store_last_id(s->db);

@@ -23,7 +23,7 @@ struct space {
     int64_t likes;
     bool kept; /* it was made before anything was submitted, and stays without */
     /* of the current version; texts cut where they are too long */
-    char sha[65], title[256], emoji[40], color_from[16], color_to[16], short_description[300],
+    char sha[65], content[65], title[256], emoji[40], color_from[16], color_to[16], short_description[300],
         sdk[16];
     int64_t submitted_ms;
 };

@@ -90,26 +90,30 @@ static unsigned job_wait_ms(const struct app *app)
     return (unsigned)app->conf->upload_job_timeout + 10000;
 }
 
-static int unpack_and_deploy(struct app *app, const struct submit_bundle *b,
-                             const struct space *space, int64_t *ret_command, struct err *err)
+/* What can be wrong with what was submitted has many codes; to the submitter all are "not this",
+ * but for those that call for something else than another bundle. */
+static int judge(struct err *err)
 {
-    _cleanup_json_ json_t *record = NULL;
-    if (lseek(b->fd, 0, SEEK_SET) < 0)
-        return err_errno(err, "lseek");
-    int r = link_unpack(app->link, b->fd, space->id, space->full, b->filename, job_wait_ms(app),
-                        &record, err);
-    if (r < 0) {
-        /* What a bundle can do wrong has many codes; to the submitter all are "not this bundle". */
-        static const int ours[] = {ENOSPC,    EDQUOT, EFBIG, ETIMEDOUT,
-                                   ECANCELED, EAGAIN, EBUSY, ENOMEM};
-        bool keep = false;
-        for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
-            keep = keep || err->code == ours[i];
-        if (!keep)
-            err->code = EINVAL;
-        return -err->code;
-    }
-    r = site_deploy(app->site, space->id, record, b->message, ret_command, err);
+    static const int kept[] = {ENOSPC, EDQUOT, EFBIG,  ETIMEDOUT, ECANCELED, EAGAIN,
+                               EBUSY,  ENOMEM, ESTALE, ENXIO,     EEXIST,    EPIPE};
+    bool keep = false;
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+        keep = keep || err->code == kept[i];
+    if (!keep)
+        err->code = EINVAL;
+    return -err->code;
+}
+
+/* Makes the version of the record what the Space runs. */
+static int deploy(struct app *app, const struct space *space, const json_t *record,
+                  const char *message, int64_t *ret_command, struct err *err)
+{
+    const char *subject = json_string_value(json_object_get(record, "subject"));
+    int r = site_deploy(app->site, space->id, record,
+                        message   ? message
+                        : subject ? subject
+                                  : "",
+                        ret_command, err);
     if (r == -ENOSPC)
         return err_set(err, ENOSPC, "the server's disk is full: nothing was changed");
     if (r < 0)
@@ -127,6 +131,55 @@ static int unpack_and_deploy(struct app *app, const struct submit_bundle *b,
     if (r < 0)
         err->code = EBUSY;
     return r;
+}
+
+static int run_job(struct app *app, const struct submit_change *c, const char *name,
+                   json_t **ret_record, struct err *err)
+{
+    struct link_job_ask ask = {
+        .kind = c->kind, .space = c->space, .name = name, .args = c->args, .body_fd = c->fd};
+    struct link_job *job;
+    if (c->fd >= 0 && lseek(c->fd, 0, SEEK_SET) < 0)
+        return err_errno(err, "lseek");
+    int r = link_job_begin(app->link, &ask, &job, err);
+    if (r < 0)
+        return r;
+    if (c->take) {
+        _cleanup_close_ int out = link_job_stream(job, job_wait_ms(app), err);
+        r = out < 0 ? out : c->take(c->arg, out, err);
+    }
+    struct err why = {0};
+    int ended = r < 0 && !c->take ? r : link_job_wait(job, job_wait_ms(app), ret_record, &why);
+    link_job_free(job);
+    if (ended < 0 && (r == 0 || err->code == EPIPE)) { /* the job knows best */
+        *err = why;
+        r = ended;
+    }
+    return r < 0 ? judge(err) : 0;
+}
+
+static int run_and_deploy(struct app *app, const struct submit_change *c, const char *name,
+                          struct submit_result *ret, struct err *err)
+{
+    _cleanup_json_ json_t *record = NULL;
+    int r = run_job(app, c, name, &record, err);
+    if (r < 0)
+        return r;
+    const char *sha = json_string_value(json_object_get(record, "sha"));
+    snprintf(ret->sha, sizeof ret->sha, "%s", sha ? sha : "");
+    ret->command_id = 0;
+    if (!sha || !json_object_get(record, "sdk"))
+        return 0;
+    return deploy(app, c->space, record, c->message, &ret->command_id, err);
+}
+
+static int unpack_and_deploy(struct app *app, const struct submit_bundle *b,
+                             const struct space *space, struct submit_result *ret, struct err *err)
+{
+    const struct link_arg args[] = {{"author", b->author}, {"message", b->message}, {0}};
+    const struct submit_change c = {
+        .space = space, .kind = JOB_UNPACK, .args = args, .message = b->message, .fd = b->fd};
+    return run_and_deploy(app, &c, b->filename, ret, err);
 }
 
 int submit_run(struct app *app, const struct submit_bundle *b, struct submit_result *ret,
@@ -147,7 +200,7 @@ int submit_run(struct app *app, const struct submit_bundle *b, struct submit_res
     if (r < 0)
         return r;
     struct log_ctx ctx = {.space = space.full};
-    r = unpack_and_deploy(app, b, &space, &ret->command_id, err);
+    r = unpack_and_deploy(app, b, &space, ret, err);
     if (r < 0) {
         log_info(&ctx, "submit.refused", "%s", err->msg);
         struct err later = {0};
@@ -158,6 +211,55 @@ int submit_run(struct app *app, const struct submit_bundle *b, struct submit_res
     log_info(&ctx, "submit.accepted", "%s", b->message);
     r = site_find_id(app->site, space.id, &ret->space, err);
     return r == 1 ? 0 : r < 0 ? r : err_set(err, ENOENT, "%s was deleted meanwhile", full);
+}
+
+int submit_change(struct app *app, const struct submit_change *c, struct submit_result *ret,
+                  struct err *err)
+{
+    _cleanup_locks_ struct locks_held *held = NULL;
+    struct log_ctx ctx = {.space = c->space->full};
+    int r = locks_take(app->locks, c->space->full, job_wait_ms(app), &held, err);
+    if (r < 0)
+        return r;
+    struct space space; /* as it is now, not as it was before the wait */
+    r = site_find_id(app->site, c->space->id, &space, err);
+    if (r != 1 || space.deleted_ms)
+        return r < 0 ? r : err_set(err, ENOENT, "%s was deleted meanwhile", c->space->full);
+    struct submit_change now = *c;
+    now.space = &space;
+    r = run_and_deploy(app, &now, "", ret, err);
+    if (r < 0)
+        log_info(&ctx, "submit.refused", "%s", err->msg);
+    else if (ret->command_id)
+        log_info(&ctx, "submit.accepted", "%s", ret->sha);
+    if (r == 0)
+        r = site_find_id(app->site, space.id, &ret->space, err) == 1 ? 0 : -ENOENT;
+    return r;
+}
+
+int submit_commit(struct app *app, const struct space *space, int fd, const char *branch,
+                  const char *author, struct submit_result *ret, struct err *err)
+{
+    const struct link_arg args[] = {{"branch", branch}, {"author", author}, {0}};
+    const struct submit_change c = {.space = space, .kind = JOB_COMMIT, .args = args, .fd = fd};
+    return submit_change(app, &c, ret, err);
+}
+
+int submit_rollback(struct app *app, const struct space *space, const char *rev, const char *author,
+                    struct submit_result *ret, struct err *err)
+{
+    /* 64 digits: the hash over a tree, from before the Space had a repository */
+    bool is_old = strlen(rev) == 64;
+    char message[128];
+    snprintf(message, sizeof message, "Back to %.12s", rev);
+    const struct link_arg args[] = {{"again", "1"},
+                                    {is_old ? "before" : "rev", rev},
+                                    {"author", author},
+                                    {"message", message},
+                                    {0}};
+    const struct submit_change c = {
+        .space = space, .kind = JOB_VERSION, .args = args, .message = message, .fd = -1};
+    return submit_change(app, &c, ret, err);
 }
 
 int submit_command(struct app *app, const struct space *space, const char *verb, struct err *err)

@@ -85,6 +85,7 @@ json_t *view_json(const struct view *v, json_t *card)
                   modified, "page", v->page, "likes", (json_int_t)s->likes);
     json_object_update(o, more);
     json_decref(more);
+    json_object_set_new(o, "content", json_string(s->content));
     if (*v->life.ran_into)
         json_object_set_new(o, "ran_into", json_string(v->life.ran_into));
     json_object_set_new(o, "runtime", view_runtime_json(v));

@@ -332,7 +332,7 @@ def test_what_is_told(unpack):
     o = unpack(zip_([entry("README.md", text.encode()), entry("src/go.py", APP)]))
     r = o.result
     sha, front = r.pop("sha"), r.pop("card")
-    assert re.fullmatch("[0-9a-f]{64}", sha)
+    assert re.fullmatch("[0-9a-f]{64}", sha) and r.pop("content") == sha and r.pop("subject") == ""
     assert r == {"files": 2, "bytes": len(text.encode()) + len(APP), "title": "Fish", "emoji": "🐟", "color_from": "blue",
                  "color_to": "green", "short_description": "What fish is it?", "sdk": "gradio", "app_file": "src/go.py",
                  "app_port": 9000, "base_path": "/x", "start_timeout_ms": 3600000, "warnings": [], "readme": "# Fish\n\nText.\n"}

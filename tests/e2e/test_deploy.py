@@ -36,7 +36,7 @@ def test_a_folder_becomes_an_address(up):
 
 def test_the_json_of_a_deployment(up):
     got = up.deploy(up.bundle("j", card="title: J\nsdk: static", **{"index.html": "j"}), "demo/json")
-    assert got["id"] == "demo/json" and got["stage"] == "RUNNING" and len(got["version"]) == 64
+    assert got["id"] == "demo/json" and got["stage"] == "RUNNING" and len(got["version"]) == 40
     assert got["url"] == f"http://demo-json.localhost:{up.port}"
 
 

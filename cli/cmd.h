@@ -16,6 +16,7 @@ int cmd_open(int argc, char **argv);
 int cmd_list(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_limits(int argc, char **argv);
+int cmd_visibility(int argc, char **argv);
 int cmd_env(int argc, char **argv); /* secret, var: argv[0] says which */
 int cmd_logs(int argc, char **argv);
 int cmd_act(int argc, char **argv); /* start stop restart pause resume delete: argv[0] says which */

@@ -64,6 +64,8 @@ static const struct command commands[] = {
      "a Space's secrets; the value comes on standard input, or is asked for"},
     {"var", cmd_env, "NAME set KEY=VALUE | delete KEY | list  [--description TEXT] [--json]",
      "a Space's variables"},
+    {"visibility", cmd_visibility, "NAME [public|protected|private] [--json]",
+     "who may see a Space; or set that"},
     {"start", cmd_act, "NAME [--json]", "start a Space, or resume it"},
     {"stop", cmd_act, "NAME [--json]", "stop a Space; visitors do not wake it"},
     {"restart", cmd_act, "NAME [--json]", "end a Space's worker and start a new one"},

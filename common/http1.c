@@ -105,7 +105,7 @@ static enum http1_field_id known_field(const char *p, size_t len)
     case 6:
         IS("accept", FIELD_ACCEPT);
         IS("expect", FIELD_EXPECT);
-        IS("cookie", FIELD_END_TO_END);
+        IS("cookie", FIELD_COOKIE);
         break;
     case 7:
         IS("upgrade", FIELD_UPGRADE);
@@ -126,7 +126,7 @@ static enum http1_field_id known_field(const char *p, size_t len)
         IS("max-forwards", FIELD_END_TO_END);
         break;
     case 13:
-        IS("authorization", FIELD_END_TO_END);
+        IS("authorization", FIELD_AUTHORIZATION);
         IS("cache-control", FIELD_END_TO_END);
         IS("content-range", FIELD_END_TO_END);
         break;

@@ -28,8 +28,10 @@ enum http1_field_id {
     FIELD_SEC_FETCH_MODE,
     FIELD_HOP,        /* Keep-Alive, Proxy-Connection, TE, Proxy-Authenticate, ...: stop here */
     FIELD_FORWARDING, /* Forwarded, X-Forwarded-*, X-Real-IP, Proxy: set by us or by nobody */
-    FIELD_OURS,       /* x-hf-authorization: for the gateway, never for a demo */
-    FIELD_SPOOF,      /* a name that CGI-like servers read as one of the above (`_` for `-`) */
+    FIELD_AUTHORIZATION,
+    FIELD_COOKIE,
+    FIELD_OURS,  /* x-hf-authorization: for the gateway, never for a demo */
+    FIELD_SPOOF, /* a name that CGI-like servers read as one of the above (`_` for `-`) */
     FIELD_DATE,
     FIELD_SET_COOKIE,
     FIELD_SITE_WIDE, /* Strict-Transport-Security, Alt-Svc, Clear-Site-Data: not a demo's to say */

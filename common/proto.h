@@ -77,13 +77,25 @@ enum proto_stage {
  * forward to. Else 1 fd: a fresh dial socket of that worker, and `port` to connect to on 127.0.0.1
  * in there. A gateway that has the worker already closes it. Requests in flight on an earlier
  * worker of the Space go on; new ones take this route. `wakes` 1: a WAKE helps; 0: it is paused,
- * failed, being deleted ... and holding a request is pointless. `message` is for visitors. */
+ * failed, being deleted ... and holding a request is pointless. `message` is for visitors. flags:
+ * what the Space asks of the gateway (enum proto_route_flags). coep, coop, corp: a value of
+ * Cross-Origin-Embedder-, -Opener- and -Resource-Policy that its answers get (headers.h); 0: its
+ * own. */
+enum proto_route_flags {
+    ROUTE_PRIVATE = 1,    /* only who has a visit (visit.h) or a token */
+    ROUTE_NO_EMBEDDING = 2, /* no other site's page may show it in a frame */
+};
 #define PROTO_F_ROUTE(U32, U64, I32, STR, BLOB) \
     STR(label, 64) U64(space_id) STR(space, 200) STR(title, 200) STR(emoji, 32) U32(stage) \
-    U64(worker_id) U32(port) U32(wakes) STR(message, 1024)
+    U64(worker_id) U32(port) U32(wakes) STR(message, 1024) \
+    U32(flags) U32(coep) U32(coop) U32(corp)
 /* gateway -> runner: somebody wants it. Sent once while requests wait, again if the route still
  * names no worker. */
 #define PROTO_F_WAKE(U32, U64, I32, STR, BLOB) U64(space_id)
+/* gateway -> runner -> webui: may whoever has this token see the Space? Answered by TOKEN_ANSWER with
+ * the same ask_id; not at all where one of them is away just now. */
+#define PROTO_F_TOKEN_ASK(U32, U64, I32, STR, BLOB) U64(ask_id) U64(space_id) STR(token, 256)
+#define PROTO_F_TOKEN_ANSWER(U32, U64, I32, STR, BLOB) U64(ask_id) U32(allowed)
 /* runner -> gateway: has this worker been idle for min_idle_ms? If so, let go of it: no request
  * goes there from the gateway's answer on. Also used with min_idle_ms 0 for draining an old
  * version. */
@@ -228,6 +240,8 @@ enum proto_exit_reason {
     X(RESOLVE, resolve)                                                                            \
     X(ROUTE, route)                                                                                \
     X(WAKE, wake)                                                                                  \
+    X(TOKEN_ASK, token_ask)                                                                        \
+    X(TOKEN_ANSWER, token_answer)                                                                  \
     X(SLEEP_ASK, sleep_ask)                                                                        \
     X(SLEEP_ANSWER, sleep_answer)                                                                  \
     X(WAIT_LINE, wait_line)                                                                        \

@@ -102,6 +102,13 @@ const char *const schema_site[] = {
     " PRIMARY KEY (space_id, user_id)) WITHOUT ROWID;",
     /* 7: the hash over a version's files, which is the same for every commit of them */
     "ALTER TABLE versions ADD COLUMN content TEXT NOT NULL DEFAULT '';",
+    /* 8: who may see a Space: public private protected (its files are private); what a version's
+     * card asks of the gateway (headers.h: numbers of values) */
+    "ALTER TABLE spaces ADD COLUMN visibility TEXT NOT NULL DEFAULT 'public';"
+    "ALTER TABLE versions ADD COLUMN no_embedding INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE versions ADD COLUMN coep INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE versions ADD COLUMN coop INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE versions ADD COLUMN corp INTEGER NOT NULL DEFAULT 0;",
     NULL,
 };
 

@@ -3,6 +3,7 @@
 #include "limits.h"
 #include "proxy.h"
 #include "reply.h"
+#include "visit.h"
 #include "wake.h"
 #include "worker.h"
 #include "common/log.h"
@@ -383,6 +384,7 @@ void client_step(struct client *c)
         case CLIENT_READ:
             read_request(c);
             break;
+        case CLIENT_ASK:
         case CLIENT_HELD:
         case CLIENT_DIAL:
             waiting_step(c);
@@ -418,12 +420,16 @@ static void on_timer(struct timer *t)
         }
         refuse(c, 408, "the request's header did not arrive in time");
         break;
+    case CLIENT_ASK:
     case CLIENT_HELD:
         if (c->conn.fin) {
             client_close(c, false);
             return;
         }
-        wake_give_up(c);
+        if (c->state == CLIENT_ASK)
+            visit_give_up(c);
+        else
+            wake_give_up(c);
         break;
     case CLIENT_DIAL:
     case CLIENT_PROXY:

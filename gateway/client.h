@@ -1,9 +1,10 @@
 /* A visitor's connection, and the one request on it that is being answered.
  *
- * READ (a head is awaited) -> HELD (the Space's worker is awaited) -> DIAL (a connection to it is
- * awaited) -> PROXY (the exchange) -> READ again, or RELAY (upgraded), or REPLY (an answer of our
- * own), WATCH (the waiting page's event stream), LINGER (answered and half closed: what still
- * arrives is thrown away, so that the answer is not lost by a reset). */
+ * READ (a head is awaited) -> ASK (whether it may see a private Space is awaited) -> HELD (the
+ * Space's worker is awaited) -> DIAL (a connection to it is awaited) -> PROXY (the exchange) ->
+ * READ again, or RELAY (upgraded), or REPLY (an answer of our own), WATCH (the waiting page's event
+ * stream), LINGER (answered and half closed: what still arrives is thrown away, so that the answer
+ * is not lost by a reset). */
 #pragma once
 
 #include "chunk.h"
@@ -16,6 +17,7 @@ struct limits_address;
 
 enum client_state {
     CLIENT_READ,
+    CLIENT_ASK,
     CLIENT_HELD,
     CLIENT_DIAL,
     CLIENT_PROXY,
@@ -46,7 +48,8 @@ struct client {
     struct timer timer;
     struct link all;   /* loop->clients */
     struct link ready; /* loop->ready */
-    struct link wait;  /* route->held, worker->pending or route->watchers, by state */
+    struct link wait;  /* route->held, worker->pending, route->watchers, or those whose token is
+                          asked  about (visit.c), by state */
     struct client *next_free;
     struct limits_address *address;
     bool behind_proxy; /* its address is that of a proxy in front: it says nothing of the visitor */
@@ -59,6 +62,8 @@ struct client {
     uint8_t minor;
     bool keep_alive; /* as the visitor asked; false once something forbids it */
     bool is_head, retryable, upgrade, html, navigation, bot, robots, wait_path;
+    bool drop_authorization; /* it is ours, not the demo's */
+    bool token_is_authorization;
     bool retried;     /* on another connection, after a kept one had been closed */
     bool head_kept;   /* the head is still at the front of conn.in: it can be sent once more */
     bool head_parsed; /* the answer's head was passed on */

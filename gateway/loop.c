@@ -3,12 +3,14 @@
 #include "client.h"
 #include "limits.h"
 #include "runner.h"
+#include "visit.h"
 #include "worker.h"
 #include "common/cleanup.h"
 #include "common/util.h"
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -22,6 +24,19 @@ static void lower_copy(char *out, size_t size, const char *s)
     for (; s[i] && i + 1 < size; i++)
         out[i] = (char)tolower((unsigned char)s[i]);
     out[i] = '\0';
+}
+
+/* Of the site, as browsers write it. */
+static void set_origin(struct loop *l)
+{
+    const char *url = l->conf->server_public_url, *port = strrchr(l->conf->server_listen, ':');
+    const char *host = strstr(url, "://");
+    if (host)
+        snprintf(l->site_origin, sizeof(l->site_origin), "%.*s",
+                 (int)(host - url + 3) + (int)strcspn(host + 3, "/"), url);
+    else
+        snprintf(l->site_origin, sizeof(l->site_origin), "http://%s%s", l->domain,
+                 port && strcmp(port, ":80") != 0 ? port : "");
 }
 
 int loop_new(struct loop **ret, const struct conf *conf, struct err *err)
@@ -55,12 +70,15 @@ int loop_new(struct loop **ret, const struct conf *conf, struct err *err)
     lower_copy(l->demo_suffix + 1, sizeof(l->demo_suffix) - 1, demos);
     l->domain_len = strlen(l->domain);
     l->demo_suffix_len = strlen(l->demo_suffix);
+    set_origin(l);
 
     int r = routes_new(l, err);
     if (r == 0)
         r = workers_new(l, err);
     if (r == 0)
         r = runner_new(l, err);
+    if (r == 0)
+        r = visits_new(l, err);
     if (r < 0) {
         loop_free(l);
         return r;
@@ -90,6 +108,7 @@ void loop_free(struct loop *l)
         routes_free(l);
     if (l->runner)
         runner_free(l);
+    visits_free(l);
     free_buried(l);
     while (l->free_clients) {
         struct client *c = l->free_clients;

@@ -33,6 +33,7 @@ struct routes;
 struct workers;
 struct limits;
 struct runner;
+struct visits;
 
 struct loop {
     int epoll_fd;
@@ -48,6 +49,7 @@ struct loop {
     char domain[256];      /* the site's host, lower case */
     char demo_suffix[258]; /* "." and the parent name of the Spaces' hosts, lower case */
     size_t domain_len, demo_suffix_len;
+    char site_origin[280]; /* "http://localhost:8080" */
 
     struct io listener; /* the visitors' listening socket */
     bool accept_paused; /* out of descriptors: taken up again by accept_timer */
@@ -60,6 +62,7 @@ struct loop {
     struct routes *routes;
     struct workers *workers;
     struct runner *runner;
+    struct visits *visits;
 
     /* The head that was parsed last and whose it is: valid until the next parse or until its bytes
      * move. Too large to be kept in each connection. */

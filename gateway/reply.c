@@ -3,6 +3,7 @@
 #include "route.h"
 #include "common/assets.h"
 #include "common/buf.h"
+#include "common/visit.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -125,7 +126,8 @@ static void site_url(struct client *c, char *out, size_t size)
 
     out[0] = '\0';
     if (l->conf->server_public_url[0]) {
-        snprintf(out, size, "%s", l->conf->server_public_url);
+        const char *url = l->conf->server_public_url;
+        snprintf(out, size, "%s%s", url, url[strlen(url) - 1] == '/' ? "" : "/");
         return;
     }
     if (!c->head_kept)
@@ -174,6 +176,85 @@ void reply_send(struct client *c, const struct reply *r)
     }
     buf_puts(&b, "}\n");
     send_body(c, r->status, "application/json", fields, &b);
+}
+
+void reply_nothing(struct client *c, const struct route *r)
+{
+    if (!c->html) {
+        reply_send(c, &(struct reply){.status = 404,
+                                      .title = "Nothing lives here",
+                                      .text = "No Space has this address."});
+        return;
+    }
+    _cleanup_buf_ struct buf b = BUF_INIT(PAGE_MAX);
+    char url[300], visit[400] = "";
+    site_url(c, url, sizeof(url));
+    if (url[0])
+        snprintf(visit, sizeof(visit), "%svisit/%s", url, r->label);
+    fill(&b, "pages/error.html",
+         (struct value[]){{"title", "Nothing lives here"},
+                          {"text", "No Space has this address."},
+                          {"code", "404"},
+                          {"site", url},
+                          {"visit", visit},
+                          {0}});
+    send_body(c, 404, "text/html; charset=utf-8", "", &b);
+}
+
+/* Without a body: `fields` end with "\r\n". */
+static void redirect(struct client *c, const char *fields)
+{
+    struct loop *l = c->loop;
+    size_t len = strlen(fields) + 256;
+    if (!c->up.done)
+        c->keep_alive = false;
+    if (gbuf_need(&l->bufs, &c->conn.out, len) < 0) {
+        client_close(c, true);
+        return;
+    }
+    int n = snprintf(c->conn.out->data + c->conn.out->tail, len,
+                     "HTTP/1.1 303 See Other\r\nDate: %s\r\nContent-Length: 0\r\n"
+                     "Cache-Control: no-store\r\nReferrer-Policy: no-referrer\r\n%s%s\r\n",
+                     loop_date(l), fields, c->keep_alive ? "" : "Connection: close\r\n");
+    c->conn.out->tail += (uint32_t)n;
+    c->state = CLIENT_REPLY;
+    client_again(c);
+}
+
+void reply_to_site(struct client *c, const struct route *r)
+{
+    const struct http1_head *h = client_head(c);
+    _cleanup_buf_ struct buf b = BUF_INIT(PAGE_MAX);
+    char url[300];
+    site_url(c, url, sizeof(url));
+    if (buf_printf(&b, "Location: %svisit/%s?to=", url, r->label) == 0) {
+        const char *t = gbuf_at(c->conn.in) + h->target;
+        for (size_t i = 0; i < h->target_len; i++) {
+            unsigned char ch = (unsigned char)t[i];
+            bool plain = (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') ||
+                         (ch >= '0' && ch <= '9') || ch == '/' || ch == '-' || ch == '.';
+            if (buf_printf(&b, plain ? "%c" : "%%%02X", ch) < 0)
+                break;
+        }
+    }
+    if (url[0] && buf_puts(&b, "\r\n") == 0)
+        redirect(c, b.data);
+    else
+        reply_nothing(c, r);
+}
+
+void reply_visit(struct client *c, const char *visit, size_t len, uint64_t seconds, bool framed,
+                 const char *path, size_t path_len)
+{
+    _cleanup_buf_ struct buf b = BUF_INIT(PAGE_MAX);
+    if (buf_printf(&b,
+                   "Location: %.*s\r\nSet-Cookie: " VISIT_COOKIE
+                   "=%.*s; Path=/; Max-Age=%llu; Secure; HttpOnly; SameSite=%s\r\n",
+                   (int)path_len, path, (int)len, visit, (unsigned long long)seconds,
+                   framed ? "None; Partitioned" : "Lax") == 0)
+        redirect(c, b.data);
+    else
+        client_close(c, true);
 }
 
 static const char *title_of(const struct route *r)

@@ -17,6 +17,15 @@ struct reply {
 
 /* The page or JSON by what the request accepts. The client is in CLIENT_REPLY (or closed) then. */
 void reply_send(struct client *c, const struct reply *r);
+/* 404: where no Space is, and where there is a private one, alike; a page has a way for who may see
+ * it. */
+void reply_nothing(struct client *c, const struct route *r);
+/* 303 to where the site makes a visit of the Space, and back to this request's path. */
+void reply_to_site(struct client *c, const struct route *r);
+/* 303 to `path` on this host, with the visit as a cookie for so long; `framed`: for a frame in
+ * another site's page. */
+void reply_visit(struct client *c, const char *visit, size_t len, uint64_t seconds, bool framed,
+                 const char *path, size_t path_len);
 /* The waiting page of a Space. */
 void reply_wait_page(struct client *c, struct route *r);
 /* The page of a sleeping Space for those who crawl, and its robots.txt. */

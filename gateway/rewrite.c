@@ -1,7 +1,14 @@
 #include "rewrite.h"
 
+#include "route.h"
+#include "worker.h"
+
 #include <errno.h>
 #include <string.h>
+
+#define OWN_FIELDS_MAX 640 /* what a Space's card adds to an answer */
+#define OUR_COOKIES                                                                                \
+    "__host-vitrine" /* begins the names of ours; in lower case, as http1_is wants it */
 
 /* Appends to a buffer whose room was made sure of before. */
 struct out {
@@ -40,10 +47,18 @@ static size_t line_end(const struct http1_field *f)
     return (size_t)f->value + f->value_len + 2;
 }
 
-static bool request_field_passes(const struct http1_head *h, const char *p,
+static bool request_field_passes(const struct client *c, const struct http1_head *h, const char *p,
                                  const struct http1_field *f)
 {
+    bool site = c->worker->site;
     switch (f->id) {
+    case FIELD_OURS:
+        return site && (!h->has_named_hops || !http1_named_hop(h, p, f));
+    case FIELD_AUTHORIZATION:
+        if (c->drop_authorization && !site)
+            return false;
+        return !h->has_named_hops || !http1_named_hop(h, p, f);
+    case FIELD_COOKIE:
     case FIELD_OTHER:
     case FIELD_ACCEPT:
     case FIELD_USER_AGENT:
@@ -105,12 +120,45 @@ static void run_add(struct out *o, const char *p, struct run *run, const struct 
     run->end = line_end(f);
 }
 
+/* The visitor's word for us: nothing for a demo to keep. */
+static bool has_our_cookie(const char *p, const struct http1_field *f)
+{
+    return http1_contains(p + f->value, f->value_len, OUR_COOKIES);
+}
+
+/* The line without them; none at all where nothing is left. */
+static void put_others_cookies(struct out *o, const char *p, const struct http1_field *f)
+{
+    const char *v = p + f->value, *end = v + f->value_len;
+    bool any = false;
+    while (v < end) {
+        const char *stop = memchr(v, ';', (size_t)(end - v));
+        stop = stop ? stop : end;
+        while (v < stop && (*v == ' ' || *v == '\t'))
+            v++;
+        size_t len = (size_t)(stop - v), ours = sizeof(OUR_COOKIES) - 1;
+        if (len && (len < ours || !http1_is(v, ours, OUR_COOKIES))) {
+            if (!any) {
+                put(o, p + f->name, f->name_len);
+                PUT(o, ": ");
+            } else {
+                PUT(o, "; ");
+            }
+            put(o, v, len);
+            any = true;
+        }
+        v = stop + 1;
+    }
+    if (any)
+        PUT(o, "\r\n");
+}
+
 int rewrite_request(struct client *c, const struct http1_head *h, const char *p, struct gbuf **out)
 {
     /* a line can grow by the blank behind its colon; the rest is what is added below */
     size_t ip_len = strlen(c->ip);
     int r = gbuf_need(&c->loop->bufs, out,
-                      (size_t)h->len + h->n_fields + 3u * h->host_len + 2 * ip_len + 320);
+                      2u * (size_t)h->len + h->n_fields + 3u * h->host_len + 2 * ip_len + 320);
     if (r < 0)
         return r;
     struct out o = {(*out)->data + (*out)->tail};
@@ -125,9 +173,17 @@ int rewrite_request(struct client *c, const struct http1_head *h, const char *p,
         put(&o, p + h->host, h->host_len);
         PUT(&o, "\r\n");
     }
-    for (unsigned i = 0; i < h->n_fields; i++)
-        if (request_field_passes(h, p, &h->fields[i]))
-            run_add(&o, p, &run, &h->fields[i]);
+    for (unsigned i = 0; i < h->n_fields; i++) {
+        const struct http1_field *f = &h->fields[i];
+        if (!request_field_passes(c, h, p, f))
+            continue;
+        if (f->id == FIELD_COOKIE && !c->worker->site && has_our_cookie(p, f)) {
+            run_flush(&o, p, &run);
+            put_others_cookies(&o, p, f);
+        } else {
+            run_add(&o, p, &run, f);
+        }
+    }
     run_flush(&o, p, &run);
 
     if (h->body == BODY_CHUNKED) {
@@ -191,10 +247,51 @@ static bool cookie_names_domain(const char *p, const struct http1_field *f)
     return http1_contains(p + f->value, f->value_len, "domain");
 }
 
+/* A demo has no say about our cookies. */
+static bool is_our_cookie(const char *p, const struct http1_field *f)
+{
+    const char *v = p + f->value;
+    size_t len = f->value_len, ours = sizeof(OUR_COOKIES) - 1;
+    while (len && (*v == ' ' || *v == '\t')) {
+        v++;
+        len--;
+    }
+    return len >= ours && http1_is(v, ours, OUR_COOKIES);
+}
+
+/* What the Space's card says of its answers goes in the place of what the demo says. */
+static bool is_replaced(const struct route *r, const char *p, const struct http1_field *f)
+{
+    for (int i = 0; i < HEADER_COUNT; i++)
+        if (r->headers[i] && http1_is(p + f->name, f->name_len, custom_header_names[i]))
+            return true;
+    return false;
+}
+
+static void put_own_fields(struct out *o, const struct loop *l, const struct route *r)
+{
+    for (int i = 0; i < HEADER_COUNT; i++) {
+        const char *value = custom_header_text((enum custom_header)i, r->headers[i]);
+        if (!value)
+            continue;
+        put(o, custom_header_names[i], strlen(custom_header_names[i]));
+        PUT(o, ": ");
+        put(o, value, strlen(value));
+        PUT(o, "\r\n");
+    }
+    if (r->flags & ROUTE_NO_EMBEDDING) { /* beside a policy of the demo's own: both hold */
+        PUT(o, "Content-Security-Policy: frame-ancestors 'self' ");
+        put(o, l->site_origin, strlen(l->site_origin));
+        PUT(o, "\r\n");
+    }
+}
+
 int rewrite_response(struct client *c, const struct http1_head *h, const char *p, bool site,
                      struct gbuf **out)
 {
-    int r = gbuf_need(&c->loop->bufs, out, (size_t)h->len + 2u * h->n_fields + 256);
+    const struct route *route = site ? NULL : c->worker->route;
+    int r =
+        gbuf_need(&c->loop->bufs, out, (size_t)h->len + 2u * h->n_fields + 256 + OWN_FIELDS_MAX);
     if (r < 0)
         return r;
     struct out o = {(*out)->data + (*out)->tail};
@@ -207,7 +304,9 @@ int rewrite_response(struct client *c, const struct http1_head *h, const char *p
     PUT(&o, "\r\n");
     for (unsigned i = 0; i < h->n_fields; i++) {
         const struct http1_field *f = &h->fields[i];
-        if (!response_field_passes(h, p, f, site))
+        if (!response_field_passes(h, p, f, site) || (route && is_replaced(route, p, f)))
+            continue;
+        if (f->id == FIELD_SET_COOKIE && !site && is_our_cookie(p, f))
             continue;
         if (f->id == FIELD_SET_COOKIE && !site && cookie_names_domain(p, f)) {
             run_flush(&o, p, &run);
@@ -221,6 +320,8 @@ int rewrite_response(struct client *c, const struct http1_head *h, const char *p
     if (h->status == 101) {
         PUT(&o, "Connection: Upgrade\r\nUpgrade: websocket\r\n");
     } else if (h->status >= 200) {
+        if (route)
+            put_own_fields(&o, c->loop, route);
         if (!h->has_date) {
             PUT(&o, "Date: ");
             put(&o, loop_date(c->loop), 29);

@@ -283,6 +283,11 @@ void route_update(struct loop *l, struct proto_msg *msg)
     bool fell_asleep = m->stage == STAGE_SLEEPING && r->stage != STAGE_SLEEPING;
     r->stage = m->stage;
     r->wakes = m->wakes != 0;
+    bool closed = (m->flags & ROUTE_PRIVATE) && !(r->flags & ROUTE_PRIVATE);
+    r->flags = m->flags;
+    r->headers[HEADER_COEP] = (uint8_t)m->coep;
+    r->headers[HEADER_COOP] = (uint8_t)m->coop;
+    r->headers[HEADER_CORP] = (uint8_t)m->corp;
     r->known = true;
     r->resolving = false;
     if (fell_asleep)
@@ -300,6 +305,8 @@ void route_update(struct loop *l, struct proto_msg *msg)
     /* Those who are let go ask for their next Space at once, which may need the room of this one.
      */
     r->pins++;
+    if (closed)
+        wake_end_watches(r); /* those who look have not shown who they are */
     wake_tell_stage(r);
     wake_release(r);
     r->pins--;

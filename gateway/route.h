@@ -5,6 +5,7 @@
 #pragma once
 
 #include "client.h"
+#include "common/headers.h"
 
 #define ROUTE_LINES_BYTES 4096
 
@@ -18,6 +19,9 @@ struct route {
     char space[200], title[200], emoji[32], message[1024];
     uint32_t stage; /* enum proto_stage */
     uint32_t port;
+    uint32_t flags; /* enum proto_route_flags */
+    uint8_t
+        headers[HEADER_COUNT]; /* what its answers get instead of its own (headers.h); 0: none */
     bool known, wakes;
     bool resolving;        /* RESOLVE was sent, or waits in runner->tx, and is not answered yet */
     uint32_t pins;         /* somebody works on it: it stays although nobody uses it */

@@ -1,5 +1,6 @@
 #include "runner.h"
 
+#include "visit.h"
 #include "worker.h"
 #include "common/cleanup.h"
 #include "common/log.h"
@@ -129,6 +130,11 @@ void runner_note(struct loop *l, uint64_t space_id, uint64_t worker_id, const ch
     try_send(l->runner, PROTO_GATEWAY_NOTE, &m);
 }
 
+bool runner_ask(struct loop *l, const struct proto_token_ask *m)
+{
+    return try_send(l->runner, PROTO_TOKEN_ASK, m);
+}
+
 bool runner_counters(struct loop *l, const struct worker *w)
 {
     struct proto_counters m = {
@@ -196,6 +202,9 @@ static void on_event(struct loop *l, struct io *io, uint32_t events)
         } else if (m->type == PROTO_WAIT_LINE) {
             struct proto_wait_line line = m->u.wait_line;
             route_line(l, &line);
+        } else if (m->type == PROTO_TOKEN_ANSWER) {
+            struct proto_token_answer answer = m->u.token_answer;
+            visit_answer(l, &answer);
         }
         proto_msg_done(m);
     }

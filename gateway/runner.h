@@ -24,4 +24,6 @@ void runner_flush(struct loop *l);
 void runner_note(struct loop *l, uint64_t space_id, uint64_t worker_id, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 /* False where it could not be sent now. */
+/* False where it could not be asked just now. */
+bool runner_ask(struct loop *l, const struct proto_token_ask *m);
 bool runner_counters(struct loop *l, const struct worker *w);

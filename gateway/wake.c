@@ -3,6 +3,7 @@
 #include "proxy.h"
 #include "reply.h"
 #include "runner.h"
+#include "visit.h"
 #include "worker.h"
 #include "common/buf.h"
 
@@ -23,11 +24,8 @@ static void reply_stage(struct client *c, const struct route *r)
 
     switch ((enum proto_stage)r->stage) {
     case STAGE_NONE:
-        reply.status = 404;
-        reply.title = "Nothing lives here";
-        reply.text = "No Space has this address.";
-        reply.stage = NULL;
-        break;
+        reply_nothing(c, r);
+        return;
     case STAGE_RUNTIME_ERROR:
         reply.title = "This Space has crashed";
         break;
@@ -252,6 +250,15 @@ void wake_tell_stage(struct route *r)
     }
 }
 
+void wake_end_watches(struct route *r)
+{
+    struct link *at, *next;
+    for (at = r->watchers.next; at != &r->watchers; at = next) {
+        next = at->next;
+        client_close(container_of(at, struct client, wait), true);
+    }
+}
+
 void wake_tell_line(struct route *r, const char *line)
 {
     struct link *at, *next;
@@ -280,6 +287,15 @@ void wake_ping(struct client *c)
 
 void wake_dispatch(struct client *c, struct route *r)
 {
+    if (visit_enter(c, r))
+        return;
+    /* Whether it is private is not known before the Space is. */
+    if (!r->known && !r->worker) {
+        wake_hold(c, r);
+        return;
+    }
+    if (!visit_may(c, r))
+        return;
     if (c->wait_path) {
         watch(c, r);
         return;

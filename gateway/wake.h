@@ -4,6 +4,8 @@
 #include "route.h"
 
 /* The request's Space is r: forwards it, holds it, or answers it. */
+/* Nobody looks at its waiting page any more; whoever does comes again. */
+void wake_end_watches(struct route *r);
 void wake_dispatch(struct client *c, struct route *r);
 /* The client is held until the route changes or its patience ends. */
 void wake_hold(struct client *c, struct route *r);

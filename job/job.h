@@ -25,7 +25,7 @@ struct job {
     uint64_t max_repo; /* bytes of the repository; 0: no limit */
     char *const *args; /* KEY=VALUE of who asks */
     size_t n_args;
-    FILE *lines;    /* progress, result, error: stdout, or stderr where stdout is a body */
+    FILE *lines;      /* progress, result, error: stdout, or stderr where stdout is a body */
     char content[65]; /* tree_hash of the archive, where that is not the tree's; or "" */
     struct buf out;   /* the result: JSON, "" none */
     uint64_t last_ms;

@@ -4,6 +4,7 @@
 #include "runner/control.h"
 #include "runner/delete.h"
 #include "runner/events.h"
+#include "runner/gateway.h"
 #include "runner/life.h"
 #include "runner/public.h"
 #include "runner/recipe.h"
@@ -185,10 +186,12 @@ static void enqueue(struct runner *r, const struct site_command *row)
 {
     enum lc_event event;
     struct err err = {0};
-    if (strcmp(row->verb, "refresh") == 0) { /* of its row, nothing else */
-        struct space *known = space_find(r, row->space_id);
-        if (known)
+    if (strcmp(row->verb, "refresh") == 0) { /* of its row; visitors may be concerned */
+        struct space *known = space_get(r, row->space_id, NULL, NULL);
+        if (known) {
             space_refresh(known);
+            gateway_route(known);
+        }
         answer(r, row->id, 0, "");
         return;
     }

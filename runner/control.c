@@ -111,6 +111,9 @@ static void on_msg(void *arg, struct proto_msg *m)
     case PROTO_JOB:
         job_begin(r, m);
         break;
+    case PROTO_TOKEN_ANSWER:
+        link_send(&r->gateway, PROTO_TOKEN_ANSWER, &m->u.token_answer, NULL, 0);
+        break;
     case PROTO_LOG_OPEN:
         on_log_open(r, &m->u.log_open);
         break;

@@ -27,6 +27,11 @@ void gateway_route(struct space *s)
     snprintf(m.title, sizeof(m.title), "%s", s->version.title);
     snprintf(m.emoji, sizeof(m.emoji), "%s", s->version.emoji);
     snprintf(m.message, sizeof(m.message), "%s", s->reason);
+    const struct version *v = s->cur ? &s->cur->version : &s->version;
+    m.flags = (s->is_private ? ROUTE_PRIVATE : 0) | (v->no_embedding ? ROUTE_NO_EMBEDDING : 0);
+    m.coep = v->headers[HEADER_COEP];
+    m.coop = v->headers[HEADER_COOP];
+    m.corp = v->headers[HEADER_CORP];
     _cleanup_close_ int dial = -1;
     struct err err = {0};
     if (s->cur) {
@@ -122,6 +127,10 @@ static void on_msg(void *arg, struct proto_msg *m)
         break;
     case PROTO_WAKE:
         on_wake(r, m->u.wake.space_id);
+        break;
+    case PROTO_TOKEN_ASK: /* who may see what is the site's to say */
+        link_send(&r->webui, PROTO_TOKEN_ASK, &m->u.token_ask, NULL, 0);
+        explicit_bzero(m->u.token_ask.token, sizeof(m->u.token_ask.token));
         break;
     case PROTO_SLEEP_ANSWER:
         idle_answer(r, &m->u.sleep_answer);

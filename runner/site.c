@@ -49,10 +49,11 @@ int site_space(struct runner *r, uint64_t id, struct site_space *ret, struct err
 {
     struct err local = {0};
     err = err ? err : &local;
-    struct store_stmt *q = query(r, err,
-                                 "SELECT owner, name, label, version_id, sleep_after_ms, deleted_ms"
-                                 " FROM spaces WHERE id = ?",
-                                 id, UINT64_MAX);
+    struct store_stmt *q =
+        query(r, err,
+              "SELECT owner, name, label, version_id, sleep_after_ms, deleted_ms,"
+              " visibility FROM spaces WHERE id = ?",
+              id, UINT64_MAX);
     int n = q ? store_step(q, err) : -err->code;
     if (n != 1)
         return n;
@@ -64,6 +65,8 @@ int site_space(struct runner *r, uint64_t id, struct site_space *ret, struct err
     ret->sleep_after_ms =
         store_is_null(q, 4) ? conf_of(r)->lifecycle_sleep_after : (uint64_t)store_int(q, 4);
     ret->deleted = !store_is_null(q, 5);
+    const char *visibility = store_text(q, 6);
+    ret->is_private = strcmp(visibility, "public") != 0 && strcmp(visibility, "protected") != 0;
     store_reset(q);
     return 1;
 }
@@ -92,7 +95,8 @@ int site_version(struct runner *r, uint64_t space_id, uint64_t version_id, struc
     err = err ? err : &local;
     struct store_stmt *q = query(r, err,
                                  "SELECT sha, title, emoji, sdk, app_file, base_path, app_port,"
-                                 " start_timeout_ms FROM versions WHERE space_id = ? AND id = ?",
+                                 " start_timeout_ms, no_embedding, coep, coop, corp FROM versions "
+                                 "WHERE space_id = ? AND id = ?",
                                  space_id, version_id);
     int n = q ? store_step(q, err) : -err->code;
     if (n != 1)
@@ -109,6 +113,9 @@ int site_version(struct runner *r, uint64_t space_id, uint64_t version_id, struc
         return err_set(err, ENOENT, "version %llu of site.db names no tree",
                        (unsigned long long)version_id);
     }
+    ret->no_embedding = store_int(q, 8) != 0;
+    for (int i = 0; i < HEADER_COUNT; i++)
+        ret->headers[i] = (uint8_t)store_int(q, 9 + i);
     int64_t port = store_int(q, 6);
     ret->port = port > 0 && port < 65536             ? (uint32_t)port
                 : strcmp(ret->sdk, "streamlit") == 0 ? PORT_STREAMLIT

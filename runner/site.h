@@ -3,6 +3,7 @@
 #pragma once
 
 #include "common/err.h"
+#include "common/headers.h"
 #include "common/space_limits.h"
 
 #include <stdbool.h>
@@ -17,6 +18,7 @@ struct site_space {
     uint64_t version_id;     /* 0: nothing was submitted */
     uint64_t sleep_after_ms; /* the configuration's where the Space has none of its own */
     bool deleted;
+    bool is_private; /* only who may read its owner's sees it */
 };
 
 struct version {
@@ -26,6 +28,8 @@ struct version {
     char app_file[1024], base_path[512];
     uint32_t port;
     uint64_t start_timeout_ms;
+    bool no_embedding;
+    uint8_t headers[HEADER_COUNT]; /* headers.h */
 };
 
 struct site_command {

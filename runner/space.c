@@ -53,6 +53,7 @@ static void set_names(struct space *s, const struct site_space *site)
     snprintf(s->full_name, sizeof(s->full_name), "%s/%s", site->owner, site->name);
     snprintf(s->label, sizeof(s->label), "%s", site->label);
     s->sleep_after_ms = site->sleep_after_ms;
+    s->is_private = site->is_private;
 }
 
 void space_refresh(struct space *s)
@@ -120,6 +121,7 @@ struct space *space_get(struct runner *r, uint64_t id, const char *full_name, st
     s->tail_timer = (struct loop_timer){.fn = on_tail, .arg = s};
     s->claim.arg = s;
     snprintf(s->full_name, sizeof(s->full_name), "%s", full_name ? full_name : "");
+    s->is_private = true; /* until it is known not to be */
     if (in_site == 1)
         set_names(s, &site);
     if (!in_life && life_space_create(r, id, &life.uid_index, err) < 0) {

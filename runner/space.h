@@ -28,6 +28,7 @@ struct space {
     char label[64];
     uint32_t uid_index;
     uint64_t sleep_after_ms;
+    bool is_private;
 
     enum lc_state state;
     char reason[512];       /* for visitors and owners alike: a sentence without paths */

@@ -31,6 +31,9 @@ enum MHD_Result api_space_limits(struct req *r);
 enum MHD_Result api_space_set_limits(struct req *r); /* name=value&..., value "default" or "" too */
 enum MHD_Result api_space_events(struct req *r);     /* server-sent */
 
+/* visits.c */
+enum MHD_Result api_space_settings(struct req *r);
+
 /* api_env.c */
 enum MHD_Result api_secrets(struct req *r);
 enum MHD_Result api_secret_set(struct req *r);

@@ -57,7 +57,7 @@ json_t *api_admin_snapshot(struct app *app)
 
     json_t *spaces = json_array();
     struct site_list found = {0};
-    const struct site_search all = {.limit = SPACES_MAX};
+    const struct site_search all = {.viewer = {.all = true}, .limit = SPACES_MAX};
     (void)site_list(app->site, &all, &found, &err);
     _cleanup_free_ struct space *rows = found.rows;
     for (size_t i = 0; i < found.n; i++) {

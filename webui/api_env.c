@@ -2,25 +2,19 @@
 #include "webui/api.h"
 
 #include "webui/env.h"
-#include "webui/view.h"
+#include "webui/reach.h"
 
 #include <errno.h>
 #include <sodium.h>
 #include <string.h>
 
-static enum MHD_Result not_found(struct req *r, int found, const struct err *err)
-{
-    return found < 0 ? req_fail(r, err)
-                     : req_error(r, 404, "there is no Space %s/%s", r->owner, r->name);
-}
-
 static enum MHD_Result list(struct req *r, bool secrets)
 {
     struct err err = {0};
     struct view v;
-    int found = view_find(r->app, r->owner, r->name, &v, &err);
-    if (found != 1)
-        return not_found(r, found, &err);
+    enum MHD_Result answer;
+    if (!reach_space(r, &v, &answer))
+        return answer;
     json_t *o = env_json(r->app, v.space.id, secrets, &err);
     return o ? req_json(r, 200, o) : req_fail(r, &err);
 }
@@ -67,9 +61,9 @@ static enum MHD_Result change(struct req *r, bool secret, bool deletes)
     struct err err = {0};
     struct view v;
     char warning[200] = "";
-    int found = view_find(r->app, r->owner, r->name, &v, &err);
-    if (found != 1)
-        return not_found(r, found, &err);
+    enum MHD_Result answer;
+    if (!reach_space(r, &v, &answer))
+        return answer;
     json_t *body = body_of(r, &err);
     const char *key = json_string_value(json_object_get(body, "key"));
     int res = body ? 0 : -EINVAL;

@@ -5,8 +5,10 @@
 #include "common/cleanup.h"
 #include "webui/body.h"
 #include "webui/community.h"
+#include "webui/env.h"
 #include "webui/reach.h"
 #include "webui/submit.h"
+#include "webui/visits.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -75,9 +77,14 @@ static bool sleep_of(const json_t *seconds, int64_t *ret_ms)
 static int set_up(void *arg, struct app *app, const struct space *space, struct err *err)
 {
     const json_t *body = arg, *seconds = json_object_get(body, "sleepTimeSeconds");
+    const char *visibility = visibility_of(body);
     int64_t sleep_ms;
-    if (!seconds || json_is_null(seconds))
-        return 0;
+    int r = visibility ? visibility_set(app, space, visibility, err) : 0;
+    if (r == 0)
+        r = env_set_all(app, space->id, json_object_get(body, "secrets"),
+                        json_object_get(body, "variables"), err);
+    if (r < 0 || !seconds || json_is_null(seconds))
+        return r;
     if (!sleep_of(seconds, &sleep_ms))
         return err_set(err, EINVAL, "sleepTimeSeconds is a number of seconds, or -1");
     return site_set_sleep(app->site, space->id, sleep_ms, err);

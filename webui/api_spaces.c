@@ -45,6 +45,7 @@ static json_t *card_of(struct req *r, const struct space *space)
 enum MHD_Result api_spaces_list(struct req *r)
 {
     struct site_search search = {
+        .viewer = reach_viewer(r),
         .text = req_query(r, "search"),
         .author = req_query(r, "author"),
         .tag = req_query(r, "filter"),

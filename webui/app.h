@@ -25,8 +25,9 @@ struct app {
     struct hub *hub;     /* who looks at what, and must be told of changes */
     struct stats *stats; /* last numbers of each worker */
     struct auth *auth;
-    struct locks *locks;             /* one submission at a time for each Space */
-    unsigned char box_pub[KEYS_BOX]; /* secrets are sealed to it */
+    struct locks *locks;                     /* one submission at a time for each Space */
+    unsigned char box_pub[KEYS_BOX];         /* secrets are sealed to it */
+    unsigned char visit_key[KEYS_VISIT_KEY]; /* signs visits of private Spaces */
     int uploads_fd; /* the folder DATA/uploads, where bodies are kept in nameless files */
     atomic_bool stopping;
     atomic_int streams; /* event streams that are open */

@@ -8,6 +8,7 @@
 #include "webui/life.h"
 #include "webui/site.h"
 #include "webui/stats.h"
+#include "webui/visits.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -189,6 +190,17 @@ static void answer(struct link *l, enum proto_type type, uint64_t id, int code, 
     pthread_mutex_unlock(&l->lock);
 }
 
+/* Who asks for a private Space waits for this: the gateway, by way of the runner. */
+static void answer_token(struct link *l, struct proto_token_ask *m)
+{
+    struct proto_token_answer a = {.ask_id = m->ask_id, .allowed = visits_may(l->app, m)};
+    explicit_bzero(m->token, sizeof m->token);
+    pthread_mutex_lock(&l->lock);
+    if (l->peer >= 0) /* without room it is asked again */
+        (void)proto_send(l->peer, PROTO_TOKEN_ANSWER, &a, NULL, 0, NULL);
+    pthread_mutex_unlock(&l->lock);
+}
+
 static void take_stream(struct link *l, uint64_t job_id, struct proto_msg *m)
 {
     pthread_mutex_lock(&l->lock);
@@ -220,6 +232,9 @@ static void receive(struct link *l, struct proto_msg *m)
     case PROTO_LOG_FILES:
         answer(l, PROTO_LOG_OPEN, m->u.log_files.request_id, (int)m->u.log_files.code,
                m->u.log_files.message, m);
+        break;
+    case PROTO_TOKEN_ASK:
+        answer_token(l, &m->u.token_ask);
         break;
     case PROTO_CHANGED:
         hub_publish(l->app->hub, (int64_t)m->u.changed.space_id);

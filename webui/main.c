@@ -75,6 +75,8 @@ static int open_own(struct app *app, struct err *err)
         r = keys_make(data, err);
     if (r == 0)
         r = keys_read(data, "box.pub", app->box_pub, sizeof app->box_pub, err);
+    if (r == 0)
+        r = keys_read(data, "visit.key", app->visit_key, sizeof app->visit_key, err);
     if (r < 0)
         return r;
     join_path(path, data, "site.db");

@@ -2,6 +2,7 @@
 
 #include "common/cleanup.h"
 #include "webui/parts.h"
+#include "webui/reach.h"
 #include "webui/view.h"
 
 #include <stdio.h>
@@ -28,8 +29,10 @@ enum MHD_Result page_gallery(struct req *r)
     text_copy(query, sizeof query, search ? search : "");
     long page = req_query_number(r, "page", 1, 1000000, 1);
     struct site_list list;
-    const struct site_search what = {
-        .text = query, .offset = (size_t)(page - 1) * PER_PAGE, .limit = PER_PAGE};
+    const struct site_search what = {.viewer = reach_viewer(r),
+                                     .text = query,
+                                     .offset = (size_t)(page - 1) * PER_PAGE,
+                                     .limit = PER_PAGE};
     if (site_list(r->app->site, &what, &list, &err) < 0)
         return req_fail(r, &err);
     _cleanup_free_ struct space *rows = list.rows;

@@ -1,4 +1,4 @@
-/* The settings of a Space: its secrets and variables. */
+/* The settings of a Space: who sees it, its secrets and variables. */
 #include "webui/pages.h"
 
 #include "common/cleanup.h"
@@ -6,6 +6,8 @@
 #include "common/space_env.h"
 #include "webui/env.h"
 #include "webui/parts.h"
+#include "webui/reach.h"
+#include "webui/visits.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -39,6 +41,11 @@ static int env_rows(struct req *r, const struct view *v, bool secrets, struct bu
     return res;
 }
 
+static const char *is(const struct view *v, const char *visibility)
+{
+    return strcmp(v->space.visibility, visibility) == 0 ? "1" : "";
+}
+
 static enum MHD_Result show(struct req *r, unsigned status, const struct view *v,
                             const char *problem, const char *note)
 {
@@ -53,22 +60,18 @@ static enum MHD_Result show(struct req *r, unsigned status, const struct view *v
                                    {"note", note},
                                    {"secrets", secrets.data},
                                    {"variables", variables.data},
+                                   {"public", is(v, "public")},
+                                   {"private", is(v, "private")},
+                                   {"protected", is(v, "protected")},
                                    {0}};
     return page_render(r, status, "Settings", "", "", "settings.html", vars, "");
 }
 
-static enum MHD_Result not_found(struct req *r, int found, const struct err *err)
-{
-    return found < 0 ? req_fail(r, err)
-                     : req_error(r, 404, "there is no Space %s/%s", r->owner, r->name);
-}
-
 enum MHD_Result page_settings(struct req *r)
 {
-    struct err err = {0};
     struct view v;
-    int found = view_find(r->app, r->owner, r->name, &v, &err);
-    return found == 1 ? show(r, 200, &v, "", "") : not_found(r, found, &err);
+    enum MHD_Result answer;
+    return reach_space(r, &v, &answer) ? show(r, 200, &v, "", "") : answer;
 }
 
 /* A browser sends lines of a text area with CR LF; what was typed had none of the CRs. */
@@ -106,10 +109,18 @@ enum MHD_Result page_settings_post(struct req *r)
     struct err err = {0};
     struct view v;
     char place[600], warning[200] = "";
-    int found = view_find(r->app, r->owner, r->name, &v, &err);
-    if (found != 1)
-        return not_found(r, found, &err);
+    enum MHD_Result answer;
+    if (!reach_space(r, &v, &answer))
+        return answer;
     bool secret = strcmp(r->what, "secrets") == 0;
+    snprintf(place, sizeof place, "/spaces/%s/settings", v.space.full);
+    if (strcmp(r->what, "visibility") == 0) {
+        char visibility[16] = "";
+        (void)req_field(r, "visibility", visibility, sizeof visibility);
+        if (visibility_set(r->app, &v.space, visibility, &err) < 0)
+            return req_fail(r, &err);
+        return req_redirect(r, place);
+    }
     if (!secret && strcmp(r->what, "variables") != 0)
         return req_error(r, 404, "there is no such setting");
     if (post_env(r, &v, secret, warning, &err) < 0)
@@ -119,6 +130,5 @@ enum MHD_Result page_settings_post(struct req *r)
     env_changed(r->app, &v.space);
     if (*warning)
         return show(r, 200, &v, "", warning);
-    snprintf(place, sizeof place, "/spaces/%s/settings", v.space.full);
     return req_redirect(r, place);
 }

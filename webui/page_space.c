@@ -28,7 +28,16 @@ enum MHD_Result page_space(struct req *r)
     if (*readme && markdown_html(&html, readme) < 0)
         buf_clear(&html);
 
-    char ago[32], count[32];
+    /* The site makes the visit of a private one when the frame is opened, and as often as it is. */
+    bool is_private = strcmp(v.space.visibility, "private") == 0;
+    char ago[32], count[32], demo[URL_MAX + sizeof v.space.base_path], frames[URL_MAX + 16];
+    if (is_private)
+        snprintf(demo, sizeof demo, "/visit/%s", v.space.label);
+    else
+        snprintf(demo, sizeof demo, "%s%s", v.url,
+                 v.space.base_path[0] == '/' && v.space.base_path[1] ? v.space.base_path : "");
+    if (!reach_may_see_files(r, &v.space))
+        buf_clear(&html);
     text_ago((uint64_t)v.space.submitted_ms, ago);
     snprintf(count, sizeof count, "%lld", (long long)v.space.versions_count);
     json_t *data = auth_is_admin(r->auth) ? limits_data_json(r->app, &v) : NULL;
@@ -48,7 +57,8 @@ enum MHD_Result page_space(struct req *r)
         {"ran_into", v.life.ran_into},
         {"data", json_string_value(json_object_get(data, "text"))},
         {"shows_demo", stage_shows_demo(v.stage) ? "1" : ""},
-        {"url", v.url},
+        {"url", demo},
+        {"private", is_private ? "1" : ""},
         {"host", strstr(v.url, "://") + 3},
         {"sdk", v.space.sdk},
         {"ago", ago},
@@ -59,7 +69,8 @@ enum MHD_Result page_space(struct req *r)
         {"actions", actions.data},
         {0},
     };
-    answer = page_render(r, 200, v.title, "", "space.js", "space.html", vars, v.url);
+    snprintf(frames, sizeof frames, "%s%s", is_private ? "'self' " : "", v.url);
+    answer = page_render(r, 200, v.title, "", "space.js", "space.html", vars, frames);
     json_decref(data);
     return answer;
 }

@@ -1,14 +1,42 @@
 #include "webui/reach.h"
 
-bool reach_space(struct req *r, struct view *ret, enum MHD_Result *answer)
+#include <string.h>
+
+bool reach_may_see(struct req *r, const struct space *space)
+{
+    return strcmp(space->visibility, "private") != 0 || auth_may(r, space->owner, MAY_READ);
+}
+
+bool reach_may_see_files(struct req *r, const struct space *space)
+{
+    return strcmp(space->visibility, "public") == 0 || auth_may(r, space->owner, MAY_READ);
+}
+
+static bool reach(struct req *r, bool files, struct view *ret, enum MHD_Result *answer)
 {
     struct err err = {0};
     int found = view_find(r->app, r->owner, r->name, ret, &err);
-    if (found == 1)
+    if (found == 1 && (files ? reach_may_see_files(r, &ret->space) : reach_may_see(r, &ret->space)))
         return true;
-    if (found == 0)
+    if (found >= 0)
         r->error_code = "RepoNotFound";
     *answer = found < 0 ? req_fail(r, &err)
                         : req_error(r, 404, "there is no Space %s/%s", r->owner, r->name);
     return false;
+}
+
+bool reach_space(struct req *r, struct view *ret, enum MHD_Result *answer)
+{
+    return reach(r, false, ret, answer);
+}
+
+bool reach_files(struct req *r, struct view *ret, enum MHD_Result *answer)
+{
+    return reach(r, true, ret, answer);
+}
+
+struct site_viewer reach_viewer(const struct req *r)
+{
+    return (struct site_viewer){.all = auth_is_admin(r->auth),
+                                .user_id = r->auth == AUTH_USER ? r->token.user_id : 0};
 }

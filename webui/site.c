@@ -41,7 +41,9 @@ void site_close(struct site *s)
     " (SELECT count(*) FROM versions c WHERE c.space_id = s.id),"                                  \
     " v.sha, v.title, v.emoji, v.color_from, v.color_to, v.short_description, v.sdk, "             \
     "v.created_ms,"                                                                                \
-    " s.sleep_after_ms, s.kept, (SELECT count(*) FROM likes l WHERE l.space_id = s.id), v.content" \
+    " s.sleep_after_ms, s.kept, (SELECT count(*) FROM likes l WHERE l.space_id = s.id), "          \
+    "v.content,"                                                                                   \
+    " s.visibility, v.base_path"                                                                   \
     " FROM spaces s LEFT JOIN versions v ON v.id = s.version_id "
 
 static void read_space(struct store_stmt *q, struct space *sp)
@@ -68,6 +70,8 @@ static void read_space(struct store_stmt *q, struct space *sp)
     text_copy(sp->short_description, sizeof sp->short_description, store_text(q, 14));
     text_copy(sp->sdk, sizeof sp->sdk, store_text(q, 15));
     text_copy(sp->content, sizeof sp->content, store_text(q, 20));
+    text_copy(sp->visibility, sizeof sp->visibility, store_text(q, 21));
+    text_copy(sp->base_path, sizeof sp->base_path, store_text(q, 22));
 }
 
 static int one_space(struct store_stmt *q, struct space *ret, struct err *err)
@@ -103,6 +107,36 @@ int site_find(struct site *s, const char *owner, const char *name, struct space 
     return 1;
 }
 
+int site_find_label(struct site *s, const char *label, struct space *ret, struct err *err)
+{
+    struct space found;
+    WITH_LOCK(s);
+    int r =
+        one_space(store_query(s->db, err, "SELECT " SPACE_COLUMNS "WHERE s.label = ?", "t", label),
+                  &found, err);
+    if (r == 1 && !found.deleted_ms)
+        *ret = found;
+    return r == 1 ? !found.deleted_ms : r;
+}
+
+int site_set_visibility(struct site *s, int64_t space_id, const char *visibility,
+                        int64_t *ret_command, struct err *err)
+{
+    WITH_LOCK(s);
+    int r = store_begin(s->db, err);
+    if (r < 0)
+        return r;
+    r = store_exec(s->db, err, "UPDATE spaces SET visibility = ? WHERE id = ?", "ti", visibility,
+                   space_id);
+    if (r == 0)
+        r = site_add_command(s, space_id, "refresh", 0, ret_command, err);
+    if (r == 0)
+        r = store_commit(s->db, err);
+    if (r < 0)
+        store_rollback(s->db);
+    return r;
+}
+
 int site_find_id(struct site *s, int64_t id, struct space *ret, struct err *err)
 {
     WITH_LOCK(s);
@@ -128,6 +162,12 @@ static char *like_pattern(const char *text)
     return out;
 }
 
+/* As owners_right has it: their own, and those of organisations where they are members. */
+#define VISIBLE                                                                                    \
+    " AND (?6 OR s.visibility <> 'private' OR s.owner IN (SELECT o.name FROM owners o"             \
+    " WHERE o.id = ?7 UNION SELECT o.name FROM owners o JOIN members m ON m.org_id = o.id"         \
+    " WHERE m.user_id = ?7))"
+
 static const char *const list_sql[] = {
 #define LIST(order)                                                                                \
     "SELECT " SPACE_COLUMNS                                                                        \
@@ -136,7 +176,7 @@ static const char *const list_sql[] = {
     " AND (s.owner || '/' || s.name LIKE ?2 ESCAPE '!' OR v.title LIKE ?2 ESCAPE '!'"              \
     " OR v.short_description LIKE ?2 ESCAPE '!')"                                                  \
     " AND (?3 IS NULL OR v.sdk = ?3 OR EXISTS (SELECT 1 FROM json_each(v.card, '$.tags') t"        \
-    " WHERE t.value = ?3)) ORDER BY " order " DESC, s.id DESC LIMIT ?4 OFFSET ?5"
+    " WHERE t.value = ?3))" VISIBLE " ORDER BY " order " DESC, s.id DESC LIMIT ?4 OFFSET ?5"
     [SITE_BY_CHANGE] = LIST("s.updated_ms"),
     [SITE_BY_CREATION] = LIST("s.created_ms"),
     [SITE_BY_LIKES] = LIST("(SELECT count(*) FROM likes l WHERE l.space_id = s.id)"),
@@ -153,8 +193,9 @@ int site_list(struct site *s, const struct site_search *search, struct site_list
         return err_set(err, ENOMEM, "out of memory");
     WITH_LOCK(s);
     struct store_stmt *q =
-        store_query(s->db, err, list_sql[search->order], "tttii", search->author, like, search->tag,
-                    (int64_t)limit + 1, (int64_t)search->offset);
+        store_query(s->db, err, list_sql[search->order], "tttiiii", search->author, like,
+                    search->tag, (int64_t)limit + 1, (int64_t)search->offset,
+                    (int64_t)search->viewer.all, search->viewer.user_id);
     if (!q)
         return -EIO;
     size_t n = 0;
@@ -181,8 +222,8 @@ static int64_t number_of(const json_t *record, const char *key)
     return json_integer_value(json_object_get(record, key));
 }
 
-static int add_command(struct site *s, int64_t space_id, const char *verb, int64_t version_id,
-                       int64_t *ret_id, struct err *err)
+int site_add_command(struct site *s, int64_t space_id, const char *verb, int64_t version_id,
+                     int64_t *ret_id, struct err *err)
 {
     int r = store_exec(s->db, err,
                        "INSERT INTO commands (space_id, verb, version_id, created_ms)"
@@ -216,9 +257,12 @@ static int deploy_in_transaction(struct site *s, int64_t space_id, const json_t 
     if (r < 0)
         return r;
     int64_t version_id = store_last_id(s->db);
+    r = site_card_apply(s, version_id, json_object_get(record, "card"), err);
+    if (r < 0)
+        return r;
     r = store_exec(s->db, err, "UPDATE spaces SET version_id = ?, updated_ms = ? WHERE id = ?",
                    "iii", version_id, now, space_id);
-    return r < 0 ? r : add_command(s, space_id, "deploy", version_id, ret_command, err);
+    return r < 0 ? r : site_add_command(s, space_id, "deploy", version_id, ret_command, err);
 }
 
 int site_deploy(struct site *s, int64_t space_id, const json_t *record, const char *message,
@@ -251,7 +295,7 @@ int site_command(struct site *s, int64_t space_id, const char *verb, int64_t *re
                  struct err *err)
 {
     WITH_LOCK(s);
-    return add_command(s, space_id, verb, 0, ret_id, err);
+    return site_add_command(s, space_id, verb, 0, ret_id, err);
 }
 
 static int delete_in_transaction(struct site *s, int64_t space_id, int64_t *ret_command,
@@ -273,7 +317,7 @@ static int delete_in_transaction(struct site *s, int64_t space_id, int64_t *ret_
     }
     r = store_exec(s->db, err, "UPDATE spaces SET deleted_ms = ? WHERE id = ?", "ii",
                    (int64_t)now_ms(), space_id);
-    return r < 0 ? r : add_command(s, space_id, "delete", 0, ret_command, err);
+    return r < 0 ? r : site_add_command(s, space_id, "delete", 0, ret_command, err);
 }
 
 int site_delete(struct site *s, int64_t space_id, int64_t *ret_command, struct err *err)

@@ -23,9 +23,17 @@ struct space {
     int64_t likes;
     bool kept; /* it was made before anything was submitted, and stays without */
     /* of the current version; texts cut where they are too long */
-    char sha[65], content[65], title[256], emoji[40], color_from[16], color_to[16], short_description[300],
-        sdk[16];
+    char sha[65], content[65], title[256], emoji[40], color_from[16], color_to[16],
+        short_description[300], sdk[16];
     int64_t submitted_ms;
+    char visibility[12]; /* public private protected */
+    char base_path[512]; /* of the current version */
+};
+
+/* Whose eyes a list is for. */
+struct site_viewer {
+    bool all;        /* the operator */
+    int64_t user_id; /* 0: nobody */
 };
 
 /* Creates or migrates the database. */
@@ -47,6 +55,7 @@ struct site_list {
 };
 enum site_order { SITE_BY_CHANGE, SITE_BY_CREATION, SITE_BY_LIKES };
 struct site_search {
+    struct site_viewer viewer;
     const char *text;      /* in owner, name, title, description; NULL: all */
     const char *author;    /* NULL: of all */
     const char *tag;       /* in the card's tags, or the sdk; NULL: all */
@@ -86,6 +95,11 @@ struct site_limits {
 int site_limits(struct site *s, int64_t space_id, struct site_limits *ret, struct err *err);
 /* Those are its own from now on, and no others. */
 int site_set_limits(struct site *s, int64_t space_id, const struct site_limits *l, struct err *err);
+/* public private protected; with the command that tells the runner, in one transaction. */
+int site_set_visibility(struct site *s, int64_t space_id, const char *visibility,
+                        int64_t *ret_command, struct err *err);
+/* The Space with that host label: as site_find. */
+int site_find_label(struct site *s, const char *label, struct space *ret, struct err *err);
 /* After the runner did the delete command. */
 int site_remove(struct site *s, int64_t space_id, struct err *err);
 

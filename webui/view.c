@@ -76,16 +76,17 @@ json_t *view_json(const struct view *v, json_t *card)
                           s->owner, "name", s->name, "title", v->title, "emoji", s->emoji,
                           "colorFrom", s->color_from, "colorTo", s->color_to, "short_description",
                           s->short_description, "sdk", s->sdk);
-    json_t *more =
-        json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:b, s:s, s:s, s:s, s:I}",
-                  "stage", v->stage, "reason", v->life.reason, "url", v->url, "host", v->url,
-                  "subdomain", s->label, "version", s->sha, "sha", s->sha, "running_version",
-                  v->running_version, "versions_count", (json_int_t)s->versions_count, "worker_id",
-                  (json_int_t)v->life.worker_id, "private", 0, "createdAt", created, "lastModified",
-                  modified, "page", v->page, "likes", (json_int_t)s->likes);
+    json_t *more = json_pack(
+        "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:b, s:s, s:s, s:s, s:I}", "stage",
+        v->stage, "reason", v->life.reason, "url", v->url, "host", v->url, "subdomain", s->label,
+        "version", s->sha, "sha", s->sha, "running_version", v->running_version, "versions_count",
+        (json_int_t)s->versions_count, "worker_id", (json_int_t)v->life.worker_id, "private",
+        strcmp(s->visibility, "private") == 0, "createdAt", created, "lastModified", modified,
+        "page", v->page, "likes", (json_int_t)s->likes);
     json_object_update(o, more);
     json_decref(more);
     json_object_set_new(o, "content", json_string(s->content));
+    json_object_set_new(o, "visibility", json_string(s->visibility));
     if (*v->life.ran_into)
         json_object_set_new(o, "ran_into", json_string(v->life.ran_into));
     json_object_set_new(o, "runtime", view_runtime_json(v));

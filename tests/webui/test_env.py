@@ -120,3 +120,16 @@ def test_the_page_sets_and_deletes(site):
     assert status == 400 and b"PORT is set by the server" in body
     assert site.ask("POST", "/spaces/alice/hello/settings/secrets", "key=TOKEN&do=delete", token=TOKEN, headers=form)[0] == 303
     assert rows(site) == []
+
+
+def test_given_at_the_creation(site):
+    body = {"name": "new", "organization": "alice", "type": "space", "sdk": "gradio", "private": True,
+            "secrets": [{"key": "TOKEN", "value": "hf_x", "description": "d"}], "variables": [{"key": "A", "value": "1"}]}
+    assert site.api("POST", "/api/repos/create", json.dumps(body))[0] == 200
+    assert [r[:2] for r in rows(site)] == [("A", 0), ("TOKEN", 1)]
+    info = site.api("GET", "/api/spaces/alice/new")[1]
+    assert info["private"] is True and info["visibility"] == "private"
+    assert site.ask("GET", "/api/spaces/alice/new")[0] == 404
+    body = {**body, "name": "other", "secrets": [{"key": "PORT", "value": "1"}]}
+    assert "PORT is set by the server" in site.api("POST", "/api/repos/create", json.dumps(body))[1]["error"]
+    assert site.api("GET", "/api/spaces/alice/other")[0] == 404

@@ -1,4 +1,5 @@
-/* `vitrine start | stop | restart | pause | resume | delete NAME`: one command of the runner each.
+/* `vitrine start | stop | restart | pause | resume | cancel | delete NAME`: one command of the
+ * runner each.
  */
 #include "cmd.h"
 #include "client.h"

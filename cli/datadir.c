@@ -89,8 +89,8 @@ static int read_or_make_token(struct datadir *d, struct err *err)
 
 int datadir_open(struct datadir *d, const char *path, struct err *err)
 {
-    static const char *const parts[] = {"run",  "run/workers", "versions",
-                                        "logs", "volumes",     "uploads"};
+    static const char *const parts[] = {"run",     "run/workers", "versions", "logs",
+                                        "volumes", "uploads",     "envs"};
     int r = make_folder(path, err);
     if (r < 0)
         return r;

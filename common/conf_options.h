@@ -106,6 +106,21 @@
     X(build, max_transfer, BYTES, "20G", 65536, UINT64_MAX,                                        \
       "what one step of a build may transfer, both ways together")                                 \
     X(build, connections, INT, "64", 1, 1024, "connections of a build at the same time")           \
+    X(build, parallel, INT, "2", 1, 1000, "builds at the same time; further ones wait in order")   \
+    X(build, timeout, MS, "30m", 1000, 86400000, "longest time for resolving and installing")      \
+    X(build, memory, BYTES, "4G", 67108864, UINT64_MAX, "memory of a build")                       \
+    X(build, cpu, MILLI, "2", 10, 1024000, "CPU cores of a build")                                 \
+    X(build, pids, INT, "512", 16, 100000, "processes and threads of a build")                     \
+    X(build, size, BYTES, "20G", 1048576, UINT64_MAX,                                              \
+      "what a build may take on the disk, with the environment that it makes")                     \
+    X(build, inodes, INT, "2000000", 1024, 1000000000, "files and folders that a build may make")  \
+    X(build, uv, STR, "auto", 0, 0,                                                                \
+      "the installer uv: its path, auto (where PATH has one), or none (pip is used)")              \
+    X(build, find_links, STR, "", 0, 0, "folder with wheels that builds may use, too")             \
+    X(build, env_keep, MS, "7d", 60000, CONF_NEVER,                                                \
+      "an environment that no Space's version needs is removed after this")                        \
+    X(build, env_size, BYTES, "50G", 1048576, UINT64_MAX,                                          \
+      "... and earlier, the longest unused first, while all together take more")                   \
     X(gateway, max_connections, INT, "20000", 16, 1000000, "visitors' connections in all")         \
     X(gateway, max_per_address, INT, "512", 1, 1000000, "visitors' connections of one address")    \
     X(gateway, site_connections, INT, "3000", 1, 4000, "requests to the site at the same time")    \

@@ -165,5 +165,26 @@ const char *const schema_life[] = {
     "ALTER TABLE spaces ADD COLUMN data_inodes INTEGER;"
     "ALTER TABLE spaces ADD COLUMN data_quota TEXT NOT NULL DEFAULT '';"
     "ALTER TABLE spaces ADD COLUMN data_project INTEGER NOT NULL DEFAULT 0;",
+    /* 5: builds, one row a try: `env` is the environment that its version runs in, '' for none. An
+     * environment is envs/KEY; which one a set of requirements led to is remembered for its owner.
+     */
+    "CREATE TABLE builds ("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " space_id INTEGER NOT NULL, version_id INTEGER NOT NULL,"
+    " state TEXT NOT NULL," /* queued resolving installing done failed cancelled */
+    " env TEXT NOT NULL DEFAULT '',"
+    " created_ms INTEGER NOT NULL, started_ms INTEGER, ended_ms INTEGER,"
+    " reason TEXT NOT NULL DEFAULT '');"
+    "CREATE INDEX builds_version ON builds (space_id, version_id, id);"
+    "CREATE TABLE envs ("
+    " key TEXT PRIMARY KEY,"
+    " owner TEXT NOT NULL,"  /* '' for one that is shared by all */
+    " python TEXT NOT NULL," /* its interpreter */
+    " bytes INTEGER NOT NULL, created_ms INTEGER NOT NULL,"
+    " used_ms INTEGER NOT NULL) WITHOUT ROWID;" /* when a version last needed it */
+    "CREATE TABLE resolutions ("
+    " request TEXT PRIMARY KEY," /* hash over what was asked for, and by whom */
+    " env TEXT NOT NULL) WITHOUT ROWID;"
+    "CREATE INDEX resolutions_env ON resolutions (env);",
     NULL,
 };

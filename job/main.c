@@ -14,6 +14,8 @@
  *   ref       makes and removes branches and tags (cmd_ref.c)
  *   lfs       stdin an LFS object, which is stored (cmd_lfs.c)
  *
+ *   plan, resolve, install: the steps of a build, with options of their own (env.h)
+ *
  * DEST is an empty folder (for commands that make a tree; "-" for the others). Lines go to stdout,
  * or to stderr where stdout is a body: `progress STEP DONE TOTAL` (bytes), and finally either
  * `result {json}` with exit status 0, or with status 1 `error SENTENCE`, or `refused ERRNO
@@ -23,6 +25,7 @@
 #include "common/buf.h"
 #include "common/cleanup.h"
 #include "common/util.h"
+#include "job/env.h"
 #include "job/git.h"
 #include "job/job.h"
 #include "job/scratch.h"
@@ -196,6 +199,9 @@ int main(int argc, char **argv)
     const struct command *command = NULL;
     struct err err = {0};
 
+    int step = 0;
+    if (argc > 1 && env_main(argc - 1, argv + 1, &step) == 0)
+        return step;
     /* libarchive converts names by the locale's character set. */
     setlocale(LC_CTYPE, "C.UTF-8");
     umask(022);

@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "common/util.h"
 #include "runner/chore.h"
+#include "runner/build_env.h"
 #include "runner/events.h"
 #include "runner/idle.h"
 #include "runner/life.h"
@@ -116,7 +117,7 @@ static int remove_half_made(const void *arg, struct err *err)
                 return -err->code;
         }
     }
-    return 0;
+    return env_sweep(r, err);
 }
 
 static void on_removed(void *owner, int code)
@@ -217,6 +218,10 @@ static void settle(struct space *s)
             space_event(s, EV_EMPTIED, &(struct space_what){0}, NULL);
         return;
     }
+    if (s->state == LC_BUILDING) /* the build went with the runner, or with `up`: once more */
+        s->state = LC_STARTING;
+    else if (s->state == LC_REBUILDING)
+        s->state = LC_SWITCHING;
     if (s->state != LC_STARTING && s->state != LC_RUNNING && s->state != LC_SWITCHING)
         return;
     char reason[sizeof(s->reason)];

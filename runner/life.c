@@ -174,6 +174,8 @@ int life_data_save(struct runner *r, const struct space *s, const char *quota, s
 int life_space_remove(struct runner *r, uint64_t space_id, struct err *err)
 {
     int n = EXEC(r, err, "DELETE FROM workers WHERE space_id = ?", "i", (int64_t)space_id);
+    if (n == 0)
+        n = EXEC(r, err, "DELETE FROM builds WHERE space_id = ?", "i", (int64_t)space_id);
     int m = EXEC(r, err, "DELETE FROM spaces WHERE space_id = ?", "i", (int64_t)space_id);
     return n < 0 ? n : m;
 }
@@ -183,7 +185,7 @@ int life_busy_space_after(struct runner *r, uint64_t after, uint64_t *ret_id, st
     struct store_stmt *q =
         store_query(r->life, err,
                     "SELECT space_id FROM spaces WHERE space_id > ? AND stage NOT IN ('SLEEPING',"
-                    " 'STOPPED', 'PAUSED', 'NO_APP_FILE', 'RUNTIME_ERROR')"
+                    " 'STOPPED', 'PAUSED', 'NO_APP_FILE', 'RUNTIME_ERROR', 'BUILD_ERROR')"
                     " ORDER BY space_id LIMIT 1",
                     "i", (int64_t)after);
     int n = q ? store_step(q, err) : -EIO;

@@ -15,8 +15,11 @@
     X(SLEEPING, STAGE_SLEEPING, true)              /* no worker; a visit wakes it */               \
     X(STARTING, STAGE_APP_STARTING, true)          /* a worker starts, or waits for a place */     \
     X(BACKOFF, STAGE_APP_STARTING, true)           /* it failed; a pause before the next try */    \
+    X(BUILDING, STAGE_BUILDING, true)              /* its environment is made; then it starts */   \
     X(RUNNING, STAGE_RUNNING, true)                /* a worker serves */                           \
     X(SWITCHING, STAGE_RUNNING_APP_STARTING, true) /* one serves, its successor starts beside */   \
+    X(REBUILDING, STAGE_RUNNING_BUILDING, true)    /* one serves, its successor is built beside */ \
+    X(UNBUILT, STAGE_BUILD_ERROR, false)  /* its build failed, until somebody deploys or starts */ \
     X(FAILED, STAGE_RUNTIME_ERROR, false) /* given up, until somebody deploys or starts */         \
     X(STOPPED, STAGE_STOPPED, false)      /* stopped by its owner; only `start` helps */           \
     X(PAUSED, STAGE_PAUSED, false)        /* paused; a deploy does not start it either */          \
@@ -30,6 +33,7 @@
     X(RESTART, "restart")     /* command */                                                        \
     X(PAUSE, "pause")         /* command */                                                        \
     X(RESUME, "resume")       /* command */                                                        \
+    X(CANCEL, "cancel")       /* command: no build goes on */                                      \
     X(DELETE, "delete")       /* command */                                                        \
     X(WAKE, "wake")           /* a visitor waits */                                                \
     X(IDLE, "idle")           /* the gateway let go of the serving worker */                       \
@@ -39,8 +43,11 @@
     X(CRASH, "crash")         /* the serving worker ended by itself; there are tries left */       \
     X(CRASH_LAST, "given up") /* ... and none is left */                                           \
     X(RETRY, "retry")         /* the pause is over */                                              \
-    X(EMPTIED, "emptied")     /* the last process of the Space is gone */                          \
-    X(SHUTDOWN, "shutdown")   /* the platform stops */
+    X(BUILD, "build")         /* what was to start needs an environment that is not there */       \
+    X(BUILT, "built")         /* ... and now it is */                                              \
+    X(BUILD_FAIL, "build failed")                                                                  \
+    X(EMPTIED, "emptied")   /* the last process of the Space is gone */                            \
+    X(SHUTDOWN, "shutdown") /* the platform stops */
 
 enum lc_state {
 #define X(NAME, stage, wakes) LC_##NAME,

@@ -217,7 +217,7 @@ void logs_tail(struct runner *r, uint64_t space_id, uint64_t worker_id, struct l
 
 void logs_build(struct runner *r, uint64_t space_id, bool fresh, const char *fmt, ...)
 {
-    char line[1200] = "";
+    char line[1200] = ""; /* "STAMP step: text" */
     time_iso(now_ms(), line);
     line[STAMP_LEN - 1] = ' ';
     va_list ap;

@@ -30,15 +30,18 @@
 #include "common/service.h"
 #include "common/util.h"
 #include "runner/adopt.h"
+#include "runner/build.h"
 #include "runner/chore.h"
 #include "runner/commands.h"
 #include "runner/control.h"
 #include "runner/environment.h"
+#include "runner/build_env.h"
 #include "runner/events.h"
 #include "runner/gateway.h"
 #include "runner/indexes.h"
 #include "runner/job.h"
 #include "runner/life.h"
+#include "runner/life_build.h"
 #include "runner/prune.h"
 #include "runner/runner.h"
 #include "runner/space.h"
@@ -70,7 +73,7 @@ static struct runner runner = {.starter_pidfd = -1};
 
 void runner_check_stopped(struct runner *r)
 {
-    if (r->stopping && !r->workers && !r->chores && !r->jobs)
+    if (r->stopping && !r->workers && !r->chores && !r->jobs && !r->builds)
         loop_stop(r->loop);
 }
 
@@ -103,6 +106,7 @@ static void on_signal(void *arg, uint32_t events)
     r->stopping = true;
     event_add(r, NULL, 0, "runner.stop", "stopping every worker");
     job_cancel_all(r);
+    build_cancel_all(r);
     space_shutdown(r);
     volumes_stop(r);
     r->stop_timer = (struct loop_timer){.fn = on_stop_timer, .arg = r};
@@ -248,7 +252,9 @@ static int begin(struct runner *r, struct err *err)
     raise_descriptors(r);
     r->first_job_id = (1ull << 62) + (now_ms() << 16);
     r->last_job_id = r->first_job_id;
-    n = volumes_open(r, err);
+    n = life_builds_lost(r, err);
+    if (n == 0)
+        n = volumes_open(r, err);
     if (n == 0)
         n = starter_begin(r, err);
     if (n == 0)
@@ -260,6 +266,7 @@ static int begin(struct runner *r, struct err *err)
     loop_timer_set(r->loop, &r->tick_timer, TICK_MS);
     r->prune_timer = (struct loop_timer){.fn = on_prune, .arg = r};
     loop_timer_set(r->loop, &r->prune_timer, TICK_MS / 2);
+    env_collect_begin(r);
     r->supervisor.on_msg = on_supervisor;
     r->supervisor.on_gone = on_supervisor_gone;
     r->supervisor.arg = r;

@@ -3,6 +3,7 @@
 #include "common/conf.h"
 #include "common/netrule.h"
 #include "runner/environment.h"
+#include "runner/build_env.h"
 #include "runner/runner.h"
 #include "runner/space.h"
 #include "runner/worker.h"
@@ -14,6 +15,7 @@
 #include <string.h>
 
 #define APP "/home/user/app"
+#define ENV "/run/vitrine/env"
 #define STATIC_PROGRAM "/run/vitrine/vitrine-static"
 
 int recipe_check_sdk(const char *sdk, struct err *err)
@@ -50,10 +52,11 @@ static __attribute__((format(printf, 2, 3))) void add(struct list *l, const char
                         : proto_list_add(l->bytes, l->len, l->max, text);
 }
 
-static int fill_argv(struct proto_start *start, struct runner *r, const struct version *v)
+static int fill_argv(struct proto_start *start, struct runner *r, const struct worker *w)
 {
+    const struct version *v = &w->version;
     struct list l = {start->argv, &start->argv_len, sizeof(start->argv), 0};
-    const char *python = conf_of(r)->sandbox_python;
+    const char *python = w->env[0] ? ENV "/bin/python" : conf_of(r)->sandbox_python;
     if (strcmp(v->sdk, "static") == 0) {
         const char *slash =
             strrchr(v->app_file, '/'); /* the folder of its page is what is served */
@@ -145,7 +148,9 @@ static int fill_env(struct proto_start *start, struct runner *r, const struct sp
         add(&l, "STREAMLIT_SERVER_FILE_WATCHER_TYPE=none"); /* nothing in a version changes */
     }
     add(&l, "HOME=/home/user");
-    add(&l, "PATH=/usr/local/bin:/usr/bin:/bin");
+    add(&l, "PATH=%s/usr/local/bin:/usr/bin:/bin", w->env[0] ? ENV "/bin:" : "");
+    if (w->env[0])
+        add(&l, "VIRTUAL_ENV=%s", ENV);
     add(&l, "LANG=C.UTF-8");
     add(&l, "PYTHONUNBUFFERED=1");
     add(&l, "TMPDIR=/tmp");
@@ -158,6 +163,11 @@ static int fill_mounts(struct proto_start *start, struct runner *r, const struct
     const struct version *v = &w->version;
     struct list l = {start->mounts, &start->mounts_len, sizeof(start->mounts), 0};
     add(&l, "%s:%s/volumes/%" PRIu64 ":/data", w->data_read_only ? "ro" : "rw", r->data, s->id);
+    if (w->env[0]) {
+        char path[PATH_MAX];
+        env_path(r, w->env, path, sizeof(path));
+        add(&l, "ro:%s:%s", path, ENV);
+    }
     if (strcmp(v->sdk, "static") == 0)
         add(&l, "ro:%s/vitrine-static:%s", r->programs, STATIC_PROGRAM);
     return l.failed;
@@ -219,7 +229,7 @@ int recipe_worker(struct proto_start *start, struct runner *r, const struct spac
     if (snprintf(start->app, sizeof(start->app), "%s/versions/%" PRIu64 "/%s", r->data, s->id,
                  v->sha) >= (int)sizeof(start->app))
         return err_set(err, ENAMETOOLONG, "the path of the data folder is too long: %s", r->data);
-    n = fill_argv(start, r, v);
+    n = fill_argv(start, r, w);
     if (n == 0)
         n = fill_env(start, r, s, w);
     if (n == 0)

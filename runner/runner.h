@@ -22,6 +22,7 @@ struct worker;
 struct job;
 struct chore;
 struct indexes;
+struct build;
 struct volumes;
 struct unrecorded;
 
@@ -50,6 +51,8 @@ struct runner {
     struct worker *workers; /* everything that the starter was asked to start and that is not gone,
                                jobs included */
     struct job *jobs;
+    struct build *builds; /* in the order in which they came */
+    struct loop_timer collect_timer;
     struct budget budget;
     struct loop_timer room_timer; /* asks the next idle worker to make room */
 

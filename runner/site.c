@@ -1,5 +1,6 @@
 #include "runner/site.h"
 
+#include "common/buf.h"
 #include "common/conf.h"
 #include "runner/runner.h"
 
@@ -127,6 +128,21 @@ int site_version(struct runner *r, uint64_t space_id, uint64_t version_id, struc
                                                  : most_ms;
     store_reset(q);
     return 1;
+}
+
+int site_card(struct runner *r, uint64_t space_id, uint64_t version_id, struct buf *ret,
+              struct err *err)
+{
+    struct err local = {0};
+    err = err ? err : &local;
+    struct store_stmt *q = query(r, err, "SELECT card FROM versions WHERE space_id = ? AND id = ?",
+                                 space_id, version_id);
+    int n = q ? store_step(q, err) : -err->code;
+    if (n != 1)
+        return n;
+    n = buf_puts(ret, store_text(q, 0));
+    store_reset(q);
+    return n < 0 ? err_set(err, -n, "the card of a version is too long") : 1;
 }
 
 int site_limits(struct runner *r, uint64_t space_id, struct space_limits *ret, struct err *err)

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct buf;
 struct runner;
 
 struct site_space {
@@ -42,6 +43,9 @@ int site_space(struct runner *r, uint64_t id, struct site_space *ret, struct err
 int site_space_id(struct runner *r, const char *label, uint64_t *ret_id, struct err *err);
 int site_version(struct runner *r, uint64_t space_id, uint64_t version_id, struct version *ret,
                  struct err *err);
+/* The whole front matter of a version, as JSON. */
+int site_card(struct runner *r, uint64_t space_id, uint64_t version_id, struct buf *ret,
+              struct err *err);
 /* The configuration's limits, with those that the Space has of its own: 0, or a negative errno
  * where site.db cannot be read. */
 int site_limits(struct runner *r, uint64_t space_id, struct space_limits *ret, struct err *err);

@@ -4,6 +4,7 @@
 #include "common/limits_met.h"
 #include "common/log.h"
 #include "common/util.h"
+#include "runner/build.h"
 #include "runner/commands.h"
 #include "runner/control.h"
 #include "runner/delete.h"
@@ -178,6 +179,7 @@ void space_free(struct space *s)
 static void end_next(struct space *s)
 {
     budget_leave(&s->r->budget, &s->claim);
+    build_cancel(s, "it is not wanted any more");
     space_end_worker(s, &s->nxt);
 }
 
@@ -317,7 +319,8 @@ void space_tick(struct runner *r)
             if (s->unsaved)
                 s->unsaved = life_space_save(r, s, NULL) < 0;
             bool rests = s->state == LC_SLEEPING || s->state == LC_STOPPED ||
-                         s->state == LC_PAUSED || s->state == LC_FAILED || s->state == LC_EMPTY;
+                         s->state == LC_PAUSED || s->state == LC_FAILED || s->state == LC_UNBUILT ||
+                         s->state == LC_EMPTY;
             if (rests && !s->workers && !s->commands && !s->jobs && !s->unsaved &&
                 !volume_is_busy(s) && mono_ms() - s->touched_ms > FORGET_AFTER_MS)
                 space_free(s);

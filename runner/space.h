@@ -18,6 +18,7 @@
 struct runner;
 struct worker;
 struct command;
+struct build;
 
 struct space {
     struct space *next; /* in its bucket */
@@ -39,7 +40,8 @@ struct space {
     struct worker *cur;        /* the one that serves */
     struct worker *nxt;        /* the one that starts */
     unsigned workers;          /* all that are not gone yet, draining and stopping ones included */
-    unsigned jobs;             /* unpack jobs that hold on to it */
+    unsigned jobs;             /* unpack jobs and builds that hold on to it */
+    struct build *build;       /* of what is to start next; NULL: none, or nobody waits for it */
     struct budget_claim claim; /* its place in the line, while it waits for one */
     struct backoff backoff;
     struct loop_timer retry_timer;

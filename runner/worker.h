@@ -43,6 +43,7 @@ struct worker {
     uint64_t id;
     struct space *space;    /* NULL for a job */
     struct version version; /* what runs in it */
+    char env[65];           /* the key of its environment, "" without one */
     struct space_limits limits;
     bool data_read_only; /* its Space was over its limit (volume.h) */
     enum worker_state state;

@@ -26,6 +26,7 @@ enum MHD_Result api_space_stop(struct req *r);
 enum MHD_Result api_space_restart(struct req *r);
 enum MHD_Result api_space_pause(struct req *r);
 enum MHD_Result api_space_resume(struct req *r);
+enum MHD_Result api_space_cancel(struct req *r);
 enum MHD_Result api_space_delete(struct req *r);
 enum MHD_Result api_space_limits(struct req *r);
 enum MHD_Result api_space_set_limits(struct req *r); /* name=value&..., value "default" or "" too */

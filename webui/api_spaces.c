@@ -173,6 +173,11 @@ enum MHD_Result api_space_resume(struct req *r)
     return command(r, "resume");
 }
 
+enum MHD_Result api_space_cancel(struct req *r)
+{
+    return command(r, "cancel");
+}
+
 enum MHD_Result api_space_delete(struct req *r)
 {
     struct err err = {0};

@@ -41,6 +41,7 @@ const struct route routes[] = {
     {"POST", PAGE "/restart", WRITE, BODY_NONE, api_space_restart},
     {"POST", PAGE "/pause", WRITE, BODY_NONE, api_space_pause},
     {"POST", PAGE "/resume", WRITE, BODY_NONE, api_space_resume},
+    {"POST", PAGE "/cancel", WRITE, BODY_NONE, api_space_cancel},
     {"POST", PAGE "/delete", WRITE, BODY_NONE, api_space_delete},
 
     /* API */
@@ -56,6 +57,7 @@ const struct route routes[] = {
     {"POST", SPACE "/restart", WRITE, BODY_NONE, api_space_restart},
     {"POST", SPACE "/pause", WRITE, BODY_NONE, api_space_pause},
     {"POST", SPACE "/resume", WRITE, BODY_NONE, api_space_resume},
+    {"POST", SPACE "/cancel", WRITE, BODY_NONE, api_space_cancel},
     {"GET", SPACE "/limits", READ, BODY_NONE, api_space_limits},
     {"POST", SPACE "/limits", CHANGES, BODY_SMALL, api_space_set_limits},
     {"PUT", SPACE "/settings", WRITE, BODY_SMALL, api_space_settings},

@@ -9,7 +9,7 @@
 
 static bool has_cur(enum lc_state s)
 {
-    return s == LC_RUNNING || s == LC_SWITCHING;
+    return s == LC_RUNNING || s == LC_SWITCHING || s == LC_REBUILDING;
 }
 
 static bool starts(enum lc_state s)
@@ -19,7 +19,13 @@ static bool starts(enum lc_state s)
 
 static bool rests(enum lc_state s)
 {
-    return s == LC_SLEEPING || s == LC_FAILED || s == LC_STOPPED || s == LC_PAUSED || s == LC_EMPTY;
+    return s == LC_SLEEPING || s == LC_FAILED || s == LC_STOPPED || s == LC_PAUSED ||
+           s == LC_UNBUILT || s == LC_EMPTY;
+}
+
+static bool builds(enum lc_state s)
+{
+    return s == LC_BUILDING || s == LC_REBUILDING;
 }
 
 static void expect(enum lc_state s, enum lc_event e, enum lc_state next, unsigned todo)
@@ -65,8 +71,9 @@ static void workers_match_states(void **state)
     {
         struct lc_step t = lifecycle_step(s, e);
         bool ended_cur = t.todo & (LC_END | LC_END_CUR) || e == EV_CRASH || e == EV_CRASH_LAST;
-        bool ended_next =
-            t.todo & (LC_END | LC_END_NEXT | LC_PROMOTE) || e == EV_FAIL || e == EV_FAIL_LAST;
+        bool ended_next = t.todo & (LC_END | LC_END_NEXT | LC_PROMOTE) || e == EV_FAIL ||
+                          e == EV_FAIL_LAST ||
+                          e == EV_BUILD; /* it is not started before it is built */
         if (t.todo & (LC_REFUSE | LC_NEVER))
             continue;
         bool cur = t.todo & LC_PROMOTE || (has_cur(s) && !ended_cur);
@@ -108,6 +115,25 @@ static void the_ways_of_a_deploy(void **state)
     expect(LC_DELETING, EV_DEPLOY, LC_DELETING, LC_REFUSE);
 }
 
+static void the_ways_of_a_build(void **state)
+{
+    (void)state;
+    expect(LC_STARTING, EV_BUILD, LC_BUILDING, 0);
+    expect(LC_SWITCHING, EV_BUILD, LC_REBUILDING, 0);
+    expect(LC_BUILDING, EV_BUILT, LC_STARTING, LC_START);
+    expect(LC_REBUILDING, EV_BUILT, LC_SWITCHING, LC_BESIDE);
+    expect(LC_BUILDING, EV_BUILD_FAIL, LC_UNBUILT, 0);
+    expect(LC_REBUILDING, EV_BUILD_FAIL, LC_RUNNING, LC_END_NEXT);
+    expect(LC_REBUILDING, EV_CRASH, LC_BUILDING, LC_TAKE_NEXT);
+    expect(LC_BUILDING, EV_CANCEL, LC_UNBUILT, LC_END_NEXT);
+    expect(LC_REBUILDING, EV_CANCEL, LC_RUNNING, LC_END_NEXT);
+    expect(LC_RUNNING, EV_CANCEL, LC_RUNNING, LC_REFUSE);
+    /* a newer version is not kept waiting by an older one's build */
+    for (enum lc_state s = 0; s < LC_STATE_COUNT; s++)
+        if (builds(s))
+            assert_true(lifecycle_step(s, EV_DEPLOY).todo & LC_END_NEXT);
+}
+
 static void failures_end(void **state)
 {
     (void)state;
@@ -124,8 +150,10 @@ static void a_shutdown_leaves_what_a_visit_wakes(void **state)
     (void)state;
     for (enum lc_state s = 0; s < LC_STATE_COUNT; s++) {
         struct lc_step step = lifecycle_step(s, EV_SHUTDOWN);
-        assert_true(rests(step.next) || step.next == LC_DELETING);
-        if (has_cur(s) || starts(s) || s == LC_BACKOFF)
+        assert_true(rests(step.next) || builds(step.next) || step.next == LC_DELETING);
+        if (builds(s)) /* the next runner goes on with it */
+            assert_int_equal(step.next, LC_BUILDING);
+        else if (has_cur(s) || starts(s) || s == LC_BACKOFF)
             assert_int_equal(step.next, LC_SLEEPING);
         else
             assert_int_equal(step.next, s);
@@ -150,7 +178,7 @@ static void stages_are_spelled_and_come_back(void **state)
         assert_true(back == s || (s == LC_BACKOFF && back == LC_STARTING));
         assert_true(strlen(proto_stage_name(lifecycle_stage(s))) > 5);
     }
-    assert_int_equal(lifecycle_state_of(STAGE_BUILD_ERROR), LC_EMPTY);
+    assert_int_equal(lifecycle_state_of(STAGE_CONFIG_ERROR), LC_EMPTY);
 }
 
 int main(void)
@@ -161,6 +189,7 @@ int main(void)
         cmocka_unit_test(workers_match_states),
         cmocka_unit_test(a_visit_never_wakes_what_people_stopped),
         cmocka_unit_test(the_ways_of_a_deploy),
+        cmocka_unit_test(the_ways_of_a_build),
         cmocka_unit_test(failures_end),
         cmocka_unit_test(a_shutdown_leaves_what_a_visit_wakes),
         cmocka_unit_test(only_a_deleted_space_is_forgotten),

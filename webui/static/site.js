@@ -34,7 +34,7 @@ function confirmDelete(space) {
   return new Promise((done) => dialog.addEventListener("close", () => done(dialog.returnValue === "yes"), { once: true }));
 }
 
-const said = { start: "starts", resume: "may be visited again", restart: "starts anew", stop: "is stopped", pause: "is paused", delete: "is deleted" };
+const said = { start: "starts", resume: "may be visited again", restart: "starts anew", stop: "is stopped", pause: "is paused", cancel: "is not built", delete: "is deleted" };
 
 document.addEventListener("submit", async (event) => {
   const form = event.target.closest("form[data-act]");

@@ -1,0 +1,254 @@
+#include "job/env.h"
+
+#include "common/buf.h"
+#include "common/cleanup.h"
+#include "common/util.h"
+#include "job/installer.h"
+#include "job/lockfile.h"
+#include "job/python.h"
+#include "job/requirements.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#define LOCK_PATH "/run/vitrine/env/.work/lock.txt"
+#define REPORT_PATH ENV_WORK "/report.json"
+#define OS_RELEASE "/usr/lib/os-release"
+
+/* What everything that is installed was made for. */
+static void base_id(char out[65])
+{
+    char text[4096];
+    struct utsname u = {0};
+    uname(&u);
+    int n = snprintf(text, sizeof(text), "%s ", u.machine);
+    ssize_t more = file_read_small(OS_RELEASE, text + n, sizeof(text) - (size_t)n);
+    sha256_hex(text, (size_t)n + (more > 0 ? (size_t)more : 0), out);
+}
+
+int env_plan(const struct env_options *o, struct err *err)
+{
+    _cleanup_(requirements_free) struct requirements q = REQUIREMENTS_INIT;
+    _cleanup_close_ int dir = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct python python = {0};
+    char digest[65], base[65];
+    int n = dir < 0 ? err_errno(err, "the version's tree cannot be opened") : 0;
+    if (n == 0)
+        n = requirements_read(dir, o->sdk, &q, err);
+    if (n == 0)
+        n = python_choose(o->python_version, o->python, &python, err);
+    if (n < 0)
+        return n;
+    sha256_hex(q.text.len ? q.text.data : "", q.text.len, digest);
+    base_id(base);
+    json_t *j = json_pack("{s:s, s:b, s:b, s:b, s:b, s:s, s:s, s:s, s:s, s:s}", "digest", digest,
+                          "pre", q.pre, "main", q.main, "bound", q.bound, "pins_sdk", q.pins_sdk,
+                          "python", python.path, "python_id", python.id, "base", base, "installer",
+                          installer_name(), "warning", python.warning);
+    _cleanup_free_ char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
+    json_decref(j);
+    if (!text)
+        return err_set(err, ENOMEM, "out of memory");
+    printf("plan %s\n", text);
+    return 0;
+}
+
+static bool is_there(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+/* What the bundle asks for. */
+static void add_wanted(struct args *a)
+{
+    if (is_there("pre-requirements.txt")) {
+        args_add(a, "-r");
+        args_add(a, "pre-requirements.txt");
+    }
+    if (is_there("requirements.txt")) {
+        args_add(a, "-r");
+        args_add(a, "requirements.txt");
+    }
+}
+
+static int write_added(const struct env_options *o, struct err *err)
+{
+    _cleanup_buf_ struct buf b = BUF_INIT(4096);
+    for (unsigned i = 0; i < o->added; i++)
+        if (buf_printf(&b, "%s\n", o->add[i]) < 0)
+            return err_set(err, ENOMEM, "out of memory");
+    return file_write_whole(ENV_WORK "/added.txt", b.len ? b.data : "", b.len, 0644, err);
+}
+
+static int write_options(const struct env_options *o, struct buf *lock, struct err *err)
+{
+    _cleanup_(requirements_free) struct requirements q = REQUIREMENTS_INIT;
+    _cleanup_close_ int dir = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int n = dir < 0 ? -errno : requirements_read(dir, o->sdk ? o->sdk : "", &q, err);
+    if (n == 0 && q.options.len)
+        n = buf_append(lock, q.options.data, q.options.len);
+    return n;
+}
+
+static int print_lock(struct buf *lock)
+{
+    for (char *line = lock->data, *end; line && *line; line = end) {
+        end = line + strcspn(line, "\n");
+        printf("lock %.*s\n", (int)(end - line), line);
+        end += *end == '\n';
+    }
+    return fflush(stdout) == 0 ? 0 : -EIO;
+}
+
+int env_resolve(const struct env_options *o, struct err *err)
+{
+    struct args a;
+    bool uv = installer_is_uv(), wheels = true;
+    _cleanup_buf_ struct buf lock = BUF_INIT(LOCKFILE_MAX);
+    int n = installer_begin(o, err);
+    if (n == 0)
+        n = write_added(o, err);
+    if (n == 0)
+        n = installer_args(o, uv ? "compile" : "install", &a, err);
+    if (n < 0)
+        return n;
+    if (uv) {
+        static const char *const more[] = {"--quiet",       "--generate-hashes", "--no-header",
+                                           "--no-annotate", "--output-file",     LOCK_PATH};
+        for (size_t i = 0; i < sizeof(more) / sizeof(*more); i++)
+            args_add(&a, more[i]);
+        if (is_there("pre-requirements.txt"))
+            args_add(&a, "pre-requirements.txt");
+        if (is_there("requirements.txt"))
+            args_add(&a, "requirements.txt");
+        args_add(&a, ENV_WORK "/added.txt");
+    } else {
+        args_add(&a, "--dry-run");
+        args_add(&a, "--report");
+        args_add(&a, REPORT_PATH);
+        add_wanted(&a);
+        args_add(&a, "-r");
+        args_add(&a, ENV_WORK "/added.txt");
+    }
+    n = installer_run("resolve", &a, err);
+    if (n == 0)
+        n = write_options(o, &lock, err);
+    if (n == 0)
+        n = uv ? lockfile_of_uv(LOCK_PATH, &lock, err)
+               : lockfile_of_pip(REPORT_PATH, &lock, &wheels, err);
+    if (n == 0)
+        n = print_lock(&lock);
+    if (n == 0)
+        printf("result {\"wheels\": %s}\n", wheels ? "true" : "false");
+    return n;
+}
+
+/* `*ret_hashed`: all that it pins has hashes; a commit of a repository has none. */
+static int save_lock(bool *ret_hashed, struct err *err)
+{
+    _cleanup_buf_ struct buf b = BUF_INIT(LOCKFILE_MAX);
+    int n = buf_read_fd(&b, STDIN_FILENO);
+    if (n < 0)
+        return err_set(err, -n, "the lock cannot be read");
+    *ret_hashed = true;
+    for (const char *line = b.data, *end; line && *line; line = end + (*end == '\n')) {
+        end = line + strcspn(line, "\n");
+        *ret_hashed &= line[0] == '-' || memmem(line, (size_t)(end - line), " --hash=", 8);
+    }
+    return file_write_whole(LOCK_PATH, b.len ? b.data : "", b.len, 0644, err);
+}
+
+int env_install(const struct env_options *o, struct err *err)
+{
+    struct args a;
+    bool bound = strcmp(o->kind, "bound") == 0, hashed = true;
+    int n = installer_begin(o, err);
+    if (n == 0)
+        n = save_lock(&hashed, err);
+    if (n == 0)
+        n = write_added(o, err);
+    if (n == 0)
+        n = installer_args(o, "install", &a, err);
+    if (n < 0)
+        return n;
+    if (installer_is_uv()) {
+        args_add(&a, "--compile-bytecode");
+        args_add(&a, "--link-mode");
+        args_add(&a, "hardlink"); /* its cache lies beside it, and is removed afterwards */
+    }
+    if (bound) { /* they name files of the tree, which a lock cannot */
+        add_wanted(&a);
+        args_add(&a, "-r");
+        args_add(&a, ENV_WORK "/added.txt");
+    } else {
+        args_add(&a, "--no-deps");
+        if (hashed)
+            args_add(&a, "--require-hashes");
+        if (strcmp(o->kind, "shared") == 0) {
+            args_add(&a, "--only-binary");
+            args_add(&a, ":all:");
+        }
+        args_add(&a, "-r");
+        args_add(&a, LOCK_PATH);
+    }
+    n = installer_run("install", &a, err);
+    if (n == 0)
+        printf("result {}\n");
+    return n;
+}
+
+int env_main(int argc, char **argv, int *ret_status)
+{
+    static const struct {
+        const char *name;
+        int (*fn)(const struct env_options *o, struct err *err);
+    } commands[] = {{"plan", env_plan}, {"resolve", env_resolve}, {"install", env_install}};
+    static const struct option longs[] = {{"python", required_argument, NULL, 'p'},
+                                          {"python-version", required_argument, NULL, 'v'},
+                                          {"sdk", required_argument, NULL, 's'},
+                                          {"kind", required_argument, NULL, 'k'},
+                                          {"add", required_argument, NULL, 'a'},
+                                          {"proxy-port", required_argument, NULL, 'x'},
+                                          {0}};
+    struct env_options o = {.python_version = "", .sdk = "", .kind = "own"};
+    int (*fn)(const struct env_options *, struct err *) = NULL;
+    struct err err = {0};
+    int c;
+    for (size_t i = 0; argc > 0 && i < sizeof(commands) / sizeof(*commands); i++)
+        fn = strcmp(argv[0], commands[i].name) == 0 ? commands[i].fn : fn;
+    if (!fn)
+        return -EINVAL;
+    while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+        if (c == 'p')
+            o.python = optarg;
+        else if (c == 'v')
+            o.python_version = optarg;
+        else if (c == 's')
+            o.sdk = optarg;
+        else if (c == 'k')
+            o.kind = optarg;
+        else if (c == 'x')
+            o.proxy_port = (unsigned)strtoul(optarg, NULL, 10);
+        else if (c == 'a' && o.added < ENV_ADD_MAX)
+            o.add[o.added++] = optarg;
+        else
+            return -EINVAL;
+    }
+    if (optind != argc || !o.python)
+        return -EINVAL;
+    umask(022);
+    *ret_status = fn(&o, &err) == 0 ? 0 : 1;
+    if (*ret_status)
+        printf("error %s\n", err.msg[0] ? err.msg : "the build's result could not be written");
+    return fflush(stdout) == 0 ? 0 : -EIO;
+}

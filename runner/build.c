@@ -1,0 +1,588 @@
+#include "runner/build.h"
+
+#include "common/cleanup.h"
+#include "common/conf.h"
+#include "common/log.h"
+#include "common/util.h"
+#include "runner/build_own.h"
+#include "runner/chore.h"
+#include "runner/control.h"
+#include "runner/delete.h"
+#include "runner/build_env.h"
+#include "runner/events.h"
+#include "runner/gateway.h"
+#include "runner/life.h"
+#include "runner/life_build.h"
+#include "runner/logs.h"
+#include "runner/public.h"
+#include "runner/runner.h"
+#include "runner/space.h"
+#include "runner/space_start.h"
+#include "runner/worker.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define LOCK_BYTES (4 << 20)
+#define HELD_UP_TRIES 5
+#define HELD_UP_PAUSE_MS 1000
+#define LOOK_FIRST_MS 1000
+#define LOOK_SHARE 20 /* looking at its size takes at most one such part of the time */
+
+static void advance(struct build *b);
+static void queue_step(struct runner *r);
+
+/* ---- what a version has ---- */
+
+static bool is_there(const struct runner *r, uint64_t space_id, const char *sha, const char *name)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    return snprintf(path, sizeof(path), "%s/versions/%" PRIu64 "/%s/%s", r->data, space_id, sha,
+                    name) < (int)sizeof(path) &&
+           lstat(path, &st) == 0;
+}
+
+/* Nobody has to look inside: its SDK brings nothing, and there is no file that asks for anything.
+ */
+static bool asks_for_nothing(const struct runner *r, uint64_t space_id, const struct version *v)
+{
+    if (strcmp(v->sdk, "static") == 0)
+        return true;
+    return (strcmp(v->sdk, "python") == 0 || strcmp(v->sdk, "command") == 0) &&
+           !is_there(r, space_id, v->sha, "requirements.txt") &&
+           !is_there(r, space_id, v->sha, "pre-requirements.txt");
+}
+
+enum build_state build_look(struct runner *r, uint64_t space_id, const struct version *v,
+                            char env[65])
+{
+    env[0] = 0;
+    if (asks_for_nothing(r, space_id, v))
+        return BUILD_NO_ENV;
+    if (life_build_env(r, space_id, v->id, env, NULL) != 1)
+        return BUILD_MISSING;
+    if (!env[0])
+        return BUILD_NO_ENV;
+    return life_env_known(r, env) && env_is_there(r, env) ? BUILD_HAS_ENV : BUILD_MISSING;
+}
+
+/* ---- the end of one ---- */
+
+static bool is_building(const struct space *s)
+{
+    return s->state == LC_BUILDING || s->state == LC_REBUILDING;
+}
+
+static void free_build(struct build *b)
+{
+    struct runner *r = b->r;
+    struct space *s = b->space;
+    for (struct build **p = &r->builds; *p; p = &(*p)->next) {
+        if (*p == b) {
+            *p = b->next;
+            break;
+        }
+    }
+    loop_timer_cancel(r->loop, &b->deadline);
+    loop_timer_cancel(r->loop, &b->retry);
+    loop_timer_cancel(r->loop, &b->look);
+    if (s->build == b)
+        s->build = NULL;
+    buf_free(&b->line);
+    buf_free(&b->lock);
+    free(b);
+    s->jobs--;
+    if (s->state == LC_DELETING && !s->jobs && !s->workers)
+        delete_files(s);
+}
+
+static void let_go(struct build *b)
+{
+    struct runner *r = b->r;
+    free_build(b);
+    queue_step(r);
+    runner_check_stopped(r);
+}
+
+/* What those who asked for it read, and what becomes of the Space. */
+static void tell_failed(struct build *b)
+{
+    struct space *s = b->space;
+    char reason[sizeof(s->reason)];
+    s->build = NULL;
+    event_add(b->r, s, 0, "build.failed", "%s", b->reason);
+    build_say(b, "failed", "%s", b->reason);
+    if (!is_building(s))
+        space_event(s, EV_BUILD, &(struct space_what){0}, NULL);
+    snprintf(reason, sizeof(reason), "%s%.440s",
+             s->state == LC_REBUILDING
+                 ? "the new version could not be built, the one before goes on: "
+                 : "",
+             b->reason);
+    space_event(s, EV_BUILD_FAIL, &(struct space_what){.reason = reason}, NULL);
+}
+
+static void on_removed(void *arg, int code)
+{
+    struct build *b = arg;
+    if (code)
+        log_warn(NULL, "build.remove", "envs/.new-%" PRIu64 " is left: %s", b->id, strerror(code));
+    let_go(b);
+}
+
+static void on_not_removed(void *arg)
+{
+    let_go(arg);
+}
+
+static void remove_rest(struct build *b)
+{
+    struct err err = {0};
+    b->removing = true;
+    loop_timer_cancel(b->r->loop, &b->deadline);
+    loop_timer_cancel(b->r->loop, &b->look);
+    chore_kill_of(b->r, b); /* a look at its size */
+    if (env_remove_fresh(b, on_removed, &err) < 0) {
+        b->retry.fn =
+            on_not_removed; /* not from in here: who goes through the builds is at this one */
+        loop_timer_set(b->r->loop, &b->retry, 0);
+    }
+}
+
+/* It failed, or nobody wants it: once its sandbox is gone, what it left is removed. */
+static void give_up(struct build *b)
+{
+    if (!b->over) {
+        b->over = true;
+        loop_timer_cancel(b->r->loop, &b->deadline);
+        loop_timer_cancel(b->r->loop, &b->retry);
+        loop_timer_cancel(b->r->loop, &b->look);
+        if (b->row)
+            life_build_save(b->r, b, b->cancelled ? "cancelled" : "failed", NULL, NULL);
+        if (!b->cancelled)
+            tell_failed(b);
+    }
+    if (b->worker) {
+        worker_stop(b->worker, 0);
+        return;
+    }
+    if (!b->removing)
+        remove_rest(b);
+}
+
+void build_fail(struct build *b, const char *reason)
+{
+    if (!b->reason[0])
+        snprintf(b->reason, sizeof(b->reason), "%s", reason);
+}
+
+/* ---- how it went well ---- */
+
+/* Everything is there: `env` is "" where it needs nothing. */
+static void succeed(struct build *b, const char *env)
+{
+    struct runner *r = b->r;
+    struct space *s = b->space;
+    bool anew = b->phase == PHASE_SEAL;
+    life_begin(r);
+    if (!b->row)
+        life_build_create(r, b, "queued", NULL);
+    if (anew)
+        life_env_save(r, env, b->kind == LOCK_SHARED ? "" : s->owner, b->python, env_bytes(r, env),
+                      NULL);
+    if (env[0])
+        life_resolution_save(r, b->request, env, NULL);
+    life_build_save(r, b, "done", env, NULL);
+    struct err err = {0};
+    if (life_commit(r, &err) < 0) {
+        build_fail(b, public_reason(err.code, err.msg));
+        give_up(b);
+        return;
+    }
+    if (anew) {
+        char size[32];
+        format_bytes(env_bytes(r, env), size);
+        build_say(b, "done", "environment %.12s, %s", env, size);
+        event_add(r, s, 0, "build.done", "environment %.12s, %s", env, size);
+    } else if (env[0]) {
+        build_say(b, "done", "environment %.12s is there already", env);
+    }
+    if (!b->cancelled) {
+        s->build = NULL;
+        if (is_building(s))
+            space_event(s, EV_BUILT, &(struct space_what){0}, NULL);
+        else
+            space_begin_start(s);
+    }
+    b->over = true;
+    if (anew || !b->resolved)
+        let_go(b);
+    else
+        remove_rest(b);
+}
+
+static void on_sealed(void *arg, int code)
+{
+    struct build *b = arg;
+    if (code) {
+        build_fail(b, public_reason(code, "the environment could not be stored"));
+        give_up(b);
+        return;
+    }
+    succeed(b, b->key);
+}
+
+static void seal(struct build *b)
+{
+    struct err err = {0};
+    b->phase = PHASE_SEAL;
+    loop_timer_cancel(b->r->loop, &b->deadline);
+    loop_timer_cancel(b->r->loop, &b->look);
+    chore_kill_of(b->r, b);
+    if (env_seal(b, lock_kind_name(b->kind), on_sealed, &err) < 0) {
+        build_fail(b, public_reason(err.code, err.msg));
+        give_up(b);
+    }
+}
+
+/* ---- its limits of time and disk ---- */
+
+static void on_deadline(void *arg)
+{
+    struct build *b = arg;
+    char text[160];
+    snprintf(text, sizeof(text),
+             "it took longer than %" PRIu64 " s (build.timeout); ask for less, or the operator for "
+             "more time",
+             conf_of(b->r)->build_timeout / 1000);
+    build_fail(b, text);
+    give_up(b);
+}
+
+static void on_measured(void *arg, int code)
+{
+    struct build *b = arg;
+    uint64_t took = mono_ms() - b->look_ms;
+    char size[32], text[200];
+    b->look_ms = 0;
+    if (b->over || b->phase == PHASE_SEAL)
+        return;
+    if (code == EFBIG || code == EMFILE) {
+        format_bytes(conf_of(b->r)->build_size, size);
+        if (code == EFBIG)
+            snprintf(text, sizeof(text),
+                     "it took more than %s of the disk (build.size); ask for "
+                     "less, or the operator for more room",
+                     size);
+        else
+            snprintf(text, sizeof(text), "it made more than %" PRIu64 " files (build.inodes)",
+                     conf_of(b->r)->build_inodes);
+        build_fail(b, text);
+        give_up(b);
+        return;
+    }
+    uint64_t pause = took * LOOK_SHARE;
+    loop_timer_set(b->r->loop, &b->look, pause > LOOK_FIRST_MS ? pause : LOOK_FIRST_MS);
+}
+
+static void on_look(void *arg)
+{
+    struct build *b = arg;
+    struct err err = {0};
+    b->look_ms = mono_ms();
+    if (env_measure(b, on_measured, &err) < 0)
+        loop_timer_set(b->r->loop, &b->look, LOOK_FIRST_MS);
+}
+
+/* ---- the steps ---- */
+
+static void on_retry(void *arg)
+{
+    advance(arg);
+}
+
+static void start_step(struct build *b)
+{
+    struct err err = {0};
+    if (build_job_start(b, &err) == 0)
+        return;
+    if (worker_is_held_up(err.code))
+        build_job_ended(b, false, err.code);
+    else {
+        log_error(NULL, "build.start", "%s", err.msg);
+        build_fail(b, public_reason(err.code, err.msg));
+        b->retry.fn = on_retry;
+        loop_timer_set(b->r->loop, &b->retry, 0);
+    }
+}
+
+static void save(struct build *b, const char *state)
+{
+    if (life_build_save(b->r, b, state, NULL, NULL) < 0)
+        log_warn(NULL, "build.row", "the row of build %" PRIu64 " could not be written", b->row);
+}
+
+/* The Space's reason, which people read while it is built. */
+static void explain(struct build *b, const char *text)
+{
+    struct space *s = b->space;
+    if (!is_building(s) || strcmp(s->reason, text) == 0)
+        return;
+    snprintf(s->reason, sizeof(s->reason), "%s", text);
+    life_space_save(b->r, s, NULL);
+    gateway_route(s);
+    control_changed(s);
+}
+
+static bool has_slot(const struct build *b)
+{
+    return !b->removing &&
+           (b->phase == PHASE_RESOLVE || b->phase == PHASE_INSTALL || b->phase == PHASE_SEAL);
+}
+
+static struct build *equal_one(const struct build *b)
+{
+    for (struct build *o = b->r->builds; o; o = o->next)
+        if (o != b && !o->over && strcmp(o->key, b->key) == 0 &&
+            (o->phase == PHASE_INSTALL || o->phase == PHASE_SEAL))
+            return o;
+    return NULL;
+}
+
+static bool use_existing(struct build *b, const char *key)
+{
+    if (!life_env_known(b->r, key) || !env_is_there(b->r, key))
+        return false;
+    char env[65];
+    memcpy(env, key, sizeof(env));
+    succeed(b, env);
+    return true;
+}
+
+/* The lock is known: what is equal is built once. */
+static void install(struct build *b)
+{
+    if (use_existing(b, b->key))
+        return;
+    if (equal_one(b)) {
+        if (b->phase != PHASE_EQUAL)
+            build_say(b, "wait", "an equal environment is being built already");
+        b->phase = PHASE_EQUAL;
+        loop_timer_cancel(b->r->loop, &b->deadline);
+        queue_step(b->r);
+        return;
+    }
+    if (b->phase == PHASE_EQUAL || !loop_timer_is_set(&b->deadline))
+        loop_timer_set(b->r->loop, &b->deadline, conf_of(b->r)->build_timeout);
+    b->phase = PHASE_INSTALL;
+    save(b, "installing");
+    build_say(b, "install", "%u packages into environment %.12s%s",
+              lock_count(b->lock.data ? b->lock.data : "", b->lock.len), b->key,
+              b->kind == LOCK_SHARED ? ", which is wheels alone" : "");
+    start_step(b);
+}
+
+static void resolved(struct build *b)
+{
+    b->resolved = true;
+    b->kind = lock_judge(b->lock.data ? b->lock.data : "", b->lock.len);
+    if (b->bound)
+        b->kind = LOCK_BOUND;
+    if (b->kind == LOCK_SHARED && !b->wheels)
+        b->kind = LOCK_OWN;
+    build_make_key(b);
+    install(b);
+}
+
+/* Not all is there as a wheel after all: it may be built from source, for this owner alone. */
+static void install_from_source(struct build *b)
+{
+    build_say(b, "install",
+              "not everything is there as a wheel (%s); once more, with packages that "
+              "are built from source",
+              b->reason);
+    b->reason[0] = 0;
+    b->kind = LOCK_OWN;
+    build_make_key(b);
+    install(b);
+}
+
+static void after_plan(struct build *b)
+{
+    char env[65];
+    if (!build_needs_env(b)) {
+        succeed(b, "");
+        return;
+    }
+    build_make_request(b);
+    if (life_resolution(b->r, b->request, env, NULL) == 1 && use_existing(b, env))
+        return;
+    b->phase = PHASE_QUEUED;
+    if (life_build_create(b->r, b, "queued", NULL) < 0) {
+        build_fail(b, "the server's database could not be written");
+        give_up(b);
+        return;
+    }
+    event_add(b->r, b->space, 0, "build.start", "version %.12s", b->version.sha);
+    space_event(b->space, EV_BUILD, &(struct space_what){0}, NULL);
+    queue_step(b->r);
+}
+
+void build_take_plan(struct build *b, const char *json)
+{
+    char warning[256] = "";
+    if (build_read_plan(b, json, warning, sizeof(warning)) < 0)
+        build_fail(b, "what it asks for cannot be read");
+    else if (warning[0])
+        build_say(b, "warning", "%s", warning);
+}
+
+void build_job_ended(struct build *b, bool ok, int code)
+{
+    if (b->over || b->cancelled) {
+        give_up(b);
+        return;
+    }
+    if (code && ++b->held_up < HELD_UP_TRIES) {
+        log_warn(NULL, "build.held-up", "%s; tried again", strerror(code));
+        b->retry.fn = on_retry;
+        loop_timer_set(b->r->loop, &b->retry, HELD_UP_PAUSE_MS);
+        return;
+    }
+    if (code)
+        build_fail(b, public_reason(code, "the server could not begin it; try again later"));
+    b->held_up = code ? b->held_up : 0;
+    if (ok && b->phase == PHASE_PLAN) {
+        after_plan(b);
+    } else if (ok && b->phase == PHASE_RESOLVE) {
+        resolved(b);
+    } else if (ok) {
+        seal(b);
+    } else if (b->phase == PHASE_INSTALL && b->kind == LOCK_SHARED && !code) {
+        install_from_source(b);
+    } else {
+        give_up(b);
+    }
+}
+
+static void advance(struct build *b)
+{
+    if (b->over || b->cancelled || b->reason[0])
+        give_up(b);
+    else if (b->phase == PHASE_EQUAL)
+        install(b);
+    else
+        start_step(b);
+}
+
+/* ---- the queue ---- */
+
+static void begin_resolving(struct build *b)
+{
+    struct runner *r = b->r;
+    explain(b, "");
+    b->phase = PHASE_RESOLVE;
+    save(b, "resolving");
+    loop_timer_set(r->loop, &b->deadline, conf_of(r)->build_timeout);
+    b->look = (struct loop_timer){.fn = on_look, .arg = b};
+    loop_timer_set(r->loop, &b->look, LOOK_FIRST_MS);
+    build_say(b, "resolve", "for %s", b->python);
+    for (unsigned i = 0; i < b->added; i++)
+        build_say(b, "resolve", "with %s, for sdk %s", b->add[i], b->version.sdk);
+    start_step(b);
+}
+
+static void queue_step(struct runner *r)
+{
+    uint64_t running = 0;
+    unsigned before = 0;
+    if (r->stopping)
+        return;
+    for (struct build *b = r->builds; b; b = b->next)
+        running += has_slot(b);
+    for (struct build *b = r->builds, *next; b; b = next) {
+        next = b->next;
+        bool equal_ended = b->phase == PHASE_EQUAL && !equal_one(b);
+        if (b->over || b->cancelled || (b->phase != PHASE_QUEUED && !equal_ended))
+            continue;
+        if (running < conf_of(r)->build_parallel) {
+            running++;
+            if (equal_ended) {
+                b->retry.fn = on_retry;
+                loop_timer_set(r->loop, &b->retry, 0);
+            } else {
+                begin_resolving(b);
+            }
+            continue;
+        }
+        char text[120];
+        snprintf(text, sizeof(text), "waits for its turn to be built: %u %s before it", before,
+                 before == 1 ? "is" : "are");
+        if (b->phase == PHASE_QUEUED)
+            explain(b, before ? text : "is the next one to be built");
+        before++;
+    }
+}
+
+/* ---- doors ---- */
+
+void build_begin(struct space *s, const struct version *v)
+{
+    struct runner *r = s->r;
+    struct build *b = s->build ? NULL : calloc(1, sizeof(*b));
+    if (!b) {
+        if (!s->build)
+            space_held_up(s, "the server is out of memory");
+        return;
+    }
+    *b = (struct build){.r = r,
+                        .space = s,
+                        .version = *v,
+                        .id = ++r->last_job_id,
+                        .out = -1,
+                        .lock = BUF_INIT(LOCK_BYTES)};
+    b->deadline = (struct loop_timer){.fn = on_deadline, .arg = b};
+    b->retry = (struct loop_timer){.fn = on_retry, .arg = b};
+    b->look = (struct loop_timer){.fn = on_look, .arg = b};
+    s->build = b;
+    s->jobs++;
+    struct build **last = &r->builds;
+    while (*last)
+        last = &(*last)->next;
+    *last = b;
+    build_read_card(b);
+    start_step(b);
+}
+
+static void cancel(struct build *b, const char *why)
+{
+    if (b->cancelled || b->over)
+        return;
+    b->cancelled = true;
+    if (b->space->build == b)
+        b->space->build = NULL;
+    snprintf(b->reason, sizeof(b->reason), "%s", why);
+    if (b->row)
+        build_say(b, "cancelled", "%s", why);
+    if (b->phase != PHASE_SEAL) /* that one is nearly done, and may be of use to somebody */
+        give_up(b);
+}
+
+void build_cancel(struct space *s, const char *why)
+{
+    if (s->build)
+        cancel(s->build, why);
+}
+
+void build_cancel_all(struct runner *r)
+{
+    for (struct build *b = r->builds, *next; b; b = next) {
+        next = b->next;
+        cancel(b, "the server stops");
+    }
+}

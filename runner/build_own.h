@@ -1,0 +1,90 @@
+/* A build, for the files of builds alone. */
+#pragma once
+
+#include "common/buf.h"
+#include "runner/lock.h"
+#include "runner/loop.h"
+#include "runner/site.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define BUILD_VERSION "1" /* of what builds make: another one makes every environment anew */
+#define BUILD_ADD_MAX 8
+
+enum build_phase {
+    PHASE_PLAN,
+    PHASE_QUEUED,
+    PHASE_RESOLVE,
+    PHASE_EQUAL,
+    PHASE_INSTALL,
+    PHASE_SEAL
+};
+
+struct build {
+    struct build *next;
+    struct runner *r;
+    struct space *space; /* whose `jobs` counts it */
+    struct version version;
+    uint64_t row; /* of life.db's builds */
+    uint64_t id;  /* N of envs/.new-N */
+    enum build_phase phase;
+    bool cancelled; /* nobody waits for its result */
+    bool over;      /* it has failed, or was cancelled; what it left is being removed */
+    bool removing;
+    char reason[512]; /* of a failure */
+
+    /* what was planned */
+    char sdk_version[64], python_version[64];
+    char python[256], python_id[65], base[65], digest[65];
+    bool bound, has_files, pins_sdk;
+    char add[BUILD_ADD_MAX][160]; /* requirements that the SDK adds */
+    unsigned added;
+    char request[65];
+
+    /* what was resolved */
+    bool resolved;
+    struct buf lock;
+    enum lock_kind kind;
+    bool wheels; /* all of it, the installer says */
+    char key[65];
+
+    /* the sandbox that works on it (build_job.c) */
+    struct worker *worker;
+    int out;
+    struct loop_io *out_io;
+    struct buf line;
+    uint64_t printed;
+    bool planned, resulted;
+    unsigned held_up; /* starts that the platform was in the way of, in a row */
+
+    struct loop_timer deadline, retry, look;
+    uint64_t look_ms; /* when the last look at its size began; 0: none is under way */
+    uint64_t logged, wait_line_ms;
+    bool log_cut;
+};
+
+/* ---- build_job.c: the sandboxes ---- */
+/* Begins the sandbox of b->phase; build_job_ended follows, unless this fails. */
+int build_job_start(struct build *b, struct err *err);
+/* One line of the build's log, which those who wait see as well. */
+void build_say(struct build *b, const char *step, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* ---- build.c hears of them ---- */
+void build_take_plan(struct build *b, const char *json);
+void build_fail(struct build *b, const char *reason); /* the first reason counts */
+/* `ok`: it said that it was done, and ended in order. `code`: the platform's errno where it could
+ * not even begin. */
+void build_job_ended(struct build *b, bool ok, int code);
+
+/* ---- build_plan.c: what a version asks for ---- */
+/* Reads the card: which versions of SDK and interpreter. */
+void build_read_card(struct build *b);
+/* Reads the answer of `vitrine-job plan`: 0, or -EPROTO. */
+int build_read_plan(struct build *b, const char *json, char *warning, size_t size);
+bool build_needs_env(const struct build *b);
+/* b->request, from all that was planned. */
+void build_make_request(struct build *b);
+/* b->key, from the lock and b->kind. */
+void build_make_key(struct build *b);

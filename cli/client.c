@@ -121,7 +121,9 @@ struct transfer {
 static size_t on_send(char *out, size_t size, size_t n, void *arg)
 {
     struct transfer *t = arg;
-    ssize_t got = pread(t->rq->body_fd, out, size * n, (off_t)t->sent);
+    uint64_t left = t->rq->body_size - t->sent;
+    ssize_t got = pread(t->rq->body_fd, out, size * n < left ? size * n : (size_t)left,
+                        (off_t)(t->rq->body_from + t->sent));
     if (got < 0) {
         t->read_errno = errno;
         return CURL_READFUNC_ABORT;
@@ -204,6 +206,8 @@ int client_send(struct client *c, const struct client_request *rq, struct client
     struct curl_slist *headers = curl_slist_append(NULL, accept);
     /* No pause for "100 Continue": an early refusal is noticed while sending as well. */
     headers = curl_slist_append(headers, "Expect:");
+    if (rq->header)
+        headers = curl_slist_append(headers, rq->header);
     if (c->authorization)
         headers = curl_slist_append(headers, c->authorization);
     curl_easy_setopt(h, CURLOPT_URL, url);
@@ -215,6 +219,10 @@ int client_send(struct client *c, const struct client_request *rq, struct client
     curl_easy_setopt(h, CURLOPT_ERRORBUFFER, c->curl_error);
     curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
     curl_easy_setopt(h, CURLOPT_TIMEOUT_MS, (long)rq->timeout_ms);
+    if (rq->stall_s) {
+        curl_easy_setopt(h, CURLOPT_LOW_SPEED_LIMIT, 1L);
+        curl_easy_setopt(h, CURLOPT_LOW_SPEED_TIME, (long)rq->stall_s);
+    }
     curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, on_receive);
     curl_easy_setopt(h, CURLOPT_WRITEDATA, &t);
     if (is_this_machine(c->host))
@@ -251,12 +259,13 @@ int client_refusal(const struct client_answer *ans, struct err *err)
     _cleanup_json_ json_t *j =
         ans->body.len ? json_loadb(ans->body.data, ans->body.len, 0, &unused) : NULL;
     const char *said = json_str(j, "error");
-    int code = ans->status == 401 || ans->status == 403 ? EACCES
-               : ans->status == 404                     ? ENOENT
-               : ans->status == 409                     ? EBUSY
-               : ans->status == 413                     ? EFBIG
-               : ans->status / 100 == 4                 ? EINVAL
-                                                        : EIO;
+    int code = ans->status == 401 || ans->status == 403   ? EACCES
+               : ans->status == 404                       ? ENOENT
+               : ans->status == 409                       ? EBUSY
+               : ans->status == 413                       ? EFBIG
+               : ans->status >= 502 && ans->status <= 504 ? EAGAIN
+               : ans->status / 100 == 4                   ? EINVAL
+                                                          : EIO;
     if (ans->status == 401)
         return err_set(err, code,
                        "%s; set VITRINE_TOKEN to what the server's data/admin.token holds, or run "

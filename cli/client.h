@@ -35,11 +35,14 @@ const char *client_url(const struct client *c); /* without a slash at its end */
 
 struct client_request {
     const char *method;
-    const char *path;   /* begins with "/"; its parts are already encoded */
-    const char *accept; /* NULL: application/json */
-    int body_fd;        /* sent from its beginning to body_size; -1 without a body */
-    uint64_t body_size;
+    const char *path;    /* begins with "/"; its parts are already encoded */
+    const char *accept;  /* NULL: application/json */
+    int body_fd;         /* -1 without a body */
+    uint64_t body_from;  /* where in the file the body begins */
+    uint64_t body_size;  /* and how long it is */
+    const char *header;  /* one more line, or NULL */
     uint64_t timeout_ms; /* 0: none but for connecting */
+    unsigned stall_s;    /* ends it where nothing moved for so long; 0: never */
     /* Called now and then while bytes move or are waited for. */
     void (*progress)(void *arg, uint64_t sent, uint64_t total);
     /* Takes the body of a 2xx answer as it comes, in place of `body`; not 0 ends the request. */
@@ -63,8 +66,8 @@ int client_send(struct client *c, const struct client_request *rq, struct client
                 struct err *err);
 
 /* The same, for JSON: anything but a 2xx is an error with the server's own sentence (-EACCES 401
- * and 403, -ENOENT 404, -EBUSY 409, -EFBIG 413, -EINVAL other 4xx, -EIO the rest). *ret is a new
- * reference, or NULL where the answer has no body. */
+ * and 403, -ENOENT 404, -EBUSY 409, -EFBIG 413, -EINVAL other 4xx, -EAGAIN 502 to 504, -EIO the
+ * rest). *ret is a new reference, or NULL where the answer has no body. */
 int client_json(struct client *c, const struct client_request *rq, json_t **ret, struct err *err);
 int client_get(struct client *c, const char *path, json_t **ret, struct err *err);
 /* With a JSON body (or without: NULL), which stays the caller's. */

@@ -16,6 +16,7 @@
  *   client.c     HTTP to the site: one request, one answer
  *   folder.c ignore.c   what is in a folder, and what of it is left out
  *   pack.c       a folder becomes a tar.zst
+ *   send.c       the archive goes to the server, and goes on where it was when the connection broke
  *   progress.c   what somebody who waits gets to see
  *   follow.c     waits until a submitted version runs, or says why it does not
  *   dev.c        `dev`: the loop; devstage.c devrun.c devrelay.c are its parts

@@ -4,6 +4,7 @@
 #include "common/util.h"
 #include "folder.h"
 #include "pack.h"
+#include "send.h"
 
 #include <curl/curl.h>
 #include <errno.h>
@@ -109,15 +110,7 @@ int submit(struct client *c, const char *path, const struct spacename *n, bool i
     snprintf(target, sizeof(target), "%s/bundle?filename=%s", n->path, filename ? filename : "");
     curl_free(filename);
     progress_phase(p, "upload");
-    struct client_request rq = {
-        .method = "PUT",
-        .path = target,
-        .body_fd = fd,
-        .body_size = b.size,
-        .progress = on_sent,
-        .arg = p,
-    };
-    r = client_json(c, &rq, ret, err);
+    r = send_bundle(c, n, target, fd, b.size, on_sent, p, ret, err);
     if (r == 0 && !json_is_object(*ret))
         r = err_set(err, EIO, "%s gave no answer to the upload; is that a Vitrine?", client_url(c));
     return r;

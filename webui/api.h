@@ -21,6 +21,14 @@ enum MHD_Result api_spaces_list(struct req *r);
 enum MHD_Result api_space_get(struct req *r);
 enum MHD_Result api_space_runtime(struct req *r);
 enum MHD_Result api_space_bundle(struct req *r);
+enum MHD_Result api_upload_new(struct req *r);
+enum MHD_Result api_upload_get(struct req *r);
+enum MHD_Result api_upload_patch(struct req *r);
+/* Before the body of a PATCH: finds what it belongs to (r->resume). */
+int api_upload_begin(struct req *r, struct err *err);
+/* Takes the upload of "?upload=ID": 1 and its descriptor, 0 where none is named, or negative errno.
+ */
+int api_upload_take(struct req *r, int *ret_fd, struct err *err);
 enum MHD_Result api_space_start(struct req *r);
 enum MHD_Result api_space_stop(struct req *r);
 enum MHD_Result api_space_restart(struct req *r);

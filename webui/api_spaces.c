@@ -102,7 +102,13 @@ enum MHD_Result api_space_bundle(struct req *r)
                                    .fd = upload_fd(r->upload)};
     struct submit_result result;
     struct err err = {0};
-    if (upload_bytes(r->upload) == 0)
+    _cleanup_close_ int taken = -1;
+    int came = api_upload_take(r, &taken, &err);
+    if (came < 0)
+        return req_fail(r, &err);
+    if (came)
+        bundle.fd = taken;
+    else if (upload_bytes(r->upload) == 0)
         return req_error(r, 400,
                          "the request has no body: send an archive (zip, tar, tar.gz, "
                          "tar.zst)");

@@ -12,6 +12,7 @@ struct auth;
 struct hub;
 struct life;
 struct link;
+struct resume_store;
 struct locks;
 struct site;
 struct stats;
@@ -25,6 +26,7 @@ struct app {
     struct hub *hub;     /* who looks at what, and must be told of changes */
     struct stats *stats; /* last numbers of each worker */
     struct auth *auth;
+    struct resume_store *resume;             /* uploads that come in several requests */
     struct locks *locks;                     /* one submission at a time for each Space */
     unsigned char box_pub[KEYS_BOX];         /* secrets are sealed to it */
     unsigned char visit_key[KEYS_VISIT_KEY]; /* signs visits of private Spaces */

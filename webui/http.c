@@ -3,8 +3,10 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "common/util.h"
+#include "webui/api.h"
 #include "webui/form.h"
 #include "webui/pages.h"
+#include "webui/resume.h"
 #include "webui/upload.h"
 
 #include <errno.h>
@@ -389,6 +391,8 @@ static int body_begin(struct req *r, struct err *err)
     switch (r->route->body) {
     case BODY_ARCHIVE:
         return upload_new(&r->upload, r->app, length, err);
+    case BODY_PART:
+        return api_upload_begin(r, err);
     case BODY_FORM:
         return form_new(&r->form, r->app, req_header(r, "Content-Type"), length, err);
     default:
@@ -402,6 +406,8 @@ static int body_data(struct req *r, const char *data, size_t len, struct err *er
     switch (r->route->body) {
     case BODY_ARCHIVE:
         return upload_write(r->upload, data, len, err);
+    case BODY_PART:
+        return resume_write(r->resume, data, len, err);
     case BODY_FORM:
         return form_data(r->form, data, len, err);
     default:
@@ -506,6 +512,7 @@ void http_completed(void *cls, struct MHD_Connection *connection, void **con_cls
     if (!r)
         return;
     upload_free(r->upload);
+    resume_close(r->resume);
     form_free(r->form);
     if (r->small.data) /* it may have been a secret */
         sodium_memzero(r->small.data, r->small.len);

@@ -17,6 +17,7 @@
 #define REQ_PATH_MAX 4096
 
 struct req;
+struct resume;
 struct upload;
 struct form;
 
@@ -37,6 +38,7 @@ enum body_kind {
     BODY_SMALL,   /* in memory: req->small */
     BODY_JSON,    /* the same, of some megabytes */
     BODY_ARCHIVE, /* in a nameless file: req->upload */
+    BODY_PART,    /* more of an upload: req->resume */
     BODY_FORM,    /* multipart/form-data with files: req->form */
 };
 
@@ -63,6 +65,7 @@ struct req {
     struct token token; /* where auth is AUTH_USER */
     struct buf small;
     struct upload *upload;
+    struct resume *resume;
     struct form *form;
     char cookie[256];    /* Set-Cookie of the answer, "" none */
     char link[2048];     /* and its Link */

@@ -1,13 +1,17 @@
 """The command line by itself: new Spaces from templates, a folder run in a sandbox, what of it is sent, addresses
 opened."""
 import contextlib
+import hashlib
 import json
 import os
 import pty
 import re
 import select
 import signal
+import socket
+import struct
 import subprocess
+import threading
 import time
 
 import pytest
@@ -329,3 +333,76 @@ def test_completion(up):
     assert complete("vitrine", "logs", "demo/comp") == ["demo/complete"]
     assert complete("vitrine", "completion", "") == ["bash", "zsh"]
     assert vitrine_at(up.folder, "completion", "fish").returncode == 2
+
+
+# --- an upload that breaks off ---
+
+class Breaking:
+    """A way to the server that ends each connection once so many bytes of a large body have gone over it."""
+
+    def __init__(self, port, after, pause=0):
+        self.port, self.after, self.pause = port, after, pause
+        self.sent, self.broken = 0, 0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://localhost:{self.listener.getsockname()[1]}"
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        while True:
+            try:
+                a, _ = self.listener.accept()
+            except OSError:
+                return
+            b = socket.create_connection(("127.0.0.1", self.port))
+            threading.Thread(target=self.carry, args=(a, b, True), daemon=True).start()
+            threading.Thread(target=self.carry, args=(b, a, False), daemon=True).start()
+
+    def carry(self, a, b, up):
+        n = 0
+        with contextlib.suppress(OSError):
+            while data := a.recv(65536):
+                b.sendall(data)
+                n += len(data)
+                self.sent += len(data) if up else 0
+                if up and n > 200000:
+                    time.sleep(self.pause)
+                if up and self.after and n > self.after:
+                    self.broken += 1
+                    break
+        for s in (a, b):
+            with contextlib.suppress(OSError):
+                if up and self.after and n > self.after:
+                    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # it breaks, it does not end
+                s.shutdown(socket.SHUT_RDWR)
+                s.close()
+
+
+def served(up, name, path):
+    return hashlib.sha256(up.demo(name, path).body).hexdigest()
+
+
+def test_an_upload_goes_on_where_it_broke_off(up):
+    noise = os.urandom(12 << 20)
+    folder = up.bundle("resumed", card="title: R\nsdk: static", **{"index.html": "r", "noise.bin": noise})
+    way = Breaking(up.port, after=3 << 20)
+    r = subprocess.run([PROGRAM, "deploy", folder, "demo/resumed"], env={**up._env(), "VITRINE_URL": way.url}, capture_output=True, text=True,
+                       timeout=60)
+    assert r.returncode == 0, r.stderr
+    assert way.broken >= 3 and way.sent < 15 << 20  # what came over was not sent again, but for what was on its way
+    assert served(up, "demo/resumed", "/noise.bin") == hashlib.sha256(noise).hexdigest()
+
+
+def test_a_deploy_that_was_ended_goes_on_in_the_next_one(up):
+    noise = os.urandom(12 << 20)
+    folder = up.bundle("again", card="title: A\nsdk: static", **{"index.html": "a", "noise.bin": noise})
+    way = Breaking(up.port, after=0, pause=0.02)
+    env = {**up._env(), "VITRINE_URL": way.url}
+    p = subprocess.Popen([PROGRAM, "deploy", folder, "demo/again"], env=env, stdout=subprocess.DEVNULL)
+    assert until(lambda: way.sent > 6 << 20, 30)
+    p.kill()
+    p.wait()
+    before, way.pause = way.sent, 0
+    r = subprocess.run([PROGRAM, "deploy", folder, "demo/again"], env=env, capture_output=True, text=True, timeout=60)
+    assert r.returncode == 0, r.stderr
+    assert way.sent - before < 9 << 20
+    assert served(up, "demo/again", "/noise.bin") == hashlib.sha256(noise).hexdigest()

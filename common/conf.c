@@ -6,6 +6,7 @@
 
 #include "buf.h"
 #include "cleanup.h"
+#include "flavours.h"
 #include "hostlist.h"
 #include "netrule.h"
 #include "util.h"
@@ -359,6 +360,7 @@ int conf_check(const struct conf *c, struct err *err)
                        c->network_policy);
     if ((r = netrule_list(c->network_deny, "network.deny", false, NULL, NULL, err)) < 0 ||
         (r = netrule_list(c->network_allow, "network.allow", true, NULL, NULL, err)) < 0 ||
+        (r = flavours_each(c->hardware_flavours, NULL, NULL, err)) < 0 ||
         (r = hostlist_each(c->build_hosts, "build.hosts", NULL, NULL, err)) < 0 ||
         (r = hostlist_each(c->build_inside_hosts, "build.inside_hosts", NULL, NULL, err)) < 0)
         return r;

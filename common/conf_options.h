@@ -60,6 +60,8 @@
     X(limits, log_rate, BYTES, "256K", 1024, 1073741824,                                           \
       "log bytes a second that are kept; more is dropped and said")                                \
     X(limits, logs_kept, INT, "10", 1, 1000, "run logs kept of each Space")                        \
+    X(hardware, flavours, STR, "", 0, 0,                                                           \
+      "what owners may choose for their Spaces, by name: NAME: LIMIT=VALUE ...; NAME: ...")        \
     X(sandbox, require_cgroup, BOOL, "false", 0, 0,                                                \
       "refuse to start workers where memory, pids and CPU cannot be limited")                      \
     X(sandbox, require_services, BOOL, "true", 0, 0,                                               \

@@ -109,6 +109,12 @@ const char *const schema_site[] = {
     "ALTER TABLE versions ADD COLUMN coep INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE versions ADD COLUMN coop INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE versions ADD COLUMN corp INTEGER NOT NULL DEFAULT 0;",
+    /* 9: the flavour (flavours.h) that was chosen for a Space, and that a version's card suggests;
+     * '' for none. What a card says for the gallery */
+    "ALTER TABLE spaces ADD COLUMN hardware TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE versions ADD COLUMN hardware TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE versions ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE versions ADD COLUMN thumbnail TEXT NOT NULL DEFAULT '';",
     NULL,
 };
 

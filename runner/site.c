@@ -2,6 +2,7 @@
 
 #include "common/buf.h"
 #include "common/conf.h"
+#include "common/flavours.h"
 #include "runner/runner.h"
 
 #include <errno.h>
@@ -149,7 +150,20 @@ int site_limits(struct runner *r, uint64_t space_id, struct space_limits *ret, s
 {
     struct err local = {0};
     err = err ? err : &local;
+    struct flavour flavour;
+    char name[FLAVOUR_NAME] = "";
     space_limits_default(ret, conf_of(r));
+    struct store_stmt *hw =
+        query(r, err,
+              "SELECT coalesce(nullif(s.hardware, ''), v.hardware, '') FROM spaces s"
+              " LEFT JOIN versions v ON v.id = s.version_id WHERE s.id = ?",
+              space_id, UINT64_MAX);
+    if (hw && store_step(hw, err) == 1) {
+        text(hw, 0, name, sizeof(name));
+        store_reset(hw);
+    }
+    (void)flavour_find(conf_of(r), name, &flavour);
+    flavour_apply(&flavour, ret);
     struct store_stmt *q = query(r, err, "SELECT name, value FROM space_limits WHERE space_id = ?",
                                  space_id, UINT64_MAX);
     int n = q ? 0 : -err->code;

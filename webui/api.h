@@ -40,6 +40,10 @@ enum MHD_Result api_space_limits(struct req *r);
 enum MHD_Result api_space_set_limits(struct req *r); /* name=value&..., value "default" or "" too */
 enum MHD_Result api_space_events(struct req *r);     /* server-sent */
 
+/* hardware.c */
+enum MHD_Result api_hardware(struct req *r);
+enum MHD_Result api_space_hardware(struct req *r);
+
 /* visits.c */
 enum MHD_Result api_space_settings(struct req *r);
 

@@ -6,6 +6,7 @@
 #include "webui/body.h"
 #include "webui/community.h"
 #include "webui/env.h"
+#include "webui/hardware.h"
 #include "webui/reach.h"
 #include "webui/submit.h"
 #include "webui/visits.h"
@@ -83,6 +84,9 @@ static int set_up(void *arg, struct app *app, const struct space *space, struct 
     if (r == 0)
         r = env_set_all(app, space->id, json_object_get(body, "secrets"),
                         json_object_get(body, "variables"), err);
+    const char *hardware = body_text(body, "hardware");
+    if (r == 0 && *hardware && flavour_name_ok(hardware)) /* one that is not here is the default */
+        r = site_set_hardware(app->site, space->id, hardware, err);
     if (r < 0 || !seconds || json_is_null(seconds))
         return r;
     if (!sleep_of(seconds, &sleep_ms))

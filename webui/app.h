@@ -16,6 +16,7 @@ struct resume_store;
 struct locks;
 struct site;
 struct stats;
+struct thumbnails;
 
 struct app {
     const struct conf *conf;
@@ -26,7 +27,8 @@ struct app {
     struct hub *hub;     /* who looks at what, and must be told of changes */
     struct stats *stats; /* last numbers of each worker */
     struct auth *auth;
-    struct resume_store *resume;             /* uploads that come in several requests */
+    struct resume_store *resume; /* uploads that come in several requests */
+    struct thumbnails *thumbnails;
     struct locks *locks;                     /* one submission at a time for each Space */
     unsigned char box_pub[KEYS_BOX];         /* secrets are sealed to it */
     unsigned char visit_key[KEYS_VISIT_KEY]; /* signs visits of private Spaces */

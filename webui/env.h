@@ -22,6 +22,7 @@ int env_set_all(struct app *app, int64_t space_id, const json_t *secrets, const 
 /* {KEY: {description, updatedAt}}, with `value` for variables. NULL with err. */
 json_t *env_json(struct app *app, int64_t space_id, bool secrets, struct err *err);
 
-/* As on Hugging Face a Space that runs, starts or failed is restarted; one that sleeps or was
- * stopped has it at its next start. What goes wrong there shows in the Space's stage. */
+/* What its workers are started with has changed: as on Hugging Face a Space that runs, starts or
+ * failed is restarted; one that sleeps or was stopped has it at its next start. What goes wrong
+ * there shows in the Space's stage. */
 void env_changed(struct app *app, const struct space *space);

@@ -179,6 +179,14 @@ static void add_error(struct req *r, struct MHD_Response *response, const json_t
         MHD_add_response_header(response, "X-Error-Message", line);
 }
 
+enum MHD_Result req_picture(struct req *r, const char *type, struct buf *body)
+{
+    struct MHD_Response *response = response_of(type, body);
+    if (response)
+        MHD_add_response_header(response, "Cache-Control", "private, max-age=86400");
+    return req_queue(r, 200, response, CSP_API);
+}
+
 enum MHD_Result req_json(struct req *r, unsigned status, json_t *body)
 {
     _cleanup_free_ char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;

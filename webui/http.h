@@ -98,6 +98,8 @@ void req_next(struct req *r, const char *key, uint64_t value);
 /* Answers. Each takes what it is given. */
 enum MHD_Result req_json(struct req *r, unsigned status, json_t *body);
 enum MHD_Result req_text(struct req *r, unsigned status, const char *type, struct buf *body);
+/* A picture that may be kept for a day: its address changes with it. */
+enum MHD_Result req_picture(struct req *r, const char *type, struct buf *body);
 /* A page; `frame_src` is added to its Content-Security-Policy ("" none). */
 enum MHD_Result req_html(struct req *r, unsigned status, struct buf *body, const char *frame_src);
 enum MHD_Result req_redirect(struct req *r, const char *location);

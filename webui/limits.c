@@ -2,6 +2,7 @@
 
 #include "common/util.h"
 #include "webui/api.h"
+#include "webui/hardware.h"
 #include "webui/link.h"
 #include "webui/pages.h"
 #include "webui/parts.h"
@@ -38,9 +39,10 @@ json_t *limits_data_json(struct app *app, const struct view *v)
 {
     struct site_limits own;
     struct space_limits given;
+    struct flavour flavour;
     if (v->life.data_bytes < 0 || site_limits(app->site, v->space.id, &own, NULL) < 0)
         return NULL;
-    space_limits_default(&given, app->conf);
+    (void)hardware_of(app, &v->space, &flavour, &given);
     uint64_t size =
         own.has[LIMIT_DATA_SIZE] ? own.own.v[LIMIT_DATA_SIZE] : given.v[LIMIT_DATA_SIZE];
     char used[32], limit[32], text[160];
@@ -59,10 +61,11 @@ json_t *limits_json(struct app *app, const struct view *v, struct err *err)
 {
     struct site_limits own;
     struct space_limits given;
+    struct flavour flavour;
     struct stats_worker st;
     if (site_limits(app->site, v->space.id, &own, err) < 0)
         return NULL;
-    space_limits_default(&given, app->conf);
+    (void)hardware_of(app, &v->space, &flavour, &given);
     uint64_t worker = (uint64_t)v->life.worker_id;
     if (worker) {
         link_watch(app->link);

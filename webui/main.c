@@ -39,6 +39,7 @@
 #include "webui/site.h"
 #include "webui/stats.h"
 #include "webui/submit.h"
+#include "webui/thumbnail.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -118,7 +119,8 @@ static int open_rest(struct app *app, struct err *err)
     join_path(path, data, "life.db");
     int r = life_open(&app->life, path, err);
     if (r < 0 || (r = hub_new(&app->hub, err)) < 0 || (r = stats_new(&app->stats, err)) < 0 ||
-        (r = locks_new(&app->locks, err)) < 0 || (r = resume_store_new(&app->resume, app, err)) < 0)
+        (r = locks_new(&app->locks, err)) < 0 || (r = thumbnails_new(&app->thumbnails, err)) < 0 ||
+        (r = resume_store_new(&app->resume, app, err)) < 0)
         return r;
     return link_start(&app->link, app, err);
 }
@@ -128,6 +130,7 @@ static void close_all(struct app *app)
     link_free(app->link);
     resume_store_free(app->resume);
     locks_free(app->locks);
+    thumbnails_free(app->thumbnails);
     stats_free(app->stats);
     hub_free(app->hub);
     auth_free(app->auth);

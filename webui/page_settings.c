@@ -5,6 +5,7 @@
 #include "common/sealed.h"
 #include "common/space_env.h"
 #include "webui/env.h"
+#include "webui/hardware.h"
 #include "webui/parts.h"
 #include "webui/reach.h"
 #include "webui/visits.h"
@@ -46,12 +47,47 @@ static const char *is(const struct view *v, const char *visibility)
     return strcmp(v->space.visibility, visibility) == 0 ? "1" : "";
 }
 
+struct flavour_rows {
+    struct req *r;
+    const char *chosen;
+    struct buf *out;
+    struct err *err;
+};
+
+static int flavour_row(void *arg, const struct flavour *f)
+{
+    struct flavour_rows *rows = arg;
+    struct space_limits limits;
+    char cpu[32], ram[32];
+    space_limits_default(&limits, rows->r->app->conf);
+    flavour_apply(f, &limits);
+    hardware_cpu_text(&limits, cpu);
+    hardware_ram_text(&limits, ram);
+    const struct tpl_var vars[] = {{"name", f->name},
+                                   {"cpu", cpu},
+                                   {"ram", ram},
+                                   {"chosen", strcmp(f->name, rows->chosen) == 0 ? "1" : ""},
+                                   {0}};
+    return tpl_render(rows->out, "settings_flavour.html", vars, rows->err);
+}
+
 static enum MHD_Result show(struct req *r, unsigned status, const struct view *v,
                             const char *problem, const char *note)
 {
     struct err err = {0};
     _cleanup_buf_ struct buf secrets = BUF_INIT(PAGE_MAX / 4);
     _cleanup_buf_ struct buf variables = BUF_INIT(PAGE_MAX / 4);
+    _cleanup_buf_ struct buf flavours = BUF_INIT(PAGE_MAX / 4);
+    struct flavour flavour;
+    struct space_limits limits;
+    char hardware_note[200] = "";
+    if (!hardware_of(r->app, &v->space, &flavour, &limits))
+        snprintf(hardware_note, sizeof hardware_note,
+                 "\"%s\" was asked for, and is none of this server's: it has %s instead.",
+                 v->space.hardware, flavour.name);
+    struct flavour_rows rows = {r, flavour.name, &flavours, &err};
+    if (flavours_each(r->app->conf->hardware_flavours, flavour_row, &rows, &err) < 0)
+        return req_fail(r, &err);
     if (env_rows(r, v, true, &secrets, &err) < 0 || env_rows(r, v, false, &variables, &err) < 0)
         return req_fail(r, &err);
     const struct tpl_var vars[] = {{"full", v->space.full},
@@ -60,6 +96,8 @@ static enum MHD_Result show(struct req *r, unsigned status, const struct view *v
                                    {"note", note},
                                    {"secrets", secrets.data},
                                    {"variables", variables.data},
+                                   {"flavours", flavours.data},
+                                   {"hardware_note", hardware_note},
                                    {"public", is(v, "public")},
                                    {"private", is(v, "private")},
                                    {"protected", is(v, "protected")},
@@ -118,6 +156,13 @@ enum MHD_Result page_settings_post(struct req *r)
         char visibility[16] = "";
         (void)req_field(r, "visibility", visibility, sizeof visibility);
         if (visibility_set(r->app, &v.space, visibility, &err) < 0)
+            return req_fail(r, &err);
+        return req_redirect(r, place);
+    }
+    if (strcmp(r->what, "hardware") == 0) {
+        char name[FLAVOUR_NAME] = "";
+        (void)req_field(r, "flavour", name, sizeof name);
+        if (hardware_set(r->app, &v.space, name, &err) < 0)
             return req_fail(r, &err);
         return req_redirect(r, place);
     }

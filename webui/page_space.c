@@ -28,6 +28,9 @@ enum MHD_Result page_space(struct req *r)
     if (*readme && markdown_html(&html, readme) < 0)
         buf_clear(&html);
 
+    _cleanup_buf_ struct buf chips = BUF_INIT(PAGE_MAX / 8);
+    if (part_chips(&chips, card) < 0)
+        buf_clear(&chips);
     /* The site makes the visit of a private one when the frame is opened, and as often as it is. */
     bool is_private = strcmp(v.space.visibility, "private") == 0;
     char ago[32], count[32], demo[URL_MAX + sizeof v.space.base_path], frames[URL_MAX + 16];
@@ -64,6 +67,7 @@ enum MHD_Result page_space(struct req *r)
         {"ago", ago},
         {"count", count},
         {"several", v.space.versions_count == 1 ? "" : "1"},
+        {"chips", chips.data},
         {"readme", html.len ? html.data : ""},
         {"admin", auth_is_admin(r->auth) ? "1" : ""},
         {"actions", actions.data},

@@ -43,7 +43,8 @@ void site_close(struct site *s)
     "v.created_ms,"                                                                                \
     " s.sleep_after_ms, s.kept, (SELECT count(*) FROM likes l WHERE l.space_id = s.id), "          \
     "v.content,"                                                                                   \
-    " s.visibility, v.base_path"                                                                   \
+    " s.visibility, v.base_path, coalesce(nullif(s.hardware, ''), v.hardware), v.pinned,"          \
+    " v.thumbnail"                                                                                 \
     " FROM spaces s LEFT JOIN versions v ON v.id = s.version_id "
 
 static void read_space(struct store_stmt *q, struct space *sp)
@@ -72,6 +73,9 @@ static void read_space(struct store_stmt *q, struct space *sp)
     text_copy(sp->content, sizeof sp->content, store_text(q, 20));
     text_copy(sp->visibility, sizeof sp->visibility, store_text(q, 21));
     text_copy(sp->base_path, sizeof sp->base_path, store_text(q, 22));
+    text_copy(sp->hardware, sizeof sp->hardware, store_text(q, 23));
+    sp->pinned = store_int(q, 24) != 0;
+    text_copy(sp->thumbnail, sizeof sp->thumbnail, store_text(q, 25));
 }
 
 static int one_space(struct store_stmt *q, struct space *ret, struct err *err)

@@ -28,6 +28,9 @@ struct space {
     int64_t submitted_ms;
     char visibility[12]; /* public private protected */
     char base_path[512]; /* of the current version */
+    char hardware[33];   /* the flavour that was chosen, or else suggested; "" none */
+    bool pinned;
+    char thumbnail[512]; /* as the card has it */
 };
 
 /* Whose eyes a list is for. */
@@ -98,6 +101,8 @@ int site_set_limits(struct site *s, int64_t space_id, const struct site_limits *
 /* public private protected; with the command that tells the runner, in one transaction. */
 int site_set_visibility(struct site *s, int64_t space_id, const char *visibility,
                         int64_t *ret_command, struct err *err);
+/* A flavour's name; "" for the one that the card suggests. */
+int site_set_hardware(struct site *s, int64_t space_id, const char *flavour, struct err *err);
 /* The Space with that host label: as site_find. */
 int site_find_label(struct site *s, const char *label, struct space *ret, struct err *err);
 /* After the runner did the delete command. */

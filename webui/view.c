@@ -1,5 +1,6 @@
 #include "webui/view.h"
 
+#include "common/flavours.h"
 #include "common/util.h"
 
 #include <stdio.h>
@@ -20,6 +21,9 @@ void view_of(struct app *app, const struct space *space, struct view *ret)
     urls_page(&app->urls, space->owner, space->name, ret->page);
     ret->sleep_after_ms =
         space->sleep_after_ms ? space->sleep_after_ms : (int64_t)app->conf->lifecycle_sleep_after;
+    struct flavour flavour;
+    (void)flavour_find(app->conf, space->hardware, &flavour);
+    snprintf(ret->hardware, sizeof ret->hardware, "%s", flavour.name);
     if (ret->life.worker_version_id)
         (void)site_version_sha(app->site, ret->life.worker_version_id, ret->running_version, NULL);
 }
@@ -36,8 +40,9 @@ int view_find(struct app *app, const char *owner, const char *name, struct view 
 
 json_t *view_runtime_json(const struct view *v)
 {
-    json_t *runtime = json_pack("{s:s, s:{s:s, s:s}}", "stage", v->stage, "hardware", "current",
-                                "cpu", "requested", "cpu");
+    json_t *runtime =
+        json_pack("{s:s, s:{s:s, s:s}}", "stage", v->stage, "hardware", "current", v->hardware,
+                  "requested", *v->space.hardware ? v->space.hardware : v->hardware);
     if (*v->life.reason)
         json_object_set_new(runtime, "errorMessage", json_string(v->life.reason));
     json_t *more = json_pack("{s:n, s:b, s:s, s:[{s:s, s:s}]}", "storage", "devMode", 0, "sha",

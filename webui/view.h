@@ -14,6 +14,7 @@ struct view {
     char stage[32]; /* never empty */
     char title[256];
     char url[URL_MAX], page[URL_MAX];
+    char hardware[33];        /* the flavour that it has */
     char running_version[65]; /* sha, "" where nothing serves */
     int64_t sleep_after_ms;   /* -1: never */
 };

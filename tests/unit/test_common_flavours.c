@@ -1,0 +1,85 @@
+/* [hardware] flavours. */
+#include "common/flavours.h"
+#include "unit.h"
+
+#include <errno.h>
+
+static char names[200];
+
+static int add(void *arg, const struct flavour *f)
+{
+    (void)arg;
+    size_t n = strlen(names);
+    snprintf(names + n, sizeof names - n, "%s ", f->name);
+    return 0;
+}
+
+static void the_list(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    names[0] = 0;
+    assert_int_equal(flavours_each("", add, NULL, &err), 0);
+    assert_string_equal(names, "cpu-basic ");
+    names[0] = 0;
+    assert_int_equal(
+        flavours_each(" big: memory=8G cpu=4;cpu-basic:memory=2G ; x:;", add, NULL, &err), 0);
+    assert_string_equal(names, "cpu-basic big x ");
+}
+
+static void what_one_gives(void **state)
+{
+    (void)state;
+    struct conf c;
+    struct flavour f;
+    struct space_limits l;
+    struct err err = {0};
+    assert_int_equal(conf_init(&c), 0);
+    assert_int_equal(conf_set(&c, "hardware.flavours",
+                              "big: memory=8G  cpu=0.5 pids=9; cpu-basic: memory=2G", "test", &err),
+                     0);
+    assert_true(flavour_find(&c, "big", &f));
+    space_limits_default(&l, &c);
+    flavour_apply(&f, &l);
+    assert_true(l.v[LIMIT_MEMORY] == 8ull << 30 && l.v[LIMIT_CPU] == 500 && l.v[LIMIT_PIDS] == 9);
+    assert_true(l.v[LIMIT_OPEN_FILES] == c.limits_open_files);
+    assert_false(flavour_find(&c, "a100-large", &f));
+    assert_string_equal(f.name, "cpu-basic");
+    assert_true(f.has[LIMIT_MEMORY] && f.own.v[LIMIT_MEMORY] == 2ull << 30);
+    assert_true(flavour_find(&c, "cpu-basic", &f));
+    conf_free(&c);
+}
+
+static void what_is_wrong(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *list, *says;
+    } bad[] = {
+        {"big", "not NAME: LIMIT=VALUE"},
+        {"Big: cpu=1", "no name"},
+        {": cpu=1", "no name"},
+        {"big: cpu", "not LIMIT=VALUE"},
+        {"big: cpus=1", "none of the"},
+        {"big: cpu=many", "big"},
+        {"big: gpu=1", "GPU"},
+        {"big: memory=1", "big"},
+        {"big: network=1", "none of the"},
+        {"a: cpu=1; -b: cpu=1", "no name"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct err err = {0};
+        assert_int_equal(flavours_each(bad[i].list, NULL, NULL, &err), -EINVAL);
+        assert_non_null(strstr(err.msg, bad[i].says));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_list),
+        cmocka_unit_test(what_one_gives),
+        cmocka_unit_test(what_is_wrong),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

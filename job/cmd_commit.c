@@ -172,12 +172,11 @@ static int take_lfs(struct body *b, const json_t *value, unsigned number, struct
 static int take_deleted(struct body *b, const json_t *value, bool folder, unsigned number,
                         struct err *err)
 {
-    char path[NAMES_PATH_MAX + 2];
+    char path[NAMES_PATH_MAX + 2], whole[NAMES_PATH_MAX + 4];
     int r = take_path(value, number, path, err);
 
-    if (r == 0 && folder)
-        strcat(path, "/");
-    return r < 0 ? r : staging_remove(&b->st, path, err);
+    snprintf(whole, sizeof(whole), "%s%s", path, folder ? "/" : "");
+    return r < 0 ? r : staging_remove(&b->st, whole, err);
 }
 
 static int on_line(void *arg, const json_t *object, bool has_content, unsigned number,
@@ -253,7 +252,7 @@ static int make(struct body *b, struct err *err)
 {
     struct job *job = b->job;
     char ref[320], old[GIT_OID_MAX + 1], tree[GIT_OID_MAX + 1], sha[65];
-    bool is_new, is_main;
+    bool is_new = false, is_main;
     int r = full_ref(job_arg(job, "branch", "main"), ref, sizeof(ref), err);
 
     if (r == 0)

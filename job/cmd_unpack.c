@@ -51,7 +51,7 @@ static int commit_tree(struct job *job, const struct tree *tree, char sha[65],
 static int into_repo(struct job *job, struct tree *tree, uint64_t dropped, struct err *err)
 {
     char sha[65], old[GIT_OID_MAX + 1];
-    bool is_new;
+    bool is_new = false;
 
     /* Judged first: what is no Space costs no commit. */
     int r = version_record(job, tree, NULL, NULL, dropped, err);

@@ -30,7 +30,6 @@ static const char *const settings[][2] = {
     {"core.quotePath", "false"},
     {"core.attributesFile", "/dev/null"},
     {"core.excludesFile", "/dev/null"},
-    {"core.alternateRefsCommand", ""},
     {"transfer.fsckObjects", "true"},
     {"receive.fsckObjects", "true"},
     {"fetch.fsckObjects", "true"},

@@ -26,7 +26,9 @@ bool lfs_parse(const char *text, size_t len, struct lfs_pointer *ret)
     bool version = false, size = false;
 
     *ret = (struct lfs_pointer){0};
-    if (len >= sizeof(copy) || len < sizeof(VERSION_LINE) || memchr(text, 0, len) ||
+    if (len >= LFS_POINTER_MAX)
+        return false;
+    if (len < sizeof(VERSION_LINE) || memchr(text, 0, len) ||
         memcmp(text, VERSION_LINE, sizeof(VERSION_LINE) - 1) != 0)
         return false;
     memcpy(copy, text, len);

@@ -3,6 +3,7 @@
 #include "common/cleanup.h"
 #include "common/util.h"
 #include "webui/http.h"
+#include "webui/lfs_link.h"
 #include "webui/site.h"
 
 #include <arpa/inet.h>
@@ -220,6 +221,8 @@ unsigned auth_check(struct req *r, char *msg, size_t size)
         snprintf(msg, size, "Invalid credentials in Authorization header");
         return 401;
     }
+    if ((r->route->flags & ROUTE_SIGNED) && lfs_link_is_good(r))
+        return 0;
     unsigned status = check_rights(r, msg, size);
     if (status)
         return status;

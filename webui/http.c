@@ -227,6 +227,15 @@ enum MHD_Result req_error(struct req *r, unsigned status, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(message, sizeof message, fmt, ap);
     va_end(ap);
+    bool git = r->route && (r->route->flags & ROUTE_GIT);
+    if (git && strstr(r->path, "/info/lfs/"))
+        return req_json(r, status, json_pack("{s:s}", "message", message));
+    if (git) { /* which shows a text behind "remote:" */
+        struct buf text = BUF_INIT(sizeof message + 1);
+        return buf_printf(&text, "%s\n", message) < 0
+                   ? MHD_NO
+                   : req_text(r, status, "text/plain; charset=utf-8", &text);
+    }
     if (!req_wants_json(r))
         return page_error(r, status, message);
     return req_json(r, status, json_pack("{s:s}", "error", message));
@@ -401,6 +410,8 @@ static int body_begin(struct req *r, struct err *err)
         return upload_new(&r->upload, r->app, length, err);
     case BODY_PART:
         return api_upload_begin(r, err);
+    case BODY_LARGE:
+        return upload_new_large(&r->upload, r->app, length, err);
     case BODY_FORM:
         return form_new(&r->form, r->app, req_header(r, "Content-Type"), length, err);
     default:
@@ -413,6 +424,7 @@ static int body_data(struct req *r, const char *data, size_t len, struct err *er
 {
     switch (r->route->body) {
     case BODY_ARCHIVE:
+    case BODY_LARGE:
         return upload_write(r->upload, data, len, err);
     case BODY_PART:
         return resume_write(r->resume, data, len, err);
@@ -503,7 +515,7 @@ enum MHD_Result http_access(void *cls, struct MHD_Connection *connection, const 
         return r->early || body_data(r, upload_data, len, &err) == 0 ? MHD_YES
                                                                      : answer_now(r, &err);
     }
-    if (r->early == 401 && !req_wants_json(r))
+    if (r->early == 401 && !req_wants_json(r) && !(r->route && r->route->flags & ROUTE_GIT))
         return page_login_first(r);
     if (r->early)
         return req_error(r, r->early, "%s", r->early_msg);

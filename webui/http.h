@@ -29,8 +29,9 @@ enum route_flags {
     ROUTE_READ = 4,
     ROUTE_WRITE = 8,
     ROUTE_OWNER = 16,
-    ROUTE_LOGIN = 32, /* whoever has a token; the handler asks for the rest */
-    ROUTE_GIT = 64,   /* asked by git, which sends a password only where it is asked for one */
+    ROUTE_LOGIN = 32,   /* whoever has a token; the handler asks for the rest */
+    ROUTE_SIGNED = 128, /* or by an address that carries its right (lfs_link.h) */
+    ROUTE_GIT = 64,     /* asked by git, which sends a password only where it is asked for one */
 };
 
 enum body_kind {
@@ -39,6 +40,7 @@ enum body_kind {
     BODY_JSON,    /* the same, of some megabytes */
     BODY_ARCHIVE, /* in a nameless file: req->upload */
     BODY_PART,    /* more of an upload: req->resume */
+    BODY_LARGE,   /* the same for what holds more than one archive may: a pack, a commit */
     BODY_FORM,    /* multipart/form-data with files: req->form */
 };
 

@@ -450,6 +450,8 @@ struct link_job {
 int link_job_begin(struct link *l, const struct link_job_ask *q, struct link_job **ret,
                    struct err *err)
 {
+    if (q->body_fd >= 0 && lseek(q->body_fd, 0, SEEK_SET) < 0)
+        return err_errno(err, "lseek");
     struct link_job *job = calloc(1, sizeof *job);
     if (!job)
         return err_set(err, ENOMEM, "out of memory");

@@ -1,5 +1,7 @@
 #include "webui/reach.h"
 
+#include "webui/lfs_link.h"
+
 #include <string.h>
 
 bool reach_may_see(struct req *r, const struct space *space)
@@ -9,7 +11,8 @@ bool reach_may_see(struct req *r, const struct space *space)
 
 bool reach_may_see_files(struct req *r, const struct space *space)
 {
-    return strcmp(space->visibility, "public") == 0 || auth_may(r, space->owner, MAY_READ);
+    return strcmp(space->visibility, "public") == 0 || auth_may(r, space->owner, MAY_READ) ||
+           ((r->route->flags & ROUTE_SIGNED) && lfs_link_is_good(r));
 }
 
 static bool reach(struct req *r, bool files, struct view *ret, enum MHD_Result *answer)
@@ -20,8 +23,13 @@ static bool reach(struct req *r, bool files, struct view *ret, enum MHD_Result *
         return true;
     if (found >= 0)
         r->error_code = "RepoNotFound";
-    *answer = found < 0 ? req_fail(r, &err)
-                        : req_error(r, 404, "there is no Space %s/%s", r->owner, r->name);
+    /* git sends its password only when it is asked for one */
+    if (found >= 0 && (r->route->flags & ROUTE_GIT) && r->auth == AUTH_NONE)
+        *answer =
+            req_error(r, 401, "there is no Space %s/%s, or it needs a token", r->owner, r->name);
+    else
+        *answer = found < 0 ? req_fail(r, &err)
+                            : req_error(r, 404, "there is no Space %s/%s", r->owner, r->name);
     return false;
 }
 

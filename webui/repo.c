@@ -28,8 +28,6 @@ static int write_body(struct app *app, const json_t *body, struct err *err)
     if (fd < 0)
         return fd;
     int r = text ? write_all(fd, text, strlen(text)) : -ENOMEM;
-    if (r == 0 && lseek(fd, 0, SEEK_SET) < 0)
-        r = -errno;
     return r < 0 ? upload_write_failed(-r, err) : steal_fd(&fd);
 }
 
@@ -168,8 +166,6 @@ int repo_lfs_store(struct app *app, const struct space *space, const char *oid, 
 {
     char bytes[24];
     const struct link_arg args[] = {{"oid", oid}, {"size", number(bytes, size)}, {0}};
-    if (lseek(fd, 0, SEEK_SET) < 0)
-        return err_errno(err, "lseek");
     return change(app, space, JOB_LFS, args, fd, err);
 }
 

@@ -1,5 +1,6 @@
 /* Every address of the site: who may ask, what its body is, who answers. */
 #include "webui/api.h"
+#include "webui/git_http.h"
 #include "webui/http.h"
 #include "webui/pages.h"
 #include "webui/statics.h"
@@ -44,6 +45,19 @@ const struct route routes[] = {
     {"POST", PAGE "/resume", WRITE, BODY_NONE, api_space_resume},
     {"POST", PAGE "/cancel", WRITE, BODY_NONE, api_space_cancel},
     {"POST", PAGE "/delete", WRITE, BODY_NONE, api_space_delete},
+
+    /* git and Git LFS */
+    {"GET", PAGE "/info/refs", ROUTE_GIT, BODY_NONE, git_info_refs},
+    {"POST", PAGE "/git-upload-pack", ROUTE_GIT, BODY_LARGE, git_upload_pack},
+    {"POST", PAGE "/git-receive-pack", WRITE | ROUTE_GIT, BODY_LARGE, git_receive_pack},
+    {"POST", PAGE "/info/lfs/objects/batch", ROUTE_GIT, BODY_JSON, git_lfs_batch},
+    {"POST", PAGE "/info/lfs/objects/verify", WRITE | ROUTE_GIT, BODY_SMALL, git_lfs_verify},
+    {"GET", PAGE "/info/lfs/objects/:what", ROUTE_GIT | ROUTE_SIGNED, BODY_NONE, git_lfs_get},
+    {"PUT", PAGE "/info/lfs/objects/:what", WRITE | ROUTE_GIT | ROUTE_SIGNED, BODY_LARGE,
+     git_lfs_put},
+    {"GET", PAGE "/info/lfs/locks", ROUTE_GIT, BODY_NONE, git_lfs_locks},
+    {"POST", PAGE "/info/lfs/locks", ROUTE_GIT, BODY_SMALL, git_lfs_locks},
+    {"POST", PAGE "/info/lfs/locks/verify", ROUTE_GIT, BODY_SMALL, git_lfs_locks},
 
     /* API */
     {"GET", "/healthz", 0, BODY_NONE, api_health},

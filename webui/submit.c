@@ -139,8 +139,6 @@ static int run_job(struct app *app, const struct submit_change *c, const char *n
     struct link_job_ask ask = {
         .kind = c->kind, .space = c->space, .name = name, .args = c->args, .body_fd = c->fd};
     struct link_job *job;
-    if (c->fd >= 0 && lseek(c->fd, 0, SEEK_SET) < 0)
-        return err_errno(err, "lseek");
     int r = link_job_begin(app->link, &ask, &job, err);
     if (r < 0)
         return r;

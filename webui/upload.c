@@ -11,8 +11,18 @@
 struct upload {
     struct app *app;
     int fd;
-    uint64_t bytes;
+    uint64_t bytes, max; /* max 0: upload.max_archive */
 };
+
+static int larger_than(uint64_t max, struct err *err)
+{
+    char limit[32];
+    format_bytes(max, limit);
+    return err_set(err, EFBIG,
+                   "more than %s were sent, which is the limit for one request here (by "
+                   "upload.max_unpacked)",
+                   limit);
+}
 
 int upload_tmpfile(struct app *app, struct err *err)
 {
@@ -42,14 +52,13 @@ int upload_write_failed(int code, struct err *err)
     return err_set(err, code ? code : EIO, "the upload could not be kept: %s", strerror(code));
 }
 
-int upload_new(struct upload **ret, struct app *app, uint64_t length, struct err *err)
+static int new_with(struct upload **ret, struct app *app, uint64_t max, struct err *err)
 {
-    if (length > app->conf->upload_max_archive)
-        return upload_too_large(app, length, err);
     struct upload *u = calloc(1, sizeof *u);
     if (!u)
         return err_set(err, ENOMEM, "out of memory");
     u->app = app;
+    u->max = max;
     u->fd = upload_tmpfile(app, err);
     if (u->fd < 0) {
         int r = u->fd;
@@ -58,6 +67,22 @@ int upload_new(struct upload **ret, struct app *app, uint64_t length, struct err
     }
     *ret = u;
     return 0;
+}
+
+int upload_new(struct upload **ret, struct app *app, uint64_t length, struct err *err)
+{
+    if (length > app->conf->upload_max_archive)
+        return upload_too_large(app, length, err);
+    return new_with(ret, app, 0, err);
+}
+
+int upload_new_large(struct upload **ret, struct app *app, uint64_t length, struct err *err)
+{
+    uint64_t unpacked = app->conf->upload_max_unpacked;
+    uint64_t max = unpacked < UINT64_MAX / 2 ? unpacked / 3 * 4 + (16 << 20) : UINT64_MAX;
+    if (length > max)
+        return larger_than(max, err);
+    return new_with(ret, app, max, err);
 }
 
 void upload_free(struct upload *u)
@@ -70,7 +95,9 @@ void upload_free(struct upload *u)
 
 int upload_write(struct upload *u, const void *data, size_t len, struct err *err)
 {
-    if (len > u->app->conf->upload_max_archive - u->bytes)
+    if (u->max && len > u->max - u->bytes)
+        return larger_than(u->max, err);
+    if (!u->max && len > u->app->conf->upload_max_archive - u->bytes)
         return upload_too_large(u->app, 0, err);
     int r = write_all(u->fd, data, len);
     if (r < 0)

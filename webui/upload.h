@@ -12,6 +12,8 @@ struct upload;
 
 /* -EFBIG where `length` (0: not known) is above upload.max_archive; the message names the limit. */
 int upload_new(struct upload **ret, struct app *app, uint64_t length, struct err *err);
+/* The same for a body that is no archive, of up to what upload.max_unpacked is as base64. */
+int upload_new_large(struct upload **ret, struct app *app, uint64_t length, struct err *err);
 void upload_free(struct upload *u); /* NULL is fine */
 
 /* -EFBIG past the limit, -ENOSPC on a full disk. */

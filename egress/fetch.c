@@ -253,6 +253,8 @@ static size_t on_head(char *data, size_t size, size_t n, void *arg)
 {
     struct fetch *f = arg;
     n *= size;
+    if (!door_count(f->e, n, 0))
+        return 0;
     if (f->answered) /* a trailer: dropped */
         return n;
     if (n > 5 && memcmp(data, "HTTP/", 5) == 0)
@@ -387,6 +389,7 @@ void fetch_begin(struct egress *e, struct conn *c)
     c->state = CONN_FETCH;
     c->until_ms = 0;
     c->moved_ms = e->now_ms;
+    (void)door_count(e, 0, c->request.len); /* the next turn sees to it */
     if (!set_up(f, &c->found))
         door_refuse(e, c, 500, "out of memory");
 }
@@ -420,6 +423,10 @@ static void finish(struct egress *e, struct conn *c)
     bool body = c->request.method_len == 3 && f->answer.status != 204 && f->answer.status != 304;
     if (body && !put_body(f, "", 0, true))
         return;
+    if (f->bad) { /* no memory for the last bytes of a page */
+        door_cut(e, c);
+        return;
+    }
     fetch_free(e, c);
     c->state = CONN_LAST;
     c->until_ms = e->now_ms + e->policy.idle_ms;

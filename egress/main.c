@@ -94,10 +94,10 @@ static int check_sockets(struct err *err)
 static int set_up(struct egress *e, uint32_t uid_first, bool require, struct err *err)
 {
     int r = check_sockets(err);
+    if (r == 0) /* first: the helper, which keeps the host's files, has no credentials then */
+        r = names_new(&e->names, uid_first, err);
     if (r == 0)
         r = read_policy(e, err);
-    if (r == 0)
-        r = names_new(&e->names, uid_first, err);
     if (r == 0)
         r = read_ca(e, err);
     if (r == 0)

@@ -55,8 +55,11 @@ enum MHD_Result api_admin_user_add(struct req *r)
     struct err err = {0};
     if (!body_object(r, &body, &answer))
         return answer;
-    const char *name = body_text(body, "name");
-    if (owners_add(r->app->site, name, strcmp(body_text(body, "type"), "org") == 0, &err) < 0)
+    const char *name = body_text(body, "name"), *type = body_text(body, "type");
+    bool is_org = strcmp(type, "org") == 0;
+    if (!is_org && *type && strcmp(type, "user") != 0)
+        return req_error(r, 400, "the type \"%.40s\" is neither user nor org", type);
+    if (owners_add(r->app->site, name, is_org, &err) < 0)
         return req_fail(r, &err);
     return answer_owner(r, name);
 }
@@ -107,11 +110,14 @@ enum MHD_Result api_admin_token_new(struct req *r)
         return answer;
     const char *role = body_text(body, "role"), *user = body_text(body, "user");
     const char *name = body_text(body, "name");
-    json_int_t days = json_integer_value(json_object_get(body, "days"));
+    const json_t *limit = json_object_get(body, "days");
+    json_int_t days = json_integer_value(limit);
     if (!right_parse(role, &right))
         return req_error(r, 400, "the role \"%.40s\" is none of read, write, admin", role);
-    if (days < 0 || days > DAYS_MAX)
-        return req_error(r, 400, "a token holds for 1 to %d days, or without an end", DAYS_MAX);
+    /* "30" is no number: taken for 0 it would be a token without an end */
+    if ((limit && !json_is_null(limit) && !json_is_integer(limit)) || days < 0 || days > DAYS_MAX)
+        return req_error(r, 400, "\"days\" is a number of 1 to %d, or 0 for a token without an end",
+                         DAYS_MAX);
     char secret[TOKEN_SIZE];
     int64_t id, expires = days ? (int64_t)now_ms() + days * DAY_MS : 0;
     if (tokens_add(r->app->site, user, *name ? name : "token", right, expires, secret, &id, &err) <

@@ -212,3 +212,17 @@ def test_owners_survive_a_kill(alice):
     alice.kill()
     alice.start()
     assert may(alice, t) == 200
+
+
+@pytest.mark.parametrize("days", ["30", 0.5, True, [], -1, 36501])
+def test_a_wrong_end_is_no_token_without_one(site, days):
+    user(site, "alice")
+    status, answer = admin(site, "POST", "/api/admin/tokens", {"user": "alice", "role": "read", "days": days})
+    assert status == 400 and "days" in answer["error"]
+    assert admin(site, "GET", "/api/admin/tokens")[1]["tokens"] == []
+
+
+def test_a_wrong_type_makes_no_user(site):
+    status, answer = admin(site, "POST", "/api/admin/users", {"name": "lab", "type": "organization"})
+    assert status == 400 and "organization" in answer["error"]
+    assert admin(site, "GET", "/api/admin/users")[1]["users"] == []

@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "common/sealed.h"
 #include "common/space_env.h"
+#include "common/utf8.h"
 #include "common/util.h"
 #include "webui/site_env.h"
 #include "webui/submit.h"
@@ -12,6 +13,14 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+
+static bool is_utf8(const char *text)
+{
+    for (size_t n; *text; text += n)
+        if ((n = utf8_len(text)) == 0)
+            return false;
+    return true;
+}
 
 int env_set(struct app *app, int64_t space_id, bool secret, const char *name, const char *value,
             const char *description, char warning[200], struct err *err)
@@ -25,6 +34,9 @@ int env_set(struct app *app, int64_t space_id, bool secret, const char *name, co
         return err_set(err, EINVAL, "the description of %s is too long: %d bytes are the most",
                        name, SPACE_ENV_DESCRIPTION - 1);
     size_t len = strlen(value);
+    if (!is_utf8(value)) /* a form may send what JSON could not show */
+        return err_set(err, EINVAL, "the value of %s is no text in UTF-8: keep other data in a file",
+                       name);
     if (len > SPACE_ENV_BYTES)
         return err_set(err, EINVAL,
                        "the value of %s has %zu bytes: secrets and variables of a Space may take "

@@ -133,3 +133,11 @@ def test_given_at_the_creation(site):
     body = {**body, "name": "other", "secrets": [{"key": "PORT", "value": "1"}]}
     assert "PORT is set by the server" in site.api("POST", "/api/repos/create", json.dumps(body))[1]["error"]
     assert site.api("GET", "/api/spaces/alice/other")[0] == 404
+
+
+@pytest.mark.parametrize("kind", ["secrets", "variables"])
+def test_a_value_that_is_no_text(site, kind):
+    """A form may send bytes that the API could not show."""
+    site.deploy()
+    status, body, _ = site.ask("POST", f"/spaces/alice/hello/settings/{kind}", b"key=RAW&value=%ff%fe%fd%fc", token=TOKEN)
+    assert status == 400 and b"RAW is no text in UTF-8" in body and rows(site) == []

@@ -7,6 +7,7 @@
 #include "webui/form.h"
 #include "webui/pages.h"
 #include "webui/resume.h"
+#include "webui/text.h"
 #include "webui/upload.h"
 
 #include <errno.h>
@@ -222,11 +223,12 @@ enum MHD_Result req_redirect(struct req *r, const char *location)
 
 enum MHD_Result req_error(struct req *r, unsigned status, const char *fmt, ...)
 {
-    char message[1024];
+    char said[1024], message[1024];
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(message, sizeof message, fmt, ap);
+    vsnprintf(said, sizeof said, fmt, ap);
     va_end(ap);
+    text_copy(message, sizeof message, said); /* it may show what was asked for */
     bool git = r->route && (r->route->flags & ROUTE_GIT);
     if (git && strstr(r->path, "/info/lfs/"))
         return req_json(r, status, json_pack("{s:s}", "message", message));

@@ -3,6 +3,7 @@ import json
 import os
 import threading
 
+import pytest
 from platform_fake import TOKEN, events, until
 
 
@@ -219,3 +220,10 @@ def test_worker_stream(site):
 
 def test_whoami(site):
     assert site.api("GET", "/api/whoami-v2")[1]["name"] == "admin"
+
+
+@pytest.mark.parametrize("method, path, status", [("GET", "/api/spaces/%ff/x", 404), ("DELETE", "/api/admin/tokens/%ff", 400)])
+def test_names_that_are_no_text(site, method, path, status):
+    """What is asked for is shown in the answer, which is JSON."""
+    got, answer = site.api(method, path)
+    assert got == status and "?" in answer["error"]

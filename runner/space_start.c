@@ -218,7 +218,7 @@ static int start_worker(struct space *s, bool *held_up, struct err *err)
         n = life_worker_create(s->r, w, err); /* first, so that a new runner knows of it */
     if (n == 0) {
         n = recipe_worker(&start, s->r, s, w, err);
-        *held_up = n == 0;
+        *held_up = n == 0 || err->internal; /* site.db could not be read */
     }
     if (n == 0)
         n = worker_start(w, &start, NULL, err);

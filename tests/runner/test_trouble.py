@@ -280,3 +280,16 @@ def test_a_space_may_not_ask_for_any_start_timeout(rig):
     r.deploy(s, r.version(s, SILENT.replace("LINES", ""), timeout_ms=86400000))
     r.stage_is(s, "RUNTIME_ERROR", 6)
     assert "within 1 s" in r.reason(s)
+
+
+@pytest.mark.stand_in
+def test_a_database_that_cannot_be_read_is_no_failure(rig):
+    r = rig(lifecycle__start_tries=2, lifecycle__crash_limit=2)
+    s = r.space()
+    r.site.execute("ALTER TABLE space_env RENAME TO away")
+    r.deploy(s, r.version(s))
+    assert until(lambda: len(r.events("worker.held-up")) >= 5), r.life("SELECT event, detail FROM events")
+    assert r.stage(s) == "APP_STARTING" and "space_env" not in r.reason(s)
+    r.site.execute("ALTER TABLE away RENAME TO space_env")
+    r.routed(s)
+    r.stage_is(s, "RUNNING")

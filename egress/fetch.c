@@ -121,6 +121,8 @@ static bool fill_fields(struct fetch *f)
         case FIELD_ACCEPT:
         case FIELD_USER_AGENT:
         case FIELD_SEC_FETCH_MODE:
+        case FIELD_AUTHORIZATION:
+        case FIELD_COOKIE:
         case FIELD_END_TO_END:
             break;
         default: /* hops, hosts, forwarding, framing */
@@ -253,8 +255,7 @@ static size_t on_head(char *data, size_t size, size_t n, void *arg)
 {
     struct fetch *f = arg;
     n *= size;
-    if (!door_count(f->e, n, 0))
-        return 0;
+    (void)door_count(f->e, n, 0); /* the turn's end sees to it */
     if (f->answered) /* a trailer: dropped */
         return n;
     if (n > 5 && memcmp(data, "HTTP/", 5) == 0)
@@ -389,7 +390,7 @@ void fetch_begin(struct egress *e, struct conn *c)
     c->state = CONN_FETCH;
     c->until_ms = 0;
     c->moved_ms = e->now_ms;
-    (void)door_count(e, 0, c->request.len); /* the next turn sees to it */
+    (void)door_count(e, 0, c->request.len);
     if (!set_up(f, &c->found))
         door_refuse(e, c, 500, "out of memory");
 }

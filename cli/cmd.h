@@ -18,6 +18,8 @@ int cmd_status(int argc, char **argv);
 int cmd_limits(int argc, char **argv);
 int cmd_visibility(int argc, char **argv);
 int cmd_env(int argc, char **argv); /* secret, var: argv[0] says which */
+int cmd_versions(int argc, char **argv);
+int cmd_rollback(int argc, char **argv);
 int cmd_logs(int argc, char **argv);
 int cmd_act(int argc, char **argv); /* start stop restart pause resume delete: argv[0] says which */
 int cmd_user(int argc, char **argv);

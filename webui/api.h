@@ -36,6 +36,9 @@ enum MHD_Result api_space_pause(struct req *r);
 enum MHD_Result api_space_resume(struct req *r);
 enum MHD_Result api_space_cancel(struct req *r);
 enum MHD_Result api_space_delete(struct req *r);
+/* api_versions.c */
+enum MHD_Result api_space_versions(struct req *r);
+enum MHD_Result api_space_rollback(struct req *r); /* {version}: a number, or a sha's beginning */
 enum MHD_Result api_space_limits(struct req *r);
 enum MHD_Result api_space_set_limits(struct req *r); /* name=value&..., value "default" or "" too */
 enum MHD_Result api_space_events(struct req *r);     /* server-sent */

@@ -7,6 +7,11 @@
 enum MHD_Result page_gallery(struct req *r);
 enum MHD_Result page_space(struct req *r);
 enum MHD_Result page_delete(struct req *r); /* asks before a deletion, where there are no scripts */
+/* page_files.c, page_history.c */
+enum MHD_Result page_files(struct req *r); /* ?rev=, the path behind it */
+enum MHD_Result page_raw(struct req *r);
+enum MHD_Result page_history(struct req *r);
+enum MHD_Result page_commit(struct req *r);
 enum MHD_Result page_limits(struct req *r);
 enum MHD_Result page_limits_post(struct req *r);
 enum MHD_Result page_settings(struct req *r);

@@ -183,3 +183,20 @@ def test_a_program_that_does_not_start_is_said(up, space):
     r = g.run("push", "origin", "HEAD")
     assert re.search(r"remote: RU\w+: .*", r.stderr) and "running at" not in r.stderr, r.stderr
     assert up.demo(name).body == b"one"  # the one before goes on
+
+
+def test_versions_and_going_back(up, space):
+    name, g = space
+    up.deploy(up.bundle("g", card="title: G\nsdk: static", **{"index.html": "two"}), name)
+    rows = [line.split() for line in up.cli("versions", name).stdout.splitlines()]
+    assert [r[0] for r in rows] == ["*", "1"] and rows[0][1] == "2"
+    r = up.cli("rollback", name, "1")
+    assert r.returncode == 0 and f"{name} is at " in r.stdout, r.stderr
+    assert up.demo(name).body == b"one"
+    g("pull", "-q")
+    assert g("log", "-1", "--format=%s %an").startswith("Back to ") and len(g("log", "--format=%H").splitlines()) == 3
+    first = g("rev-parse", "HEAD~2")
+    assert g("diff", "HEAD", first) == ""
+    assert up.cli("rollback", name, first[:10]).returncode == 0
+    missing = up.cli("rollback", name, "77")
+    assert missing.returncode == 1 and "no version 77" in missing.stderr

@@ -1,0 +1,85 @@
+/* `vitrine versions NAME` and `vitrine rollback NAME VERSION`: what was deployed, and back to it.
+ */
+#include "cmd.h"
+#include "client.h"
+#include "spacename.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void print_versions(const json_t *versions)
+{
+    size_t i;
+    const json_t *v;
+    json_array_foreach(versions, i, v)
+    {
+        printf("%c %4lld  %.12s  %.16s  %s\n",
+               json_is_true(json_object_get(v, "current")) ? '*' : ' ',
+               (long long)json_integer_value(json_object_get(v, "number")), json_str(v, "sha"),
+               json_str(v, "createdAt"), json_str(v, "message"));
+    }
+}
+
+int cmd_versions(int argc, char **argv)
+{
+    static const struct option longs[] = {{"json", no_argument, NULL, 'j'}, {NULL, 0, NULL, 0}};
+    _cleanup_client_ struct client *c = NULL;
+    _cleanup_json_ json_t *versions = NULL;
+    struct spacename n;
+    struct err err = {0};
+    char path[400];
+    bool json = false;
+    for (int o; (o = cmd_getopt(argc, argv, "", longs)) != -1;) {
+        if (o == '?')
+            return CMD_USAGE;
+        json = true;
+    }
+    if (argc - optind != 1)
+        return cmd_usage(argv[0], "give the name of one Space");
+    int r = spacename_parse(&n, argv[optind], &err);
+    if (r == 0)
+        r = client_open(&c, &err);
+    if (r == 0) {
+        snprintf(path, sizeof(path), "%s/versions", n.path);
+        r = client_get(c, path, &versions, &err);
+    }
+    if (r == 0 && json)
+        r = json_print(versions, &err);
+    else if (r == 0)
+        print_versions(versions);
+    return r < 0 ? cmd_fail(argv[0], &err) : CMD_DONE;
+}
+
+int cmd_rollback(int argc, char **argv)
+{
+    static const struct option longs[] = {{"json", no_argument, NULL, 'j'}, {NULL, 0, NULL, 0}};
+    _cleanup_client_ struct client *c = NULL;
+    _cleanup_json_ json_t *answer = NULL;
+    struct spacename n;
+    struct err err = {0};
+    char path[400];
+    bool json = false;
+    for (int o; (o = cmd_getopt(argc, argv, "", longs)) != -1;) {
+        if (o == '?')
+            return CMD_USAGE;
+        json = true;
+    }
+    if (argc - optind != 2)
+        return cmd_usage(argv[0], "give the name of a Space, and one of its versions");
+    int r = spacename_parse(&n, argv[optind], &err);
+    if (r == 0)
+        r = client_open(&c, &err);
+    if (r < 0)
+        return cmd_fail(argv[0], &err);
+    snprintf(path, sizeof(path), "%s/rollback", n.path);
+    _cleanup_json_ json_t *body = json_pack("{s:s}", "version", argv[optind + 1]);
+    if (!body)
+        return cmd_usage(argv[0], "a version is a number or a sha");
+    r = client_call(c, "POST", path, body, &answer, &err);
+    if (r == 0 && json)
+        r = json_print(answer, &err);
+    else if (r == 0)
+        printf("%s is at %.12s, with the files of %s\n", n.id, json_str(answer, "version"),
+               argv[optind + 1]);
+    return r < 0 ? cmd_fail(argv[0], &err) : CMD_DONE;
+}

@@ -4,6 +4,7 @@
 #include "common/conf.h"
 #include "common/log.h"
 #include "common/util.h"
+#include "runner/build_index.h"
 #include "runner/build_own.h"
 #include "runner/chore.h"
 #include "runner/control.h"
@@ -11,6 +12,7 @@
 #include "runner/build_env.h"
 #include "runner/events.h"
 #include "runner/gateway.h"
+#include "runner/indexes.h"
 #include "runner/life.h"
 #include "runner/life_build.h"
 #include "runner/logs.h"
@@ -556,6 +558,8 @@ void build_begin(struct space *s, const struct version *v)
         last = &(*last)->next;
     *last = b;
     build_read_card(b);
+    if (build_index_has_way_out(r))
+        indexes_begin(r); /* beside the plan */
     start_step(b);
 }
 

@@ -1,6 +1,7 @@
 #include "runner/build_index.h"
 
 #include "common/conf.h"
+#include "runner/indexes.h"
 #include "runner/runner.h"
 
 #include <errno.h>
@@ -58,36 +59,36 @@ static int add(char *list, uint32_t *len, size_t max, const char *fmt, const cha
     return proto_list_add(list, len, max, text);
 }
 
-int build_index_fill(struct proto_start *start, const struct runner *r)
+bool build_index_has_way_out(const struct runner *r)
+{
+    return strcmp(conf_of(r)->build_index, "none") != 0;
+}
+
+int build_index_fill(struct proto_start *start, struct runner *r)
 {
     const struct conf *c = conf_of(r);
-    char uv[PATH_MAX];
     int n = 0;
 #define ENV(fmt, value)                                                                            \
     (n = n < 0 ? n : add(start->env, &start->env_len, sizeof(start->env), fmt, value))
 #define MOUNT(fmt, value)                                                                          \
     (n = n < 0 ? n : add(start->mounts, &start->mounts_len, sizeof(start->mounts), fmt, value))
-    build_index_uv(r, uv);
-    if (uv[0])
-        MOUNT("ro:%s:/run/vitrine/uv", uv);
+    if (build_index_has_way_out(r))
+        return indexes_fill(r, start);
     if (c->build_find_links[0]) {
         MOUNT("ro:%s:" WHEELS, c->build_find_links);
         ENV("PIP_FIND_LINKS=%s", WHEELS);
         ENV("UV_FIND_LINKS=%s", WHEELS);
     }
-    if (strcmp(c->build_index, "none") == 0) {
-        ENV("PIP_NO_INDEX=%s", "1");
-    } else if (c->build_index[0]) {
-        ENV("PIP_INDEX_URL=%s", c->build_index);
-        ENV("UV_DEFAULT_INDEX=%s", c->build_index);
-    }
+    ENV("PIP_NO_INDEX=%s", "1");
 #undef ENV
 #undef MOUNT
     return n;
 }
 
-void build_index_identity(const struct runner *r, struct buf *out)
+void build_index_identity(struct runner *r, struct buf *out)
 {
+    if (build_index_has_way_out(r))
+        indexes_identity(r, out);
     buf_printf(out, "index %s\nfind-links %s\n", conf_of(r)->build_index,
                conf_of(r)->build_find_links);
 }

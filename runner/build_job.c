@@ -8,6 +8,7 @@
 #include "common/util.h"
 #include "runner/build_index.h"
 #include "runner/build_env.h"
+#include "runner/egress.h"
 #include "runner/gateway.h"
 #include "runner/logs.h"
 #include "runner/public.h"
@@ -128,12 +129,49 @@ static void on_output(void *arg, uint32_t events)
     read_output(arg, CHUNKS_A_TURN);
 }
 
+/* ---- its way out ---- */
+
+static void on_egress_says(void *arg, const char *line)
+{
+    build_say(arg, "network", "%s", line);
+}
+
+static void on_egress_end(void *arg, const char *why)
+{
+    struct build *b = arg;
+    build_fail(b, why);
+    egress_end(&b->egress);
+    if (b->worker)
+        worker_stop(b->worker, 0);
+}
+
+static void close_egress(struct build *b)
+{
+    const struct egress_counts *c = b->egress ? egress_counts(b->egress) : NULL;
+    if (c && c->refused && b->reason[0]) {
+        size_t len = strlen(b->reason);
+        snprintf(
+            b->reason + len, sizeof(b->reason) - len,
+            " (it asked for %s, which this server does not let builds reach; the operator can: "
+            "build.hosts)",
+            c->first_refused);
+    }
+    if (c && (c->bytes_in || c->refused)) {
+        char in[32];
+        format_bytes(c->bytes_in, in);
+        build_say(b, "network", "%" PRIu64 " connections, %s received, %" PRIu64 " refused",
+                  c->connections, in, c->refused);
+    }
+    egress_end(&b->egress);
+}
+
 static void on_end(struct worker *w, const struct worker_end *e)
 {
     struct build *b = w->owner;
     b->worker = NULL;
     read_output(b, UINT_MAX); /* at most what it may print in all */
     stop_reading(b);
+    close_egress(b);
     bool ok = b->resulted && e->reason == EXIT_EXITED && e->status == 0 && !b->reason[0];
     bool held_up = worker_is_held_up(e->code);
     if (!ok && !b->reason[0] && !held_up) {
@@ -204,6 +242,10 @@ static int fill_lists(struct build *b, struct proto_start *start)
         add(&argv, "--add");
         add(&argv, "%s", b->add[i]);
     }
+    if (!plans && build_index_has_way_out(b->r)) {
+        add(&argv, "--proxy-port");
+        add(&argv, "%d", EGRESS_PORT);
+    }
     add(&env, "PATH=/usr/local/bin:/usr/bin:/bin");
     add(&env, "LANG=C.UTF-8");
     add(&env, "HOME=/home/user");
@@ -215,7 +257,12 @@ static int fill_lists(struct build *b, struct proto_start *start)
         add(&mounts, "rw:%s:" ENV_DIR, path);
     }
     int n = argv.failed < 0 ? argv.failed : env.failed < 0 ? env.failed : mounts.failed;
-    return n < 0 ? n : build_index_fill(start, b->r);
+    char uv[PATH_MAX];
+    build_index_uv(b->r, uv);
+    if (uv[0])
+        add(&mounts, "ro:%s:/run/vitrine/uv", uv);
+    n = n < 0 ? n : mounts.failed;
+    return n < 0 || plans ? n : build_index_fill(start, b->r);
 }
 
 static void limit(struct build *b, struct worker *w, struct proto_start *start)
@@ -303,5 +350,13 @@ int build_job_start(struct build *b, struct err *err)
         return n;
     }
     b->worker = w;
+    if (b->phase != PHASE_PLAN && build_index_has_way_out(r)) {
+        const struct egress_hooks hooks = {
+            .on_say = on_egress_says, .on_end = on_egress_end, .arg = b};
+        if (egress_begin(&b->egress, w, &hooks, err) < 0) {
+            build_fail(b, err->msg);
+            worker_stop(w, 0);
+        }
+    }
     return 0;
 }

@@ -51,6 +51,7 @@ struct build {
 
     /* the sandbox that works on it (build_job.c) */
     struct worker *worker;
+    struct egress *egress; /* its way to the package indexes */
     int out;
     struct loop_io *out_io;
     struct buf line;

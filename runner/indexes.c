@@ -26,6 +26,7 @@
 #define FRESH_MS 60000
 #define WAIT_MS 5000
 #define MAX_ANSWER (256 * 1024)
+#define LINKS "/run/vitrine/links/" /* as static/indexes.py has it */
 #define CA_PLACE "/run/vitrine/ca.pem"
 #define CA_FOLDER "/etc/ssl/certs/" /* sandboxes have it */
 
@@ -46,14 +47,18 @@ static struct indexes *of(struct runner *r)
 
 static int spawn(struct runner *r, struct indexes *x, char *script)
 {
-    char *argv[] = {"python3", "-I", "-c", script, NULL}, *env[512], own[4200];
+    char *argv[] = {"python3", "-I", "-c", script, NULL}, *env[512], own[4200], links[4200];
     size_t n = 0;
-    const char *index = conf_of(r)->build_index;
+    const char *index = conf_of(r)->build_index, *folder = conf_of(r)->build_find_links;
     for (char **e = environ; *e && n < 500; e++)
         env[n++] = *e;
     if (index[0] && strcmp(index, "none") != 0) {
         snprintf(own, sizeof(own), "VITRINE_BUILD_INDEX=%s", index);
         env[n++] = own;
+    }
+    if (folder[0]) {
+        snprintf(links, sizeof(links), "VITRINE_BUILD_LINKS=%s", folder);
+        env[n++] = links;
     }
     env[n] = NULL;
     posix_spawn_file_actions_t files;
@@ -217,6 +222,11 @@ int indexes_fill(struct runner *r, struct proto_start *start)
     const char *at = text->data;
     while (n == 0 && next_line(&at, "env", line, sizeof(line)))
         n = proto_list_add(start->env, &start->env_len, sizeof(start->env), line);
+    at = text->data;
+    for (unsigned i = 0; n == 0 && next_line(&at, "links", line, sizeof(line)); i++) {
+        snprintf(more, sizeof(more), "ro:%s:" LINKS "%u", line, i);
+        n = proto_list_add(start->mounts, &start->mounts_len, sizeof(start->mounts), more);
+    }
     if (n || !find_ca(text, line, sizeof(line)))
         return n;
     bool there = strncmp(line, CA_FOLDER, strlen(CA_FOLDER)) == 0;

@@ -1,6 +1,7 @@
 """Where packages come from, as the tools of this machine are set up: pip, uv, npm, apt, netrc, and proxies.
 
-Prints lines for runner/indexes.c: `policy LINE` for vitrine-egress (egress/policy.h), `env NAME=VALUE` for builds, `ca PATH`.
+Prints lines for runner/indexes.c: `policy LINE` for vitrine-egress (egress/policy.h), `env NAME=VALUE` for builds, `ca PATH`,
+and `links PATH` for each folder of packages, which builds see at LINKS with its number behind.
 What a build is told holds no credentials: an index that needs some is http://HOST there, and the policy has its login."""
 import base64
 import configparser
@@ -22,7 +23,8 @@ HOME = os.path.expanduser("~")
 CONFIG = E.get("XDG_CONFIG_HOME") or HOME + "/.config"
 PYPI = "https://pypi.org/simple"
 NPM = "https://registry.npmjs.org/"
-policy, env, warnings, logins = [], {}, [], {}
+LINKS = "/run/vitrine/links/"
+policy, env, warnings, logins, folders = [], {}, [], {}, []
 
 
 def warn(text):
@@ -108,6 +110,17 @@ def pip_settings():
     return out
 
 
+def folder(path):
+    """A local folder with packages, as a build sees it; None where it is none."""
+    path = os.path.realpath(re.sub("^file://(localhost)?(?=/)", "", path))
+    if not os.path.isdir(path) or re.search(r"[\s:,]", path) or len(folders) == 8:
+        warn("a folder of find-links is not there, or its path has a blank, comma or colon")
+        return None
+    if path not in folders:
+        folders.append(path)
+    return LINKS + str(folders.index(path))
+
+
 def urls(text):
     return [u for u in (text or "").split() if u]
 
@@ -123,9 +136,11 @@ def pip():
         env["PIP_INDEX_URL"] = index
     if extra:
         env["PIP_EXTRA_INDEX_URL"] = " ".join(extra)
-    links = [x for x in map(door, urls(s.get("find-links"))) if x]
+    links = ([E["VITRINE_BUILD_LINKS"]] if E.get("VITRINE_BUILD_LINKS") else []) + urls(s.get("find-links"))
+    links = [x for x in (door(u) if u.startswith("http") else folder(u) for u in links) if x]
     if links:
         env["PIP_FIND_LINKS"] = " ".join(links)
+        env["UV_FIND_LINKS"] = ",".join(links)
     return index, extra, s
 
 
@@ -293,6 +308,7 @@ def main():
     for (scheme, host, port), login in logins.items():
         policy.append(f"login {scheme} {host} {port} {login}")
     lines = [f"policy {p}" for p in dict.fromkeys(policy)] + [f"env {k}={v}" for k, v in env.items()] + [f"warning {w}" for w in dict.fromkeys(warnings)]
+    lines += [f"links {f}" for f in folders]
     ca = certificates(settings.get("cert"))
     if ca:
         lines.append(f"ca {ca}")

@@ -1,14 +1,17 @@
 """Builds: environments from wheels that the tests make, no index and no network."""
+import contextlib
 import os
+import random
 import re
 import shutil
+import signal
 import sqlite3
 import tempfile
 import time
 
 import pytest
 import wheels
-from vitrine import Vitrine, until
+from vitrine import Vitrine, processes, until
 
 
 @pytest.fixture(scope="module")
@@ -158,3 +161,77 @@ def test_builds_wait_in_order_and_a_newer_version_takes_the_place_of_an_older(up
     assert up.cli("stop", "queue/two").returncode == 0 and up.stage("queue/two") == "STOPPED"
     assert up.cli("delete", "queue/two").returncode == 0
     assert until(lambda: not [e for e in envs(up) if e.startswith(".new")]), envs(up)
+
+
+def left_over(v):
+    return [e for e in envs(v) if e.startswith(".")]
+
+
+def test_a_build_killed_at_any_moment_leaves_nothing_and_is_repeated(vitrine, packages):
+    """The runner is killed while five builds are on their way, ten times, at moments of chance."""
+    dice = random.Random(os.environ.get("SEED", "killed"))
+    folder = tempfile.mkdtemp(prefix="wheels-", dir="/var/tmp")
+    os.chmod(folder, 0o755)
+    names = ["alpha", "bravo", "charlie", "delta", "echo"]
+    for n in names:
+        wheels.wheel(folder, n)
+    try:
+        v = vitrine(configuration(folder, "parallel = 5"))
+        for n in names:
+            assert submit(v, f"kill/{n}", f"import {n}\nreturn {n}.VERSION", f"{n}\n", wait=False).returncode == 0
+        killed, moments = 0, []
+        for _ in range(10):
+            assert until(lambda: v.named("vitrine-runner"), 20)
+            assert until(lambda: life(v, "SELECT 1 FROM builds WHERE ended_ms IS NULL LIMIT 1")
+                         or len(life(v, "SELECT 1 FROM spaces WHERE stage = 'RUNNING'")) == 5, 20)
+            time.sleep(dice.uniform(0, 1.2))
+            moments.append(sorted(life(v, "SELECT state FROM builds WHERE ended_ms IS NULL")))
+            killed += len(moments[-1])
+            os.kill(v.named("vitrine-runner")[0], signal.SIGKILL)
+            if not moments[-1]:  # all was done: the next ones are of other versions
+                for n in names:
+                    until(lambda: submit(v, f"kill/{n}", f"import {n}\nreturn {n}.VERSION", f"{n}\n# {dice.random()}\n", wait=False).returncode == 0)
+        assert killed >= 20, moments
+        for n in names:
+            assert until(lambda: v.stage(f"kill/{n}") == "RUNNING", 60), (n, v.status(f"kill/{n}"), builds(v, f"kill/{n}"), v.log[-3000:])
+            assert v.demo(f"kill/{n}").body == b"1.0"
+        assert until(lambda: not left_over(v)), envs(v)
+        assert not life(v, "SELECT * FROM builds WHERE ended_ms IS NULL")
+        # every environment that has its name is whole
+        for key in envs(v):
+            assert os.path.isdir(f"{v.data}/envs/{key}/env/bin") and os.path.exists(f"{v.data}/envs/{key}/about")
+            assert not os.path.exists(f"{v.data}/envs/{key}/env/.work")
+    finally:
+        shutil.rmtree(folder)
+
+
+def installers(v):
+    """The processes of builds, but for their PID 1: those that see what a build makes."""
+    found = []
+    for (pid, _), name in processes().items():
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/mountinfo") as f:
+            if name == "vitrine-job" and f"{v.data}/envs/.new-" in f.read():
+                found.append(pid)
+    return found
+
+
+def test_a_build_whose_own_processes_are_killed_fails_with_a_reason_and_can_be_repeated(up):
+    submit(up, "demo/murdered", "import gamma\nreturn gamma.VERSION", "gamma\nquick\n", wait=False)
+    assert until(lambda: up.stage("demo/murdered") == "BUILDING")
+    for pid in until(lambda: installers(up)):
+        os.kill(pid, signal.SIGKILL)
+    assert until(lambda: up.stage("demo/murdered") == "BUILD_ERROR"), up.status("demo/murdered")
+    assert "killed by SIGKILL" in up.status("demo/murdered")["reason"]
+    assert until(lambda: not left_over(up))
+    assert up.cli("start", "demo/murdered").returncode == 0
+    assert until(lambda: up.stage("demo/murdered") == "RUNNING", 40), builds(up, "demo/murdered")
+
+
+def test_an_environment_that_nobody_needs_goes_and_comes_back(vitrine, packages):
+    v = vitrine(configuration(packages, "env_keep = 1m\n"))
+    assert runs(v, "demo/old", "import alpha\nreturn alpha.VERSION", "alpha<1\n") == "0.9"
+    key = life(v, "SELECT key FROM envs")[0][0]
+    shutil.rmtree(f"{v.data}/envs/{key}")  # somebody made room by hand
+    assert v.cli("stop", "demo/old").returncode == 0 and v.cli("start", "demo/old").returncode == 0
+    assert until(lambda: v.stage("demo/old") == "RUNNING", 30), builds(v, "demo/old")
+    assert envs(v) == [key] and v.demo("demo/old").body == b"0.9"

@@ -54,5 +54,8 @@ int job_read(struct job *job, struct err *err);  /* questions; stdout: JSON */
 int job_ref(struct job *job, struct err *err);   /* branches and tags */
 int job_lfs(struct job *job, struct err *err);   /* stdin: an LFS object */
 
+int job_data(struct job *job, struct err *err); /* what is in /data; needs no repository */
+int job_data_delete(struct job *job, struct err *err);
+
 /* git's pre-receive hook, run by `receive`. An exit status. */
 int job_pre_receive(void);

@@ -13,6 +13,7 @@
  *   read      stdout is JSON: trees, logs, refs, diffs (cmd_read.c)
  *   ref       makes and removes branches and tags (cmd_ref.c)
  *   lfs       stdin an LFS object, which is stored (cmd_lfs.c)
+ *   data, data-delete   what the Space keeps in /data (cmd_data.c)
  *
  *   plan, resolve, install: the steps of a build, with options of their own (env.h)
  *
@@ -47,18 +48,20 @@ static const struct command {
     int (*run)(struct job *job, struct err *err);
     bool body; /* stdout is one */
 } commands[] = {
-    {"unpack", job_unpack, false},  {"commit", job_commit, false}, {"version", job_version, false},
-    {"receive", job_receive, true}, {"serve", job_serve, true},    {"read", job_read, true},
-    {"ref", job_ref, false},        {"lfs", job_lfs, false},
+    {"unpack", job_unpack, false},   {"commit", job_commit, false},
+    {"version", job_version, false}, {"receive", job_receive, true},
+    {"serve", job_serve, true},      {"read", job_read, true},
+    {"ref", job_ref, false},         {"lfs", job_lfs, false},
+    {"data", job_data, true},        {"data-delete", job_data_delete, false},
 };
 
 static int usage(void)
 {
-    fprintf(
-        stderr,
-        "usage: vitrine-job unpack|commit|version|receive|serve|read|ref|lfs [--name FILENAME]\n"
-        "       --max-unpacked BYTES --max-files N [--max-file BYTES] [--max-repo BYTES]\n"
-        "       [--repo DIR] [--before DIR] DEST [KEY=VALUE...]\n");
+    fprintf(stderr,
+            "usage: vitrine-job unpack|commit|version|receive|serve|read|ref|lfs|data|data-delete "
+            "[--name FILENAME]\n"
+            "       --max-unpacked BYTES --max-files N [--max-file BYTES] [--max-repo BYTES]\n"
+            "       [--repo DIR] [--before DIR] DEST [KEY=VALUE...]\n");
     return 2;
 }
 
@@ -156,6 +159,8 @@ static int run(const struct command *command, struct job *job, struct err *err)
     struct git_limits limits = {.max_input = job->max_unpacked,
                                 .memory = (uint64_t)GIT_ALLOC_MIB << 20};
 
+    if (command->run == job_data || command->run == job_data_delete)
+        return command->run(job, err);
     if (!job->repo)
         return command->run == job_unpack ? job_unpack(job, err)
                                           : err_set(err, EINVAL, "it needs a repository (--repo)");

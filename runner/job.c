@@ -38,6 +38,7 @@
 #define JOB_TREE "/job/tree"
 #define JOB_REPO "/job/repo"
 #define JOB_BEFORE "/job/before"
+#define JOB_DATA_FOLDER "/job/data"
 
 static const struct kind {
     const char *command; /* of vitrine-job */
@@ -46,15 +47,18 @@ static const struct kind {
     bool writes;         /* alone with the repository */
     bool streams;        /* its stdout is for webui */
     bool serves;         /* for as long as somebody reads */
+    bool data;           /* of /data, and not of the repository */
 } kinds[] = {
-    [JOB_UNPACK] = {"unpack", "unpacking", "unpacking", true, false, false},
-    [JOB_COMMIT] = {"commit", "the commit", "a commit", true, false, false},
-    [JOB_VERSION] = {"version", "the checkout", "checking out", true, false, false},
-    [JOB_RECEIVE] = {"receive", "the push", "a git push", true, true, false},
-    [JOB_SERVE] = {"serve", "the transfer", NULL, false, true, true},
-    [JOB_READ] = {"read", "the question", NULL, false, true, false},
-    [JOB_REF] = {"ref", "the change", NULL, true, false, false},
-    [JOB_LFS] = {"lfs", "the upload", NULL, true, false, false},
+    [JOB_UNPACK] = {"unpack", "unpacking", "unpacking", true, false, false, false},
+    [JOB_COMMIT] = {"commit", "the commit", "a commit", true, false, false, false},
+    [JOB_VERSION] = {"version", "the checkout", "checking out", true, false, false, false},
+    [JOB_RECEIVE] = {"receive", "the push", "a git push", true, true, false, false},
+    [JOB_SERVE] = {"serve", "the transfer", NULL, false, true, true, false},
+    [JOB_READ] = {"read", "the question", NULL, false, true, false, false},
+    [JOB_REF] = {"ref", "the change", NULL, true, false, false, false},
+    [JOB_LFS] = {"lfs", "the upload", NULL, true, false, false, false},
+    [JOB_DATA] = {"data", "the transfer", NULL, false, true, true, true},
+    [JOB_DATA_DELETE] = {"data-delete", "the deletion", NULL, false, false, false, true},
 };
 
 struct job {
@@ -471,7 +475,11 @@ static int fill_lists(const struct job *j, const struct places *p, struct proto_
     add(&env, "TMPDIR=/tmp");
     if (j->kind->logged)
         add(&mounts, "rw:%s:" JOB_TREE, p->tree);
-    add(&mounts, "%s:%s:" JOB_REPO, j->writes ? "rw" : "ro", p->repo);
+    if (j->kind->data)
+        add(&mounts, "%s:%s/volumes/%" PRIu64 ":" JOB_DATA_FOLDER, j->kind->streams ? "ro" : "rw",
+            j->r->data, j->space->id);
+    else
+        add(&mounts, "%s:%s:" JOB_REPO, j->writes ? "rw" : "ro", p->repo);
     if (p->before[0])
         add(&mounts, "ro:%s:" JOB_BEFORE, p->before);
     add(&mounts, "ro:%s/vitrine-job:" JOB_PROGRAM, j->r->programs);
@@ -492,7 +500,10 @@ static int fill(const struct job *j, const struct places *p, struct proto_start 
                                  ? c->upload_max_repository
                                  : c->upload_max_unpacked;
     snprintf(start->hostname, sizeof(start->hostname), "job");
-    snprintf(start->cwd, sizeof(start->cwd), j->kind->logged ? JOB_TREE : JOB_REPO);
+    snprintf(start->cwd, sizeof(start->cwd), "%s",
+             j->kind->data     ? JOB_DATA_FOLDER
+             : j->kind->logged ? JOB_TREE
+                               : JOB_REPO);
     int n = fill_lists(j, p, start);
     return n < 0 ? err_set(err, -n,
                            "the path of the data folder is too long, or the arguments of "
@@ -513,7 +524,7 @@ static int make_places(struct job *j, struct places *p, struct err *err)
 {
     char repos[PATH_MAX];
     int n = space_make_folders(j->space, err);
-    if (n < 0)
+    if (n < 0 || j->kind->data)
         return n;
     snprintf(repos, sizeof(repos), "%s/repos", j->r->data);
     if (path_of(j, "repos", ".git", p->repo) < 0 ||
@@ -573,7 +584,8 @@ static int start(struct job *j, struct err *err)
     int n = make_places(j, &places, err);
     if (n < 0)
         return n;
-    find_before(j, &places, is_fresh(places.repo));
+    if (!j->kind->data)
+        find_before(j, &places, is_fresh(places.repo));
     n = fill(j, &places, &start_message, err);
     if (n == 0)
         n = make_stdio(j, &io, err);
@@ -611,6 +623,8 @@ static int start(struct job *j, struct err *err)
 static bool writes(const struct job *j)
 {
     char repo[PATH_MAX];
+    if (j->kind->data)
+        return false;
     return j->kind->writes || path_of(j, "repos", ".git", repo) < 0 || is_fresh(repo);
 }
 
@@ -647,7 +661,7 @@ void job_begin(struct runner *r, struct proto_msg *m)
 {
     const struct proto_job *ask = &m->u.job;
     struct err err = {0};
-    bool known = ask->kind >= JOB_UNPACK && ask->kind <= JOB_LFS &&
+    bool known = ask->kind >= JOB_UNPACK && ask->kind <= JOB_DATA_DELETE &&
                  (ask->args_len == 0 || ask->args[ask->args_len - 1] == 0);
     if (!known || r->stopping) {
         refuse(r, ask->job_id, EINVAL, r->stopping ? "the server stops" : "no such job");

@@ -43,6 +43,11 @@ enum MHD_Result api_space_limits(struct req *r);
 enum MHD_Result api_space_set_limits(struct req *r); /* name=value&..., value "default" or "" too */
 enum MHD_Result api_space_events(struct req *r);     /* server-sent */
 
+/* data.c: /data of a Space; ?path= */
+enum MHD_Result api_data(struct req *r);
+enum MHD_Result api_data_file(struct req *r);
+enum MHD_Result api_data_delete(struct req *r);
+
 /* hardware.c */
 enum MHD_Result api_hardware(struct req *r);
 enum MHD_Result api_space_hardware(struct req *r);

@@ -35,8 +35,8 @@ int env_set(struct app *app, int64_t space_id, bool secret, const char *name, co
                        name, SPACE_ENV_DESCRIPTION - 1);
     size_t len = strlen(value);
     if (!is_utf8(value)) /* a form may send what JSON could not show */
-        return err_set(err, EINVAL, "the value of %s is no text in UTF-8: keep other data in a file",
-                       name);
+        return err_set(err, EINVAL,
+                       "the value of %s is no text in UTF-8: keep other data in a file", name);
     if (len > SPACE_ENV_BYTES)
         return err_set(err, EINVAL,
                        "the value of %s has %zu bytes: secrets and variables of a Space may take "

@@ -16,6 +16,8 @@ enum MHD_Result page_limits(struct req *r);
 enum MHD_Result page_limits_post(struct req *r);
 enum MHD_Result page_settings(struct req *r);
 enum MHD_Result page_settings_post(struct req *r); /* "secrets" or "variables" */
+enum MHD_Result page_data(struct req *r);
+enum MHD_Result page_data_post(struct req *r); /* path: deletes it */
 enum MHD_Result page_thumbnail(struct req *r);
 enum MHD_Result page_visit(struct req *r);
 enum MHD_Result page_submit(struct req *r);

@@ -225,8 +225,9 @@ static int read_head(struct repo_file *f, struct err *err)
     return good ? 0 : err_set(err, EPROTO, "the file's size cannot be read");
 }
 
-static int open_file(struct app *app, const struct space *space, struct link_arg *args,
-                     uint64_t offset, uint64_t length, struct repo_file *ret, struct err *err)
+static int open_file(struct app *app, const struct space *space, enum proto_job_kind kind,
+                     struct link_arg *args, uint64_t offset, uint64_t length, struct repo_file *ret,
+                     struct err *err)
 {
     char from[24], most[24];
     struct link_arg *last = args;
@@ -235,7 +236,7 @@ static int open_file(struct app *app, const struct space *space, struct link_arg
     last[0] = (struct link_arg){"offset", number(from, offset)};
     if (length != UINT64_MAX)
         last[1] = (struct link_arg){"length", number(most, length)};
-    struct link_job_ask q = {.kind = JOB_SERVE, .space = space, .args = args, .body_fd = -1};
+    struct link_job_ask q = {.kind = kind, .space = space, .args = args, .body_fd = -1};
     struct repo_file f = REPO_FILE_NONE;
     int r = link_job_begin(app->link, &q, &f.job, err);
     if (r < 0)
@@ -257,14 +258,41 @@ int repo_file(struct app *app, const struct space *space, const char *rev, const
               uint64_t offset, uint64_t length, struct repo_file *ret, struct err *err)
 {
     struct link_arg args[6] = {{"what", "file"}, {"rev", rev}, {"path", path}};
-    return open_file(app, space, args, offset, length, ret, err);
+    return open_file(app, space, JOB_SERVE, args, offset, length, ret, err);
 }
 
 int repo_lfs_object(struct app *app, const struct space *space, const char *oid, uint64_t offset,
                     uint64_t length, struct repo_file *ret, struct err *err)
 {
     struct link_arg args[6] = {{"what", "lfs"}, {"oid", oid}};
-    return open_file(app, space, args, offset, length, ret, err);
+    return open_file(app, space, JOB_SERVE, args, offset, length, ret, err);
+}
+
+int repo_data_file(struct app *app, const struct space *space, const char *path,
+                   struct repo_file *ret, struct err *err)
+{
+    struct link_arg args[6] = {{"what", "file"}, {"path", path}};
+    return open_file(app, space, JOB_DATA, args, 0, UINT64_MAX, ret, err);
+}
+
+int repo_data_list(struct app *app, const struct space *space, const char *path, json_t **ret,
+                   struct err *err)
+{
+    const struct link_arg args[] = {{"what", "list"}, {"path", path}, {0}};
+    struct link_job_ask q = {.kind = JOB_DATA, .space = space, .args = args, .body_fd = -1};
+    struct link_job *job;
+    int r = link_job_begin(app->link, &q, &job, err);
+    if (r < 0)
+        return r;
+    r = read_answer(app, job, ret, err);
+    link_job_free(job);
+    return r;
+}
+
+int repo_data_delete(struct app *app, const struct space *space, const char *path, struct err *err)
+{
+    const struct link_arg args[] = {{"path", path}, {0}};
+    return change(app, space, JOB_DATA_DELETE, args, -1, err);
 }
 
 void repo_file_close(struct repo_file *f)

@@ -213,7 +213,7 @@ RUN_TESTS = VITRINE_BUILD=$(abspath $(BUILD)) SANITIZER=$(SANITIZER) tests/run $
 test:
 	@.ci/deps test vm
 	@$(MAKE) --no-print-directory -j$(JOBS) all unit-tests fuzz-targets $(BUILD)/venv/.done \
-		$(BUILD)/programs/.done $(BUILD)/attack/attempts
+		$(BUILD)/programs/.done $(BUILD)/attack/attempts hub-clients
 	@FUZZ_SECONDS=$(or $(FUZZ_SECONDS),3) $(RUN_TESTS)
 test-unit: unit-tests
 	@$(RUN_TESTS) unit
@@ -229,7 +229,7 @@ test-webui: all
 	@$(RUN_TESTS) webui
 test-egress: all
 	@$(RUN_TESTS) egress
-test-e2e: all
+test-e2e: all hub-clients
 	@$(RUN_TESTS) e2e e2e-user
 test-browser: all $(BUILD)/venv/.done
 	@$(RUN_TESTS) browser
@@ -251,6 +251,13 @@ $(BUILD)/venv/.done: tests/browser/requirements.txt
 
 # What demos are made of and Debian does not have: shown to a sandbox, which sees no /usr/local of ours.
 $(BUILD)/programs/.done: tests/sandbox/requirements.txt
+	$(call say,PIP,$(@D))rm -rf $(@D) && PIP_ROOT_USER_ACTION=ignore /usr/bin/python3 -m pip install -q \
+	--disable-pip-version-check --no-warn-conflicts --only-binary :all: --target $(@D) -r $< && touch $@
+
+# Hugging Face's own clients, of today and of a year ago: tests/e2e/test_hub.py drives them.
+HUB := $(patsubst tests/hub/%.txt,$(BUILD)/hub/%/.done,$(wildcard tests/hub/*.txt))
+hub-clients: $(HUB) ; @:
+$(BUILD)/hub/%/.done: tests/hub/%.txt
 	$(call say,PIP,$(@D))rm -rf $(@D) && PIP_ROOT_USER_ACTION=ignore /usr/bin/python3 -m pip install -q \
 	--disable-pip-version-check --no-warn-conflicts --only-binary :all: --target $(@D) -r $< && touch $@
 
@@ -322,6 +329,6 @@ install: all
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all attack attack-user vm-shell clean deps run examples unit-tests fuzz-targets fuzz bench format lint install test \
+.PHONY: all hub-clients attack attack-user vm-shell clean deps run examples unit-tests fuzz-targets fuzz bench format lint install test \
 	$(SUITES:%=test-%) FORCE
 -include $(shell find $(BUILD)/obj $(BUILD)/plain $(BUILD)/musl $(BUILD)/fuzz/obj -name '*.d' 2>/dev/null)

@@ -88,6 +88,8 @@
     X(network, connections, INT, "256", 1, 65536, "connections of a worker at the same time")      \
     X(network, new_connections, INT, "50", 1, 100000, "new connections of a worker in a second")   \
     X(upload, max_archive, BYTES, "1G", 1024, UINT64_MAX, "largest archive that is taken")         \
+    X(upload, max_regular, BYTES, "512M", 1024, UINT64_MAX,                                        \
+      "largest file that huggingface_hub sends within a commit; larger ones go by Git LFS")        \
     X(upload, max_unpacked, BYTES, "4G", 1024, UINT64_MAX, "largest sum of unpacked files")        \
     X(upload, max_files, INT, "100000", 1, 10000000, "most files and folders in a bundle")         \
     X(upload, max_file, BYTES, "4G", 1024, UINT64_MAX,                                             \

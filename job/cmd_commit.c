@@ -1,7 +1,8 @@
 /* `vitrine-job commit`: the body of a commit (ndjson.h) becomes one on a branch; on main also the
  * version's tree.
  *
- * Arguments: branch (main), author, email. Lines: header {summary, description, parentCommit},
+ * Arguments: branch (main), author, email, unfinished (1: without its app file it is stored all the
+ * same, and becomes no version). Lines: header {summary, description, parentCommit},
  * file {path, content, encoding}, lfsFile {path, algo, oid, size}, deletedFile {path},
  * deletedFolder {path}. */
 #include "common/cleanup.h"
@@ -248,10 +249,18 @@ static int full_ref(const char *branch, char *out, size_t size, struct err *err)
     return repo_check_name("branch", branch, err);
 }
 
+/* The result is a commit that does not become a version. */
+static int only_commit(struct job *job, const char *sha, struct err *err)
+{
+    if (buf_printf(&job->out, "{\"sha\":\"%s\"}", sha) < 0 || version_sync(job, err) < 0)
+        return err_set(err, EIO, "the commit cannot be stored");
+    return 0;
+}
+
 static int make(struct body *b, struct err *err)
 {
     struct job *job = b->job;
-    char ref[320], old[GIT_OID_MAX + 1], tree[GIT_OID_MAX + 1], sha[65];
+    char ref[320], old[GIT_OID_MAX + 1] = "", tree[GIT_OID_MAX + 1], sha[65];
     bool is_new = false, is_main;
     int r = full_ref(job_arg(job, "branch", "main"), ref, sizeof(ref), err);
 
@@ -272,11 +281,16 @@ static int make(struct body *b, struct err *err)
         r = version_commit(job, tree, old, b->message, sha, &is_new, err);
     if (r == 0)
         r = version_check_quota(job, 0, err);
-    if (r == 0 && is_main)
+    if (r == 0 && is_main) {
         r = version_of_commit(job, sha, err);
-    else if (r == 0 &&
-             (buf_printf(&job->out, "{\"sha\":\"%s\"}", sha) < 0 || version_sync(job, err) < 0))
-        r = err_set(err, EIO, "the commit cannot be stored");
+        /* The next commit may bring what is missing. */
+        if (r == -ENOENT && job_number(job, "unfinished", 1, 0) == 1) {
+            buf_clear(&job->out);
+            r = only_commit(job, sha, err);
+        }
+    } else if (r == 0) {
+        r = only_commit(job, sha, err);
+    }
     r = quarantine_end(job->repo, r, err);
     return r == 0 && is_new ? repo_set_ref(ref, sha, old, err) : r;
 }

@@ -59,8 +59,10 @@ static int resolve(struct job *job, char sha[GIT_OID_MAX + 1], struct err *err)
 
 /* ---- log ---- */
 
+/* Dates as the Hub writes them: in UTC (git's TZ here), with a fraction. */
+#define LOG_DATE "--date=format-local:%Y-%m-%dT%H:%M:%S.000Z"
 /* Author, date, subject and body of a commit, each ended by a NUL after the sha. */
-#define LOG_FORMAT "--format=%H%x00%P%x00%an%x00%aI%x00%s%x00%b%x00"
+#define LOG_FORMAT "--format=%H%x00%P%x00%an%x00%ad%x00%s%x00%b%x00"
 
 static char *next(char **p, const char *end)
 {
@@ -109,10 +111,10 @@ static int read_log(const char *sha, uint64_t offset, uint64_t limit, json_t **r
 
     snprintf(skip, sizeof(skip), "--skip=%llu", (unsigned long long)offset);
     snprintf(count, sizeof(count), "--max-count=%llu", (unsigned long long)limit);
-    int r =
-        git_run((const char *[]){"git", "log", "--no-show-signature", "--encoding=UTF-8",
-                                 "--no-color", "--no-mailmap", LOG_FORMAT, skip, count, sha, NULL},
-                -1, &text, NULL, err);
+    int r = git_run((const char *[]){"git", "log", "--no-show-signature", "--encoding=UTF-8",
+                                     "--no-color", "--no-mailmap", LOG_DATE, LOG_FORMAT, skip,
+                                     count, sha, NULL},
+                    -1, &text, NULL, err);
     if (r < 0)
         return r;
     json_t *items = json_array();

@@ -19,6 +19,7 @@ enum MHD_Result api_admin_token_revoke(struct req *r);
 /* api_spaces.c */
 enum MHD_Result api_spaces_list(struct req *r);
 enum MHD_Result api_space_get(struct req *r);
+enum MHD_Result api_space_revision(struct req *r);
 enum MHD_Result api_space_runtime(struct req *r);
 enum MHD_Result api_space_bundle(struct req *r);
 enum MHD_Result api_upload_new(struct req *r);
@@ -80,6 +81,23 @@ enum MHD_Result api_discussion_title(struct req *r);
 enum MHD_Result api_discussion_status(struct req *r);
 enum MHD_Result api_discussion_merge(struct req *r);
 enum MHD_Result api_discussion_edit(struct req *r);
+
+/* api_repo_read.c */
+enum MHD_Result api_tree(struct req *r);
+enum MHD_Result api_commits(struct req *r);
+enum MHD_Result api_refs(struct req *r);
+enum MHD_Result api_paths_info(struct req *r);
+
+/* api_repo_write.c */
+enum MHD_Result api_branch(struct req *r);
+enum MHD_Result api_tag(struct req *r);
+enum MHD_Result api_preupload(struct req *r);
+enum MHD_Result api_commit(struct req *r);
+enum MHD_Result api_no_xet(struct req *r);
+enum MHD_Result api_validate_yaml(struct req *r);
+
+/* api_resolve.c */
+enum MHD_Result api_resolve(struct req *r);
 
 /* api_logs.c */
 enum MHD_Result api_logs(struct req *r);

@@ -2,7 +2,9 @@
  * The names come in the body, so the handlers ask auth_may themselves. */
 #include "webui/api.h"
 
+#include "common/buf.h"
 #include "common/cleanup.h"
+#include "common/util.h"
 #include "webui/body.h"
 #include "webui/community.h"
 #include "webui/env.h"
@@ -10,8 +12,10 @@
 #include "webui/reach.h"
 #include "webui/submit.h"
 #include "webui/visits.h"
+#include "webui/upload.h"
 
 #include <errno.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -94,6 +98,33 @@ static int set_up(void *arg, struct app *app, const struct space *space, struct 
     return site_set_sleep(app->site, space->id, sleep_ms, err);
 }
 
+/* The first commit, as the client expects it: a card that names the SDK. */
+static int first_commit(struct req *r, const struct space *space, const char *sdk, struct err *err)
+{
+    char card[512], base64[1024];
+    snprintf(card, sizeof card, "---\ntitle: %s\nsdk: %s\n---\n", space->name, sdk);
+    sodium_bin2base64(base64, sizeof base64, (const unsigned char *)card, strlen(card),
+                      sodium_base64_VARIANT_ORIGINAL);
+    _cleanup_buf_ struct buf body = BUF_INIT(4096);
+    _cleanup_close_ int fd = upload_tmpfile(r->app, err);
+    if (fd < 0)
+        return fd;
+    int res = buf_printf(&body,
+                         "{\"key\":\"header\",\"value\":{\"summary\":\"initial commit\"}}\n"
+                         "{\"key\":\"file\",\"value\":{\"path\":\"README.md\",\"encoding\":"
+                         "\"base64\",\"content\":\"%s\"}}\n",
+                         base64);
+    if (res < 0 || (res = write_all(fd, body.data, body.len)) < 0)
+        return upload_write_failed(-res, err);
+    struct submit_result result;
+    return submit_commit(r->app, space, fd, "main", auth_name(r), &result, err);
+}
+
+static bool is_sdk(const char *sdk)
+{
+    return *sdk && strspn(sdk, "abcdefghijklmnopqrstuvwxyz") == strlen(sdk) && strlen(sdk) < 16;
+}
+
 enum MHD_Result api_repo_create(struct req *r)
 {
     _cleanup_body_ json_t *body = NULL;
@@ -103,9 +134,16 @@ enum MHD_Result api_repo_create(struct req *r)
     if (!body_object(r, &body, &answer) || !is_space(r, body, &answer) ||
         !take_names(r, body_text(body, "organization"), body_text(body, "name"), &answer))
         return answer;
+    const char *sdk = body_text(body, "sdk");
+    if (*sdk && !is_sdk(sdk))
+        return req_error(r, 400, "\"%.20s\" is no SDK: static, gradio, streamlit, ...", sdk);
     int res = submit_create(r->app, r->owner, r->name, set_up, body, &space, &err);
     if (res == -EEXIST && *space.full)
         return made(r, 409, &space, err.msg);
+    if (res == 0 && is_sdk(sdk) && (res = first_commit(r, &space, sdk, &err)) < 0) {
+        struct err later = {0};
+        (void)submit_delete(r->app, &space, &later);
+    }
     return res < 0 ? req_fail(r, &err) : made(r, 200, &space, NULL);
 }
 

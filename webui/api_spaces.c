@@ -1,6 +1,7 @@
 #include "webui/api.h"
 
 #include "common/cleanup.h"
+#include "webui/hubrepo.h"
 #include "webui/limits.h"
 #include "webui/stream.h"
 #include "webui/submit.h"
@@ -70,16 +71,39 @@ enum MHD_Result api_spaces_list(struct req *r)
     return req_json(r, 200, out);
 }
 
-enum MHD_Result api_space_get(struct req *r)
+/* At a revision, or (NULL) as it is. */
+static enum MHD_Result info(struct req *r, const char *rev)
 {
+    struct app *app = r->app;
+    struct err err = {0};
     struct view v;
     enum MHD_Result answer;
+    char sha[65] = "";
     if (!reach_space(r, &v, &answer))
         return answer;
-    json_t *o = view_json(&v, card_of(r, &v.space)), *data = limits_data_json(r->app, &v);
+    bool may_see = reach_may_see_files(r, &v.space);
+    const char *at = rev ? rev : *v.space.sha ? v.space.sha : "main";
+    json_t *files = may_see ? hubrepo_siblings(app, &v.space, at, sha, &err) : NULL;
+    if (!files && rev && may_see)
+        return hubrepo_fail(r, &err);
+    json_t *o = view_json(&v, card_of(r, &v.space)), *data = limits_data_json(app, &v);
+    if (files)
+        json_object_set_new(o, "siblings", files);
+    if (files && *sha)
+        json_object_set_new(o, "sha", json_string(sha));
     if (data)
         json_object_set_new(o, "data", data);
     return req_json(r, 200, o);
+}
+
+enum MHD_Result api_space_get(struct req *r)
+{
+    return info(r, NULL);
+}
+
+enum MHD_Result api_space_revision(struct req *r)
+{
+    return info(r, r->what);
 }
 
 enum MHD_Result api_space_runtime(struct req *r)
@@ -126,7 +150,8 @@ enum MHD_Result api_space_bundle(struct req *r)
 static enum MHD_Result done(struct req *r, const struct view *v, const char *stage)
 {
     if (req_wants_json(r)) {
-        json_t *o = view_runtime_json(v);
+        bool gone = strcmp(stage, "DELETING") == 0;
+        json_t *o = gone ? json_object() : view_runtime_json(v);
         json_object_set_new(o, "ok", json_true());
         json_object_set_new(o, "stage", json_string(stage));
         return req_json(r, 200, o);

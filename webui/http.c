@@ -58,6 +58,22 @@ static int hex_digit(char c)
     return c && p ? (int)((p - digits) % 16) : -1;
 }
 
+bool req_decode(char *out, size_t size, const char *text, size_t len, bool form)
+{
+    size_t n = 0;
+    for (const char *end = text + len; text < end; text++) {
+        int high = *text == '%' && end - text > 2 ? hex_digit(text[1]) : -1;
+        int low = high >= 0 ? hex_digit(text[2]) : -1;
+        if (n + 1 >= size)
+            return false;
+        out[n++] = low >= 0 ? (char)(high * 16 + low) : form && *text == '+' ? ' ' : *text;
+        if (low >= 0)
+            text += 2;
+    }
+    out[n] = 0;
+    return strlen(out) == n;
+}
+
 bool req_field(struct req *r, const char *name, char *out, size_t size)
 {
     const char *p = r->small.data ? r->small.data : "";
@@ -68,21 +84,8 @@ bool req_field(struct req *r, const char *name, char *out, size_t size)
             return false;
         p++;
     }
-    size_t n = 0;
-    for (p += name_len + 1; *p && *p != '&'; p++) {
-        if (n + 1 >= size)
-            return false;
-        int high = *p == '%' ? hex_digit(p[1]) : -1;
-        int low = high >= 0 ? hex_digit(p[2]) : -1;
-        if (low >= 0) {
-            out[n++] = (char)(high * 16 + low);
-            p += 2;
-        } else {
-            out[n++] = *p == '+' ? ' ' : *p;
-        }
-    }
-    out[n] = 0;
-    return strlen(out) == n;
+    p += name_len + 1;
+    return req_decode(out, size, p, strcspn(p, "&"), true);
 }
 
 struct next_page {
@@ -116,6 +119,19 @@ void req_next(struct req *r, const char *key, uint64_t value)
 
 /* ---- answers -------------------------------------------------------------------------------- */
 
+/* huggingface_hub tells errors apart by their code, and shows the message, which is a header's:
+ * what none may have in it becomes '?'. */
+static void add_error(struct req *r, struct MHD_Response *response)
+{
+    for (char *p = r->said; *p; p++)
+        if ((unsigned char)*p < 0x20 || *p == 0x7f)
+            *p = '?';
+    if (r->error_code)
+        MHD_add_response_header(response, "X-Error-Code", r->error_code);
+    if (*r->said)
+        MHD_add_response_header(response, "X-Error-Message", r->said);
+}
+
 enum MHD_Result req_queue(struct req *r, unsigned status, struct MHD_Response *response,
                           const char *csp)
 {
@@ -128,6 +144,8 @@ enum MHD_Result req_queue(struct req *r, unsigned status, struct MHD_Response *r
     MHD_add_response_header(response, "Content-Security-Policy", csp);
     if (!MHD_get_response_header(response, "Cache-Control"))
         MHD_add_response_header(response, "Cache-Control", "no-store");
+    if (status >= 400)
+        add_error(r, response);
     if (*r->link)
         MHD_add_response_header(response, "Link", r->link);
     if (*r->cookie)
@@ -164,22 +182,6 @@ enum MHD_Result req_text(struct req *r, unsigned status, const char *type, struc
     return req_queue(r, status, response_of(type, body), CSP_API);
 }
 
-/* huggingface_hub tells errors apart by their code, and shows the message, which is a header's:
- * what none may have in it becomes '?'. */
-static void add_error(struct req *r, struct MHD_Response *response, const json_t *body)
-{
-    const char *said = json_string_value(json_object_get(body, "error"));
-    if (r->error_code)
-        MHD_add_response_header(response, "X-Error-Code", r->error_code);
-    char line[512];
-    snprintf(line, sizeof line, "%s", said ? said : "");
-    for (char *p = line; *p; p++)
-        if (*p < 0x20 || *p == 0x7f)
-            *p = '?';
-    if (*line)
-        MHD_add_response_header(response, "X-Error-Message", line);
-}
-
 enum MHD_Result req_picture(struct req *r, const char *type, struct buf *body)
 {
     struct MHD_Response *response = response_of(type, body);
@@ -193,8 +195,6 @@ enum MHD_Result req_json(struct req *r, unsigned status, json_t *body)
     _cleanup_free_ char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
     struct MHD_Response *response =
         text ? MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_COPY) : NULL;
-    if (response && status >= 400)
-        add_error(r, response, body);
     json_decref(body);
     if (!response)
         return MHD_NO;
@@ -229,6 +229,7 @@ enum MHD_Result req_error(struct req *r, unsigned status, const char *fmt, ...)
     vsnprintf(said, sizeof said, fmt, ap);
     va_end(ap);
     text_copy(message, sizeof message, said); /* it may show what was asked for */
+    snprintf(r->said, sizeof r->said, "%.511s", message);
     bool git = r->route && (r->route->flags & ROUTE_GIT);
     if (git && strstr(r->path, "/info/lfs/"))
         return req_json(r, status, json_pack("{s:s}", "message", message));
@@ -306,23 +307,6 @@ enum MHD_Result req_fail(struct req *r, const struct err *err)
 
 /* ---- finding the route ---------------------------------------------------------------------- */
 
-/* Decodes %XX; false where it is too long, or holds what no name may. */
-static bool decode(char *out, size_t size, const char *text, size_t len)
-{
-    size_t n = 0;
-    for (const char *end = text + len; text < end; text++) {
-        int high = *text == '%' && end - text > 2 ? hex_digit(text[1]) : -1;
-        int low = high >= 0 ? hex_digit(text[2]) : -1;
-        if (n + 1 >= size)
-            return false;
-        out[n++] = low >= 0 ? (char)(high * 16 + low) : *text;
-        if (low >= 0)
-            text += 2;
-    }
-    out[n] = 0;
-    return strlen(out) == n;
-}
-
 /* Does the path match, its :words copied into the request? It is matched as it was sent, since a
  * revision may have a "/" in it, which is sent as %2F. */
 static bool route_matches(struct req *r, const char *pattern)
@@ -330,7 +314,7 @@ static bool route_matches(struct req *r, const char *pattern)
     const char *path = r->path;
     while (*pattern) {
         if (*pattern == '*')
-            return *path && decode(r->rest, sizeof r->rest, path, strlen(path));
+            return *path && req_decode(r->rest, sizeof r->rest, path, strlen(path), false);
         if (*pattern != ':') {
             if (*pattern++ != *path++)
                 return false;
@@ -345,7 +329,7 @@ static bool route_matches(struct req *r, const char *pattern)
         }
         char *out = pattern[1] == 'o' ? r->owner : pattern[1] == 'n' ? r->name : r->what;
         size_t size = pattern[1] == 'w' ? sizeof r->what : sizeof r->owner;
-        if (len == 0 || !decode(out, size, path, len))
+        if (len == 0 || !req_decode(out, size, path, len, false))
             return false;
         pattern += word;
         path += len;
@@ -366,7 +350,7 @@ static void refuse(struct req *r, unsigned status, const char *fmt, ...)
 
 static void find_route(struct req *r, const char *method)
 {
-    bool head = strcmp(method, "HEAD") == 0, other_method = false;
+    bool head = r->head = strcmp(method, "HEAD") == 0, other_method = false;
     for (const struct route *route = routes; route->pattern; route++) {
         if (!route_matches(r, route->pattern))
             continue;

@@ -58,6 +58,7 @@ struct req {
     struct MHD_Connection *connection;
     const struct route *route;
     const char *method;                    /* of the route */
+    bool head;                             /* nobody wants the body of the answer */
     bool begun;                            /* it was looked at: what comes now is its body */
     char path[REQ_PATH_MAX];               /* as it was sent, without the query */
     char owner[128], name[128], what[256]; /* what the pattern's :words matched, decoded */
@@ -72,6 +73,7 @@ struct req {
     char cookie[256];    /* Set-Cookie of the answer, "" none */
     char link[2048];     /* and its Link */
     unsigned early;      /* a status that was decided before the body */
+    char said[512];      /* what an error's answer says */
     char early_msg[512]; /* and why */
 };
 
@@ -91,6 +93,8 @@ const char *req_query(struct req *r, const char *name);
 /* A number of the query in min..max, else `fallback`. */
 long req_query_number(struct req *r, const char *name, long min, long max, long fallback);
 bool req_wants_json(struct req *r);
+/* Decodes %XX (and with `form` a '+'); false where it is too long, or holds what no text may. */
+bool req_decode(char *out, size_t size, const char *text, size_t len, bool form);
 /* A field of a small urlencoded body, decoded; false where it is missing or too long. */
 bool req_field(struct req *r, const char *name, char *out, size_t size);
 

@@ -238,7 +238,11 @@ int submit_change(struct app *app, const struct submit_change *c, struct submit_
 int submit_commit(struct app *app, const struct space *space, int fd, const char *branch,
                   const char *author, struct submit_result *ret, struct err *err)
 {
-    const struct link_arg args[] = {{"branch", branch}, {"author", author}, {0}};
+    const struct link_arg args[] = {{"branch", branch},
+                                    {"author", author},
+                                    /* Where nothing runs, files may come one by one. */
+                                    {"unfinished", space->version_id ? "0" : "1"},
+                                    {0}};
     const struct submit_change c = {.space = space, .kind = JOB_COMMIT, .args = args, .fd = fd};
     return submit_change(app, &c, ret, err);
 }
@@ -305,8 +309,8 @@ int submit_move(struct app *app, const char *owner, const char *name, const char
 {
     _cleanup_locks_ struct locks_held *first = NULL;
     _cleanup_locks_ struct locks_held *second = NULL;
-    char from[200], to[200];
-    struct space space, there;
+    char from[200], to[200] = "";
+    struct space space = {0}, there;
     snprintf(from, sizeof from, "%s/%s", owner, name);
     int r = submit_check_name(to_owner, to_name, to, err);
     /* In one order, so that two moves do not wait for each other. */

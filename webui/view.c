@@ -16,6 +16,9 @@ void view_of(struct app *app, const struct space *space, struct view *ret)
                         : space->version_id ? "BUILDING"
                                             : "NO_APP_FILE";
     snprintf(ret->stage, sizeof ret->stage, "%s", stage);
+    if (strcmp(stage, "NO_APP_FILE") == 0 && !*ret->life.reason)
+        snprintf(ret->life.reason, sizeof ret->life.reason,
+                 "nothing that could run was submitted yet");
     snprintf(ret->title, sizeof ret->title, "%s", *space->title ? space->title : space->name);
     urls_demo(&app->urls, space->label, ret->url);
     urls_page(&app->urls, space->owner, space->name, ret->page);

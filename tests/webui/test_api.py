@@ -88,7 +88,8 @@ def test_names_are_one_whatever_their_case(site):
 def test_commands(site):
     site.deploy()
     for verb, stage in (("stop", "STOPPED"), ("start", "APP_STARTING"), ("restart", "APP_STARTING"), ("pause", "PAUSED"), ("resume", "SLEEPING")):
-        assert site.api("POST", f"/api/spaces/alice/hello/{verb}") == (200, {"ok": True, "stage": stage})
+        status, runtime = site.api("POST", f"/api/spaces/alice/hello/{verb}")
+        assert (status, runtime["ok"], runtime["stage"]) == (200, True, stage) and runtime["hardware"]["current"]
     site.runner.refuse["start"] = (11, "it is on its way already")
     assert site.api("POST", "/api/spaces/alice/hello/start") == (409, {"error": "it is on its way already"})
     assert site.api("POST", "/api/spaces/alice/none/start")[0] == 404

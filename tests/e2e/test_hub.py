@@ -1,0 +1,197 @@
+"""Hugging Face's own clients, of today and of a year ago, unmodified: upload, download, and everything around a Space."""
+import os
+import re
+
+import pytest
+from hub import CLIENTS, Hub, install, new_user
+from vitrine import until
+
+
+@pytest.fixture(scope="module", params=CLIENTS)
+def hub(request, up):
+    install()
+    return Hub(up, request.param, new_user(up, request.param))
+
+
+@pytest.fixture
+def space(hub):
+    """A static Space that `hf upload` made."""
+    name = hub.folder.rsplit("/", 1)[1] + "/page"
+    folder = hub.vitrine.bundle("page", **{"index.html": "by hf", "card": "sdk: static\ntitle: Page\ntags: [one]", "sub/data.bin": bytes(range(256)) * 100})
+    r = hub.hf("upload", name, folder, "--repo-type", "space")
+    assert r.returncode == 0, r.stdout + r.stderr
+    assert re.search(rf"http://{hub.vitrine.site}/spaces/{name}/commit/[0-9a-f]{{40}}", r.stdout)
+    yield name
+    hub.vitrine.cli("delete", name)
+
+
+def test_upload_runs(hub, space):
+    assert until(lambda: hub.vitrine.demo(space).body == b"by hf")
+    folder = hub.vitrine.bundle("page", **{"index.html": "again", "card": "sdk: static\ntitle: Page"})
+    assert hub.hf("upload", space, folder, "--repo-type", "space", "--delete", "sub/*").returncode == 0
+    assert until(lambda: hub.vitrine.demo(space).body == b"again")
+    files, = hub.script("say(api.list_repo_files(sys.argv[1], repo_type='space'))", space)
+    assert sorted(files) == ["README.md", "index.html"]
+
+
+def test_hf_download_and_whoami(hub, space):
+    who = hub.hf("auth", "whoami")
+    assert who.returncode == 0 and hub.folder.rsplit("/", 1)[1] in who.stdout, who.stderr
+    r = hub.hf("download", space, "--repo-type", "space", "--local-dir", "got")
+    assert r.returncode == 0, r.stderr
+    with open(os.path.join(hub.vitrine.folder, "got/sub/data.bin"), "rb") as f:
+        assert f.read() == bytes(range(256)) * 100
+
+
+def test_repository(hub, space):
+    info, tree, commits, paths, refs, made, branch, gone = hub.script("""
+s = sys.argv[1]
+i = api.space_info(s, files_metadata=True)
+say(dict(id=i.id, sha=i.sha, host=i.host, stage=i.runtime.stage, sdk=i.sdk, tags=i.tags, title=i.card_data.title, files={f.rfilename: f.size for f in i.siblings}))
+say([type(x).__name__ + " " + x.path for x in api.list_repo_tree(s, repo_type="space", recursive=True)])
+say([[c.title, c.authors] for c in api.list_repo_commits(s, repo_type="space")])
+say([x.path for x in api.get_paths_info(s, ["sub", "README.md", "none"], repo_type="space")])
+api.create_branch(s, branch="dev/x", repo_type="space")
+api.create_tag(s, tag="v1", tag_message="one", repo_type="space")
+r = api.list_repo_refs(s, repo_type="space")
+say([[b.name for b in r.branches], [t.name for t in r.tags]])
+c = api.upload_file(path_or_fileobj=b"on a branch", path_in_repo="new.txt", repo_id=s, repo_type="space", revision="dev/x", commit_message="Hello")
+say(c.oid)
+say([api.space_info(s, revision="dev/x").sha, open(api.hf_hub_download(s, "new.txt", repo_type="space", revision="dev/x")).read(),
+     api.file_exists(s, "new.txt", repo_type="space"), api.revision_exists(s, "none", repo_type="space"), api.repo_exists(s + "x", repo_type="space")])
+api.delete_branch(s, branch="dev/x", repo_type="space")
+api.delete_tag(s, tag="v1", repo_type="space")
+api.delete_folder("sub", s, repo_type="space")
+say([[b.name for b in api.list_repo_refs(s, repo_type="space").branches], api.list_repo_files(s, repo_type="space")])
+""", space)
+    assert info["id"] == space and info["host"] == f"http://{hub.vitrine.host(space)}" and info["files"]["sub/data.bin"] == 25600
+    assert (info["stage"], info["sdk"], info["title"], info["tags"]) == ("RUNNING", "static", "Page", ["one", "static"])
+    assert {"RepoFile README.md", "RepoFolder sub", "RepoFile sub/data.bin"} < set(tree)
+    assert [c[0] for c in commits] == ["Upload folder using huggingface_hub", "initial commit"] and commits[0][1] == [space.split("/")[0]]
+    assert sorted(paths) == ["README.md", "sub"] and refs == [["dev/x", "main"], ["v1"]]
+    assert branch == [made, "on a branch", False, False, False]
+    assert gone[0] == ["main"] and sorted(gone[1]) == ["README.md", "index.html"]
+
+
+def test_operation(hub, space):
+    said = hub.script("""
+s = sys.argv[1]
+r = api.get_space_runtime(s)
+say([r.stage, r.hardware, r.sleep_time])
+say(api.set_space_sleep_time(s, 3600).sleep_time)
+say(api.pause_space(s).stage)
+say(api.restart_space(s).stage)
+api.add_space_variable(s, "COLOUR", "red", description="d")
+say({k: v.value for k, v in api.get_space_variables(s).items()})
+api.add_space_secret(s, "KEY", "hidden")
+api.delete_space_secret(s, "KEY")
+api.delete_space_variable(s, "COLOUR")
+say([x.id for x in api.list_spaces(author=s.split("/")[0], filter="static", limit=3)])
+api.move_repo(s, s + "-moved", repo_type="space")
+say(api.space_info(s + "-moved").subdomain)
+api.move_repo(s + "-moved", s, repo_type="space")
+say(api.restart_space(s, factory_reboot=True).stage)
+""", space)
+    assert said[0][0] == "RUNNING" and said[0][1] and said[0][2] == 600 and said[1] == 3600 and said[2] == "PAUSED"
+    assert said[3] in ("APP_STARTING", "RUNNING", "RUNNING_APP_STARTING") and said[4] == {"COLOUR": "red"} and said[5] == [space]
+    assert said[6] == space.replace("/", "-") + "-moved" and said[7]
+    assert until(lambda: hub.vitrine.demo(space).body == b"by hf")
+
+
+def test_discussions(hub, space):
+    listed, details = hub.script("""
+s = sys.argv[1]
+d = api.create_discussion(s, "It does not work", description="at all", repo_type="space")
+api.comment_discussion(s, d.num, "really", repo_type="space")
+api.rename_discussion(s, d.num, "It works now", repo_type="space")
+c = api.edit_discussion_comment(s, d.num, d.events[0].id, "a bit", repo_type="space")
+api.change_discussion_status(s, d.num, "closed", repo_type="space")
+say([[x.num, x.title, x.status, x.author, x.is_pull_request] for x in api.get_repo_discussions(s, repo_type="space")])
+d = api.get_discussion_details(s, d.num, repo_type="space")
+say([[e.type, getattr(e, "content", None)] for e in d.events])
+""", space)
+    author = space.split("/")[0]
+    assert listed == [[1, "It works now", "closed", author, False]]
+    assert details == [["comment", "a bit"], ["comment", "really"], ["title-change", None], ["status-change", None]]
+
+
+def test_logs(hub):
+    if hub.folder.endswith("yearold"):
+        pytest.skip("it had no logs then")
+    name = "current/talks"
+    folder = hub.vitrine.probe(more="print('hello from here', flush=True)")
+    assert hub.hf("upload", name, folder, "--repo-type", "space").returncode == 0
+    lines, = hub.script("""
+for line in fetch_space_logs(sys.argv[1], follow=True):
+    if "hello from here" in line:
+        say(line)
+        break
+""", name)
+    assert lines.endswith("hello from here\n")
+    hub.vitrine.cli("delete", name)
+
+
+def test_what_is_refused(hub, space):
+    other = new_user(hub.vitrine, "other")
+    reader = new_user(hub.vitrine, space.split("/")[0], "read")
+    code = """
+def why(call, *args, **kw):
+    try:
+        call(*args, **kw)
+        say("done")
+    except Exception as e:
+        say([type(e).__name__, getattr(getattr(e, "response", None), "status_code", None), str(e)])
+s = sys.argv[1]
+why(api.upload_file, path_or_fileobj=b"x", path_in_repo="x", repo_id=s, repo_type="space")
+why(api.delete_repo, s, repo_type="space")
+why(api.space_info, s + "-none")
+why(api.space_info, s, revision="none")
+why(api.hf_hub_download, s, "none.txt", repo_type="space")
+why(api.create_repo, s, repo_type="space", space_sdk="static")
+why(api.create_repo, s.split("/")[0] + "/model", repo_type="model")
+"""
+    for token in (other, reader):
+        said = Hub(hub.vitrine, hub.folder.rsplit("/", 1)[1], token).script(code, space)
+        assert [x[0] for x in said[2:5]] == ["RepositoryNotFoundError", "RevisionNotFoundError", said[4][0]] and "EntryNotFound" in said[4][0]
+        assert [x[1] for x in said[:2] + said[5:]] == [403, 403, 403, 400], said
+        assert ("may not change Spaces of" if token == other else 'has the role "read"') in said[0][2]
+    wrong = Hub(hub.vitrine, hub.folder.rsplit("/", 1)[1], "vt_" + "0" * 64).hf("auth", "whoami")
+    assert wrong.returncode != 0
+    said = hub.script(code.replace("why(api.delete_repo, s, repo_type=\"space\")", ""), space)
+    assert said[0] == "done" and said[4][1] == 409 and said[5][1] == 400
+
+
+def test_a_commit_that_cannot_be(hub, space):
+    """The card's line and reason reach the person; nothing has changed."""
+    folder = hub.vitrine.bundle("wrong", card="sdk: static\napp_port: no", **{"index.html": "x"})
+    r = hub.hf("upload", space, folder, "--repo-type", "space")
+    assert r.returncode != 0 and "README.md:3" in r.stdout + r.stderr, r.stderr[-2000:]
+    assert hub.vitrine.demo(space).body == b"by hf"
+
+
+def test_files_one_by_one(hub):
+    """As a notebook does: what is there is no app until its file comes."""
+    name = hub.folder.rsplit("/", 1)[1] + "/slowly"
+    said = hub.script("""
+s = sys.argv[1]
+api.create_repo(s, repo_type="space", space_sdk="static", private=False)
+say(api.space_info(s).runtime.stage)
+api.upload_file(path_or_fileobj=b"a {}", path_in_repo="site.css", repo_id=s, repo_type="space")
+say(api.space_info(s).runtime.stage)
+api.upload_file(path_or_fileobj=b"at last", path_in_repo="index.html", repo_id=s, repo_type="space")
+say(api.list_repo_files(s, repo_type="space"))
+""", name)
+    assert said[:2] == ["NO_APP_FILE"] * 2 and sorted(said[2]) == ["README.md", "index.html", "site.css"]
+    assert until(lambda: hub.vitrine.demo(name).body == b"at last")
+    hub.script("api.delete_repo(sys.argv[1], repo_type='space')", name)
+
+
+def test_thousands_of_files(hub):
+    name = hub.folder.rsplit("/", 1)[1] + "/many"
+    folder = hub.vitrine.bundle("many", card="sdk: static", **{"index.html": "many", **{f"d{i % 50}/f{i}.txt": f"file {i}" for i in range(2000)}})
+    r = hub.hf("upload", name, folder, "--repo-type", "space")
+    assert r.returncode == 0, r.stderr[-2000:]
+    assert until(lambda: hub.vitrine.demo(name, "/d7/f1007.txt").body == b"file 1007")
+    count, = hub.script("say(len(list(api.list_repo_tree(sys.argv[1], repo_type='space', recursive=True))))", name)
+    assert count == 2000 + 50 + 2
+    hub.vitrine.cli("delete", name)

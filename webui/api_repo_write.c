@@ -1,0 +1,136 @@
+/* What changes a Space's repository, as huggingface_hub asks. */
+#include "webui/api.h"
+
+#include "common/util.h"
+#include "webui/body.h"
+#include "webui/hubrepo.h"
+#include "webui/reach.h"
+#include "webui/repo.h"
+#include "webui/submit.h"
+#include "webui/upload.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum MHD_Result api_branch(struct req *r)
+{
+    _cleanup_body_ json_t *body = NULL;
+    struct err err = {0};
+    struct view v;
+    enum MHD_Result answer;
+    if (!reach_files(r, &v, &answer) || !body_object(r, &body, &answer))
+        return answer;
+    const char *from = body_text(body, "startingPoint");
+    int res = strcmp(r->method, "DELETE") == 0
+                  ? repo_ref_delete(r->app, &v.space, REPO_BRANCH, r->what, &err)
+                  : repo_ref_create(r->app, &v.space, REPO_BRANCH, r->what, *from ? from : "main",
+                                    NULL, auth_name(r), &err);
+    return res < 0 ? hubrepo_fail(r, &err) : req_json(r, 200, json_pack("{s:b}", "ok", 1));
+}
+
+/* The path names the revision where one is made, and the tag where one is deleted. */
+enum MHD_Result api_tag(struct req *r)
+{
+    _cleanup_body_ json_t *body = NULL;
+    struct err err = {0};
+    struct view v;
+    enum MHD_Result answer;
+    if (!reach_files(r, &v, &answer) || !body_object(r, &body, &answer))
+        return answer;
+    const char *message = body_text(body, "message");
+    int res = strcmp(r->method, "DELETE") == 0
+                  ? repo_ref_delete(r->app, &v.space, REPO_TAG, r->what, &err)
+                  : repo_ref_create(r->app, &v.space, REPO_TAG, body_text(body, "tag"), r->what,
+                                    *message ? message : NULL, auth_name(r), &err);
+    return res < 0 ? hubrepo_fail(r, &err) : req_json(r, 200, json_pack("{s:b}", "ok", 1));
+}
+
+/* The question without the samples, which are not looked at. */
+static json_t *question(const json_t *body)
+{
+    json_t *files = json_array(), *file;
+    size_t i;
+    json_array_foreach(json_object_get(body, "files"), i, file)
+    {
+        json_t *o = json_object();
+        json_object_set(o, "path", json_object_get(file, "path"));
+        json_array_append_new(files, o);
+    }
+    json_t *out = json_pack("{s:o}", "files", files), *ignore = json_object_get(body, "gitIgnore");
+    if (json_is_string(ignore))
+        json_object_set(out, "gitIgnore", ignore);
+    return out;
+}
+
+enum MHD_Result api_preupload(struct req *r)
+{
+    _cleanup_body_ json_t *body = NULL;
+    struct err err = {0};
+    struct view v;
+    enum MHD_Result answer;
+    json_t *found, *file;
+    size_t i;
+    if (!reach_files(r, &v, &answer) || !body_object(r, &body, &answer))
+        return answer;
+    _cleanup_body_ json_t *ask = question(body);
+    if (repo_preupload(r->app, &v.space, r->what, ask, &found, &err) < 0)
+        return hubrepo_fail(r, &err);
+    json_array_foreach(json_object_get(found, "files"), i, file)
+    {
+        json_t *asked = json_array_get(json_object_get(body, "files"), i);
+        json_int_t size = json_integer_value(json_object_get(asked, "size"));
+        /* What is LFS, huggingface_hub sends by Xet where it can, whatever the server says; so as
+         * little as possible is. */
+        bool large = size > 0 && (uint64_t)size > r->app->conf->upload_max_regular;
+        json_object_set_new(file, "uploadMode", json_string(large ? "lfs" : "regular"));
+    }
+    return req_json(r, 200, found);
+}
+
+enum MHD_Result api_commit(struct req *r)
+{
+    struct submit_result result;
+    struct err err = {0};
+    struct view v;
+    enum MHD_Result answer;
+    if (!reach_files(r, &v, &answer))
+        return answer;
+    const char *pr = req_query(r, "create_pr"), *branch = r->what;
+    if (pr && strcmp(pr, "0") != 0 && strcmp(pr, "false") != 0)
+        return req_error(r, 400,
+                         "there are no pull requests here: commit to a branch (revision=...), and "
+                         "open a discussion");
+    if (strncmp(branch, "refs/heads/", 11) == 0)
+        branch += 11;
+    if (submit_commit(r->app, &v.space, upload_fd(r->upload), branch, auth_name(r), &result, &err) <
+        0)
+        return hubrepo_fail(r, &err);
+    return req_json(r, 200,
+                    json_pack("{s:b, s:s, s:s, s:o, s:s}", "success", 1, "commitOid", result.sha,
+                              "hookOutput", "", "commitUrl",
+                              json_sprintf("%s/commit/%s", v.page, result.sha), "url", v.url));
+}
+
+/* hf_xet asks for this where a file is to go by Git LFS. */
+enum MHD_Result api_no_xet(struct req *r)
+{
+    char limit[32];
+    format_bytes(r->app->conf->upload_max_regular, limit);
+    return req_error(r, 400,
+                     "files above %s go by Git LFS here, and Xet is not spoken: set "
+                     "HF_HUB_DISABLE_XET=1 and upload again",
+                     limit);
+}
+
+/* The card is YAML, a stranger's, and read in a job where it is committed: what is wrong with it is
+ * said there, with its line, before anything has changed. */
+enum MHD_Result api_validate_yaml(struct req *r)
+{
+    _cleanup_body_ json_t *body = NULL;
+    enum MHD_Result answer;
+    if (!body_object(r, &body, &answer))
+        return answer;
+    if (!json_is_string(json_object_get(body, "content")))
+        return req_error(r, 400, "\"content\" is missing");
+    return req_json(r, 200, json_pack("{s:[], s:[]}", "errors", "warnings"));
+}

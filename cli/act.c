@@ -1,5 +1,5 @@
-/* `vitrine start | stop | restart | pause | resume | cancel | delete NAME`: one command of the
- * runner each.
+/* `vitrine start | stop | restart | pause | resume | rebuild | cancel | delete NAME`: one command
+ * of the runner each.
  */
 #include "cmd.h"
 #include "client.h"

@@ -8,12 +8,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
+#include <limits.h>
 #include <netdb.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #define SPACE_WANTED_BYTES (2ULL << 30)
 #define INODES_WANTED 10000
@@ -85,6 +89,41 @@ static void existing_parent(char *path)
         else
             slash[slash == path] = 0;
     }
+}
+
+/* As runner/build_index.c and job/installer.c look for them. */
+void checks_installer(struct checks *k, const char *uv)
+{
+    static const char *const pips[] = {"/usr/lib/python3/dist-packages/pip/__pip-runner__.py",
+                                       "/usr/share/python-wheels/pip-*.whl"};
+    const char *path = getenv("PATH");
+    char found[PATH_MAX] = "", dirs[8192];
+    glob_t g;
+    if (strcmp(uv, "auto") != 0 && strcmp(uv, "none") != 0) {
+        bool is = access(uv, X_OK) == 0;
+        checks_add(k, is ? CHECK_OK : CHECK_MISSING, false, "builds", is ? "" : "correct build.uv",
+                   is ? "uv: %s" : "uv is not at %s", uv);
+        return;
+    }
+    snprintf(dirs, sizeof(dirs), "%s", path ? path : "");
+    for (char *save = NULL, *dir = strtok_r(dirs, ":", &save);
+         dir && !found[0] && strcmp(uv, "auto") == 0; dir = strtok_r(NULL, ":", &save)) {
+        snprintf(found, sizeof(found), "%.4000s/uv", dir);
+        if (access(found, X_OK) < 0)
+            found[0] = 0;
+    }
+    for (size_t i = 0; !found[0] && i < sizeof(pips) / sizeof(*pips); i++) {
+        if (glob(pips[i], 0, NULL, &g) != 0)
+            continue;
+        snprintf(found, sizeof(found), "pip");
+        globfree(&g);
+    }
+    if (found[0])
+        checks_add(k, CHECK_OK, false, "builds", "", "requirements of Spaces are installed by %s",
+                   found);
+    else
+        checks_add(k, CHECK_MISSING, false, "builds", "apt-get install python3-pip, or install uv",
+                   "there is neither uv nor pip: requirements of Spaces cannot be installed");
 }
 
 void checks_data(struct checks *k, const char *data)

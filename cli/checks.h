@@ -31,6 +31,8 @@ void checks_data(struct checks *k, const char *data);
 /* Whether the address can be listened on, or who seems to have it. */
 /* How the quota of /data would be enforced. */
 void checks_quota(struct checks *k, const char *data);
+/* What installs the requirements of Spaces: `uv` as build.uv has it. */
+void checks_installer(struct checks *k, const char *uv);
 void checks_listen(struct checks *k, const char *listen_on);
 /* Whether names below `domain` lead here, as for a client that asks the system's resolver. */
 void checks_names(struct checks *k, const char *domain);

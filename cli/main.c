@@ -75,6 +75,8 @@ static const struct command commands[] = {
     {"restart", cmd_act, "NAME [--json]", "end a Space's worker and start a new one"},
     {"pause", cmd_act, "NAME [--json]", "stop a Space until it is resumed"},
     {"resume", cmd_act, "NAME [--json]", "end a pause"},
+    {"rebuild", cmd_act, "NAME [--json]",
+     "build a Space anew, with what its requirements mean today"},
     {"cancel", cmd_act, "NAME [--json]", "end a build; the version before it goes on"},
     {"delete", cmd_act, "NAME [--json]", "remove a Space with everything it has stored"},
     {"user", cmd_user,

@@ -177,7 +177,7 @@ const char *const schema_life[] = {
     "CREATE TABLE builds ("
     " id INTEGER PRIMARY KEY AUTOINCREMENT,"
     " space_id INTEGER NOT NULL, version_id INTEGER NOT NULL,"
-    " state TEXT NOT NULL," /* queued resolving installing done failed cancelled */
+    " state TEXT NOT NULL," /* queued resolving installing done failed cancelled replaced */
     " env TEXT NOT NULL DEFAULT '',"
     " created_ms INTEGER NOT NULL, started_ms INTEGER, ended_ms INTEGER,"
     " reason TEXT NOT NULL DEFAULT '');"

@@ -422,7 +422,7 @@ static void after_plan(struct build *b)
         return;
     }
     build_make_request(b);
-    if (life_resolution(b->r, b->request, env, NULL) == 1 && use_existing(b, env))
+    if (!b->anew && life_resolution(b->r, b->request, env, NULL) == 1 && use_existing(b, env))
         return;
     b->phase = PHASE_QUEUED;
     if (life_build_create(b->r, b, "queued", NULL) < 0) {
@@ -545,12 +545,14 @@ void build_begin(struct space *s, const struct version *v)
     *b = (struct build){.r = r,
                         .space = s,
                         .version = *v,
+                        .anew = s->build_anew,
                         .id = ++r->last_job_id,
                         .out = -1,
                         .lock = BUF_INIT(LOCK_BYTES)};
     b->deadline = (struct loop_timer){.fn = on_deadline, .arg = b};
     b->retry = (struct loop_timer){.fn = on_retry, .arg = b};
     b->look = (struct loop_timer){.fn = on_look, .arg = b};
+    s->build_anew = false;
     s->build = b;
     s->jobs++;
     struct build **last = &r->builds;

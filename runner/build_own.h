@@ -29,6 +29,7 @@ struct build {
     uint64_t row; /* of life.db's builds */
     uint64_t id;  /* N of envs/.new-N */
     enum build_phase phase;
+    bool anew;      /* what was resolved before does not count */
     bool cancelled; /* nobody waits for its result */
     bool over;      /* it has failed, or was cancelled; what it left is being removed */
     bool removing;

@@ -6,6 +6,7 @@
 #include "runner/events.h"
 #include "runner/gateway.h"
 #include "runner/life.h"
+#include "runner/life_build.h"
 #include "runner/public.h"
 #include "runner/recipe.h"
 #include "runner/runner.h"
@@ -20,7 +21,8 @@ struct command {
     struct command *next;
     uint64_t id, version_id;
     enum lc_event event;
-    bool begun; /* waits for the last worker to be gone */
+    bool begun;   /* waits for the last worker to be gone */
+    bool rebuild; /* a deploy of the version that it has, from what its requirements mean today */
 };
 
 static bool event_of(const char *verb, enum lc_event *ret)
@@ -95,6 +97,16 @@ static int apply(struct space *s, struct command *c, struct err *err)
     struct version v;
     struct space_what what = {.command_id = waits(c->event) ? 0 : c->id};
     space_refresh(s);
+    if (c->rebuild) {
+        c->version_id =
+            s->state == LC_SWITCHING || s->state == LC_REBUILDING ? s->beside.id : s->version.id;
+        if (!c->version_id || s->state == LC_DELETING)
+            return err_set(err, EPERM, "%s", lifecycle_refusal(s->state, c->event));
+        life_build_forget(s->r, s->id, c->version_id);
+        s->build_anew = true;
+        if (s->state == LC_PAUSED || s->state == LC_STOPPED)
+            c->event = EV_START;
+    }
     if (c->event == EV_DEPLOY) {
         int n = site_version(s->r, s->id, c->version_id, &v, err);
         if (n == 0)
@@ -105,7 +117,7 @@ static int apply(struct space *s, struct command *c, struct err *err)
             return n;
         what.version = &v;
     }
-    event_add(s->r, s, 0, "command", "%s", lifecycle_event_name(c->event));
+    event_add(s->r, s, 0, "command", "%s", c->rebuild ? "rebuild" : lifecycle_event_name(c->event));
     c->begun = waits(c->event);
     /* The new version's worker may have begun before what the restart is for (a secret). */
     enum lc_event event = c->event;
@@ -195,7 +207,8 @@ static void enqueue(struct runner *r, const struct site_command *row)
         answer(r, row->id, 0, "");
         return;
     }
-    if (!event_of(row->verb, &event)) {
+    bool rebuild = strcmp(row->verb, "rebuild") == 0;
+    if (!event_of(rebuild ? "deploy" : row->verb, &event)) {
         err_set(&err, EINVAL, "there is no command \"%s\"", row->verb);
         answer(r, row->id, err.code, err.msg);
         return;
@@ -211,7 +224,8 @@ static void enqueue(struct runner *r, const struct site_command *row)
         answer(r, row->id, ENOMEM, "the server is out of memory");
         return;
     }
-    *c = (struct command){.id = row->id, .version_id = row->version_id, .event = event};
+    *c = (struct command){
+        .id = row->id, .version_id = row->version_id, .event = event, .rebuild = rebuild};
     struct command **last = &s->commands;
     while (*last)
         last = &(*last)->next;

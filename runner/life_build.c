@@ -33,6 +33,16 @@ int life_build_env(struct runner *r, uint64_t space_id, uint64_t version_id, cha
     return key_of(q, env, err);
 }
 
+void life_build_forget(struct runner *r, uint64_t space_id, uint64_t version_id)
+{
+    struct err err = {0};
+    if (store_exec(r->life, &err,
+                   "UPDATE builds SET state = 'replaced' WHERE space_id = ? AND version_id = ?"
+                   " AND state = 'done'",
+                   "ii", (int64_t)space_id, (int64_t)version_id) < 0)
+        log_warn(NULL, "build.forget", "%s", err.msg);
+}
+
 int life_build_create(struct runner *r, struct build *b, const char *state, struct err *err)
 {
     int n =

@@ -14,6 +14,8 @@ struct build;
  * there is none. */
 int life_build_env(struct runner *r, uint64_t space_id, uint64_t version_id, char env[65],
                    struct err *err);
+/* From here on nobody knows what the version needs. */
+void life_build_forget(struct runner *r, uint64_t space_id, uint64_t version_id);
 /* Fills b->row with a new one. `state` as in common/schema.c. */
 int life_build_create(struct runner *r, struct build *b, const char *state, struct err *err);
 int life_build_save(struct runner *r, const struct build *b, const char *state, const char *env,

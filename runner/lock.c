@@ -69,8 +69,10 @@ static bool is_index(const char *w, size_t len, const char **p, const char *end)
         size_t n = strlen(names[i]), rest;
         if (!begins(w, len, names[i]))
             continue;
-        if (len > n)
-            return w[n] == '=' && is_web(w + n + 1, len - n - 1) && !*word(p, end, &rest);
+        if (len > n) {
+            word(p, end, &rest);
+            return w[n] == '=' && is_web(w + n + 1, len - n - 1) && rest == 0;
+        }
         const char *value = word(p, end, &rest);
         bool web = is_web(value, rest);
         word(p, end, &rest);
@@ -82,7 +84,7 @@ static bool is_index(const char *w, size_t len, const char **p, const char *end)
 /* "git+https://host/x@40 hex digits" */
 static bool is_commit(const char *w, size_t len)
 {
-    if (!begins(w, len, "git+https://") || len < 60 || w[len - 41] != '@')
+    if (!begins(w, len, "git+https://") || len < 54 || w[len - 41] != '@')
         return false;
     for (size_t i = len - 40; i < len; i++)
         if (!isxdigit((unsigned char)w[i]))

@@ -11,7 +11,8 @@
 #define EVENTS_KEPT 1000 /* of each Space, and for ... */
 #define EVENTS_KEPT_MS (30ull * 24 * 3600 * 1000)
 #define WORKERS_KEPT 100 /* ended ones of each Space, at least */
-#define BATCH 250        /* rows a step */
+#define BUILDS_KEPT 200
+#define BATCH 250 /* rows a step */
 #define SPACES_A_STEP 16
 
 static int64_t next_space(struct runner *r, int64_t after, struct err *err)
@@ -50,6 +51,17 @@ static int prune_workers(struct runner *r, int64_t space_id, int64_t most, struc
                       "iiii", space_id, space_id, (int64_t)kept, most);
 }
 
+/* Of a version whose rows are gone a start finds out anew what it needs. */
+static int prune_builds(struct runner *r, int64_t space_id, int64_t most, struct err *err)
+{
+    return store_exec(r->life, err,
+                      "DELETE FROM builds WHERE id IN (SELECT id FROM builds WHERE space_id = ?"
+                      " AND ended_ms IS NOT NULL AND version_id IS NOT (SELECT version_id FROM"
+                      " spaces WHERE space_id = ?) AND id <= (SELECT id FROM builds WHERE"
+                      " space_id = ? ORDER BY id DESC LIMIT 1 OFFSET ?) ORDER BY id LIMIT ?)",
+                      "iiiii", space_id, space_id, space_id, (int64_t)BUILDS_KEPT, most);
+}
+
 static int prune_old(struct runner *r, struct err *err)
 {
     uint64_t now = now_ms(), before = now > EVENTS_KEPT_MS ? now - EVENTS_KEPT_MS : 0;
@@ -77,6 +89,10 @@ bool prune_step(struct runner *r)
         left -= n == 0 ? store_changes(r->life) : 0;
         if (n == 0 && left > 0) {
             n = prune_workers(r, id, left, &err);
+            left -= n == 0 ? store_changes(r->life) : 0;
+        }
+        if (n == 0 && left > 0) {
+            n = prune_builds(r, id, left, &err);
             left -= n == 0 ? store_changes(r->life) : 0;
         }
     }

@@ -41,6 +41,7 @@ struct space {
     struct worker *nxt;        /* the one that starts */
     unsigned workers;          /* all that are not gone yet, draining and stopping ones included */
     unsigned jobs;             /* unpack jobs and builds that hold on to it */
+    bool build_anew;           /* the next build is to find out anew what requirements mean */
     struct build *build;       /* of what is to start next; NULL: none, or nobody waits for it */
     struct budget_claim claim; /* its place in the line, while it waits for one */
     struct backoff backoff;

@@ -36,6 +36,7 @@ enum MHD_Result api_space_restart(struct req *r);
 enum MHD_Result api_space_pause(struct req *r);
 enum MHD_Result api_space_resume(struct req *r);
 enum MHD_Result api_space_cancel(struct req *r);
+enum MHD_Result api_space_rebuild(struct req *r);
 enum MHD_Result api_space_delete(struct req *r);
 /* api_versions.c */
 enum MHD_Result api_space_versions(struct req *r);

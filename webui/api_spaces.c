@@ -189,6 +189,9 @@ enum MHD_Result api_space_restart(struct req *r)
 {
     struct view v;
     struct err err = {0};
+    const char *factory = req_query(r, "factory");
+    if (factory && strcmp(factory, "true") == 0)
+        return command(r, "rebuild");
     bool rests = view_find(r->app, r->owner, r->name, &v, &err) == 1 &&
                  (strcmp(v.stage, "PAUSED") == 0 || strcmp(v.stage, "STOPPED") == 0);
     return command(r, rests ? "start" : "restart");
@@ -202,6 +205,11 @@ enum MHD_Result api_space_pause(struct req *r)
 enum MHD_Result api_space_resume(struct req *r)
 {
     return command(r, "resume");
+}
+
+enum MHD_Result api_space_rebuild(struct req *r)
+{
+    return command(r, "rebuild");
 }
 
 enum MHD_Result api_space_cancel(struct req *r)

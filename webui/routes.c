@@ -53,6 +53,7 @@ const struct route routes[] = {
     {"POST", PAGE "/pause", WRITE, BODY_NONE, api_space_pause},
     {"POST", PAGE "/resume", WRITE, BODY_NONE, api_space_resume},
     {"POST", PAGE "/cancel", WRITE, BODY_NONE, api_space_cancel},
+    {"POST", PAGE "/rebuild", WRITE, BODY_NONE, api_space_rebuild},
     {"POST", PAGE "/delete", WRITE, BODY_NONE, api_space_delete},
 
     /* git and Git LFS */
@@ -88,6 +89,7 @@ const struct route routes[] = {
     {"POST", SPACE "/pause", WRITE, BODY_NONE, api_space_pause},
     {"POST", SPACE "/resume", WRITE, BODY_NONE, api_space_resume},
     {"POST", SPACE "/cancel", WRITE, BODY_NONE, api_space_cancel},
+    {"POST", SPACE "/rebuild", WRITE, BODY_NONE, api_space_rebuild},
     {"GET", SPACE "/limits", READ, BODY_NONE, api_space_limits},
     {"POST", SPACE "/limits", CHANGES, BODY_SMALL, api_space_set_limits},
     {"GET", SPACE "/data", ROUTE_WRITE, BODY_NONE, api_data},

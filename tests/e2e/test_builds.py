@@ -163,6 +163,26 @@ def test_builds_wait_in_order_and_a_newer_version_takes_the_place_of_an_older(up
     assert until(lambda: not [e for e in envs(up) if e.startswith(".new")]), envs(up)
 
 
+def test_a_rebuild_takes_what_is_newer_today(vitrine):
+    folder = tempfile.mkdtemp(prefix="wheels-", dir="/var/tmp")
+    os.chmod(folder, 0o755)
+    try:
+        wheels.wheel(folder, "alpha", "1.0")
+        v = vitrine(configuration(folder))
+        assert runs(v, "demo/a", "import alpha\nreturn alpha.VERSION", "alpha\n") == "1.0"
+        wheels.wheel(folder, "alpha", "2.0")
+        assert runs(v, "demo/a", "import alpha\nreturn '.' + alpha.VERSION", "alpha\n") == ".1.0"
+        assert v.cli("rebuild", "demo/a").returncode == 0
+        assert until(lambda: v.demo("demo/a").body == b".2.0"), builds(v, "demo/a")
+        assert len(envs(v)) == 2
+        # as Hugging Face's clients ask for it; what is there already is not built again
+        assert v.cli("pause", "demo/a").returncode == 0
+        assert v.api("POST", "/api/spaces/demo/a/restart?factory=true").status == 200
+        assert until(lambda: v.stage("demo/a") == "RUNNING") and len(envs(v)) == 2
+    finally:
+        shutil.rmtree(folder)
+
+
 def left_over(v):
     return [e for e in envs(v) if e.startswith(".")]
 
@@ -231,7 +251,7 @@ def test_an_environment_that_nobody_needs_goes_and_comes_back(vitrine, packages)
     v = vitrine(configuration(packages, "env_keep = 1m\n"))
     assert runs(v, "demo/old", "import alpha\nreturn alpha.VERSION", "alpha<1\n") == "0.9"
     key = life(v, "SELECT key FROM envs")[0][0]
-    shutil.rmtree(f"{v.data}/envs/{key}")  # somebody made room by hand
+    os.rename(f"{v.data}/envs/{key}", f"{v.folder}/away")  # somebody made room by hand
     assert v.cli("stop", "demo/old").returncode == 0 and v.cli("start", "demo/old").returncode == 0
     assert until(lambda: v.stage("demo/old") == "RUNNING", 30), builds(v, "demo/old")
     assert envs(v) == [key] and v.demo("demo/old").body == b"0.9"

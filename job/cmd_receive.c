@@ -192,6 +192,16 @@ static int judge_refs(char main_sha[GIT_OID_MAX + 1], struct err *err)
                            ref);
         if (strlen(ref) > 255)
             return err_set(err, EINVAL, "%.100s...: the name has more than 255 bytes", ref);
+        /* git would find out later, when it has taken the objects */
+        if (strcmp(ref, REPO_MAIN) == 0) {
+            char now[GIT_OID_MAX + 1];
+            int r = repo_ref(ref, now, err);
+
+            if (r < 0)
+                return r;
+            if (strcmp(is_none(old) ? "" : old, now) != 0)
+                return err_set(err, ESTALE, "main has moved meanwhile: fetch it and try again");
+        }
         if (strcmp(ref, REPO_MAIN) == 0 && !is_none(new))
             snprintf(main_sha, GIT_OID_MAX + 1, "%s", new);
     }

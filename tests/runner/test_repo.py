@@ -98,17 +98,33 @@ def test_a_commit_for_another_state_is_refused(rig):
 
 
 def test_a_refused_commit_leaves_nothing(rig):
-    r = rig()
+    r = rig(**{"upload.max_file": "200K", "upload.max_files": "50"})
     s = r.space()
     first = submit(r, s, bundle(README__md=README, index__html="one"))
     jobs = Jobs(r, s)
     before = git(r, s, "count-objects", "-v")
+    raw = b'{"key":"file","value":{"content":%s,"path":"x","encoding":"base64"}}\n'
     for body, words in [(lines(header(), file("README.md", b"---\nsdk: nonsense\n---\n")), "README.md:2: sdk"),
                         (lines(header(), file("../x", b"")), '".."'),
+                        (lines(header(), file("/etc/evil", b"")), "absolute"),
+                        (lines(header(), file("a\\..\\b", b"")), "written with"),
                         (lines(header(), file("a/.git/config", b"")), "keeps for itself"),
+                        (lines(header(), file("a/GIT~1/config", b"")), "keeps for itself"),
+                        (lines(header(), file(".g\u200cit/config", b"")), "keeps for itself"),
+                        (lines(header(), file("big", bytes(300000))), "upload.max_file"),
+                        (lines(header(), *[file(f"f{i}", b"") for i in range(60)]), "50"),
+                        (lines(header()) + raw % b'"%%%%"', "base64"),
+                        (lines(header()) + raw % b'"QQ==QQ=="', "base64"),
+                        (lines(header()) + raw % b'"QQ==","content":"QQ=="', "two contents"),
+                        (lines(header()) + b'{"key":"file","value":{"content":"QUFB', "cut off"),
+                        (lines(header()) + b'{"key":"' + b"a" * 100000 + b'"}\n', "64 KiB"),
+                        (lines(header()) + b"[" * 50000 + b"\n", "JSON"),
                         (lines(header(), {"key": "deletedFile", "value": {"path": "nope"}}), "not there"),
+                        (lines(header(), {"key": "nonsense", "value": {}}), "not known"),
                         (lines(file("x", b"")), "header"),
+                        (lines(header(), header()), "header"),
                         (lines(header(), {"key": "lfsFile", "value": {"path": "m", "algo": "sha256", "oid": "0" * 64, "size": 3}}), "not uploaded"),
+                        (lines(header(), {"key": "lfsFile", "value": {"path": "m", "algo": "sha256", "oid": "../../../../../etc/passwd", "size": 1}}), "SHA-256"),
                         (b"{", "no JSON")]:
         m, _, _ = jobs("COMMIT", body)
         assert m.code and words in m.message, (words, m.message)

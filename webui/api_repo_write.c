@@ -10,7 +10,10 @@
 #include "webui/upload.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
+
+#define NO_XET "Xet-is-not-spoken-here,set-HF_HUB_DISABLE_XET=1"
 
 enum MHD_Result api_branch(struct req *r)
 {
@@ -111,10 +114,16 @@ enum MHD_Result api_commit(struct req *r)
                               json_sprintf("%s/commit/%s", v.page, result.sha), "url", v.url));
 }
 
-/* hf_xet asks for this where a file is to go by Git LFS. */
+/* hf_xet asks for this where a file is to go by Git LFS. It shows people the address that failed,
+ * and nothing of the answer: so it is sent to an address that says what to do. */
 enum MHD_Result api_no_xet(struct req *r)
 {
-    char limit[32];
+    char place[URL_MAX], limit[32];
+    const char *done = strstr(r->path, NO_XET);
+    if (!done) {
+        snprintf(place, sizeof place, "/api/spaces/%.96s/%.96s/" NO_XET, r->owner, r->name);
+        return req_redirect(r, place);
+    }
     format_bytes(r->app->conf->upload_max_regular, limit);
     return req_error(r, 400,
                      "files above %s go by Git LFS here, and Xet is not spoken: set "

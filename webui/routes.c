@@ -140,6 +140,7 @@ const struct route routes[] = {
     {"POST", SPACE "/commit/:what", WRITE, BODY_LARGE, api_commit},
     {"POST", "/api/validate-yaml", LOGIN, BODY_JSON, api_validate_yaml},
     {"GET", SPACE "/xet-write-token/:what", 0, BODY_NONE, api_no_xet},
+    {"GET", SPACE "/Xet-is-not-spoken-here,set-HF_HUB_DISABLE_XET=1", 0, BODY_NONE, api_no_xet},
     {"GET", PAGE "/resolve/:what/*", 0, BODY_NONE, api_resolve},
 
     /* owners */

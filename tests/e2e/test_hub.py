@@ -195,3 +195,26 @@ def test_thousands_of_files(hub):
     count, = hub.script("say(len(list(api.list_repo_tree(sys.argv[1], repo_type='space', recursive=True))))", name)
     assert count == 2000 + 50 + 2
     hub.vitrine.cli("delete", name)
+
+
+def test_git_lfs(vitrine):
+    """Above the limit, what goes by Git LFS; where the client would speak Xet, its error says what to do."""
+    v = vitrine("[upload]\nmax_regular = 1M\n")
+    install()
+    data = os.urandom(3 << 20)
+    folder = v.bundle("large", card="sdk: static", **{"index.html": "x", "model.bin": data})
+    for client in CLIENTS:
+        hub = Hub(v, client, new_user(v, client))
+        r = hub.hf("upload", client + "/large", folder, "--repo-type", "space", HF_HUB_DISABLE_XET="1")
+        assert r.returncode == 0, r.stderr[-2000:]
+        assert until(lambda: v.demo(client + "/large", "/model.bin").body == data), client
+        stored, got = hub.script("""
+i = api.space_info(sys.argv[1], files_metadata=True)
+say({f.rfilename: f.lfs.size for f in i.siblings if f.lfs})
+say(os.path.getsize(api.hf_hub_download(sys.argv[1], "model.bin", repo_type="space")))
+""", client + "/large")
+        assert stored == {"model.bin": len(data)} and got == len(data)
+    with open(folder + "/model.bin", "wb") as f:
+        f.write(os.urandom(2 << 20))
+    r = Hub(v, "current", new_user(v, "current")).hf("upload", "current/large", folder, "--repo-type", "space")
+    assert r.returncode != 0 and "HF_HUB_DISABLE_XET=1" in r.stderr, r.stderr[-1000:]

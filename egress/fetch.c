@@ -256,7 +256,7 @@ static size_t on_head(char *data, size_t size, size_t n, void *arg)
     struct fetch *f = arg;
     n *= size;
     (void)door_count(f->e, n, 0); /* the turn's end sees to it */
-    if (f->answered) /* a trailer: dropped */
+    if (f->answered)              /* a trailer: dropped */
         return n;
     if (n > 5 && memcmp(data, "HTTP/", 5) == 0)
         f->head_len = 0; /* what was before it was an interim answer */

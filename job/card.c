@@ -422,6 +422,13 @@ static int fill_in(struct card *card, const struct front *front, struct err *err
     const char *timeout = text_or(card, "startup_duration_timeout", NULL);
     json_t *port = json_object_get(card->object, "app_port");
 
+    if (json_object_get(card->object, "preload_from_hub"))
+        card_warn(card, "preload_from_hub: this server downloads no models before a start; the "
+                        "program does it by itself where it has a network, and can keep them in "
+                        "/data (HF_HOME=/data/hf)");
+    if (strstr(text_or(card, "thumbnail", ""), "://"))
+        card_warn(card, "thumbnail: a picture elsewhere is not shown; name a PNG, JPEG, GIF or "
+                        "WebP file of the bundle");
     card->title = text_or(card, "title", "");
     card->emoji = text_or(card, "emoji", emojis[card->sdk]);
     card->color_from = text_or(card, "colorFrom", default_color(card->title, 1));

@@ -3,7 +3,9 @@ import glob
 import os
 import sqlite3
 
-from vitrine import until
+import pytest
+
+from vitrine import in_other_pid_namespace, until
 
 SECRET = "hf_mockingbirdABC0123456789"
 
@@ -103,3 +105,36 @@ def test_wrong_use(vitrine):
         r = v.cli(*args, input="")
         assert r.returncode == status and says in r.stderr, r
     assert "not blanked" in set_secret(v, "A", "abc").stderr
+
+
+def memory_has(pid, text):
+    """Whether what a process can write to holds the text: 0 where it may not be read"""
+    n = 0
+    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb") as mem:
+        for line in maps:
+            place, rights = line.split()[:2]
+            if not rights.startswith("rw") or "[v" in line:
+                continue
+            start, end = (int(x, 16) for x in place.split("-"))
+            try:
+                mem.seek(start)
+                n += mem.read(end - start).count(text)
+            except OSError:
+                pass
+    return n
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="reads other processes' memory")
+def test_runner_and_starter_forget_it(vitrine):
+    v = vitrine()
+    v.deploy(v.probe(), "demo/probe")
+    born = v.ask("demo/probe", "/start")
+    set_secret(v, "TOKEN", SECRET)
+    assert restarted(v, born) and v.ask("demo/probe", "/env")["TOKEN"] == SECRET
+    sandboxes = v.named("vitrine-sandbox")
+    starters = [p for p in sandboxes if not in_other_pid_namespace(p)]
+    holders = [p for p in sandboxes if memory_has(p, SECRET.encode())]
+    assert starters and len(holders) == 1, "the worker's PID 1 has it, to blank it, and nobody else"
+    for pid in v.named("vitrine-runner") + starters:
+        with open(f"/proc/{pid}/comm") as f:
+            assert memory_has(pid, SECRET.encode()) == 0, f.read()

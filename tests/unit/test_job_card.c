@@ -182,6 +182,21 @@ static void what_is_not_said_is_guessed(void **state)
         {"---\napp_file: a/x.html\n---\n", {true, true, false}, CARD_STATIC, "a/x.html", "no sdk"},
         {"---\nsdk: gradio\n---\n", {true, false, false}, CARD_GRADIO, "app.py", NULL},
         {"---\nsdk: static\n---\n", {true, true, false}, CARD_STATIC, "index.html", NULL},
+        {"---\nsdk: gradio\npreload_from_hub: [a/b]\n---\n",
+         {true, false, false},
+         CARD_GRADIO,
+         "app.py",
+         "preload_from_hub: this server downloads no models"},
+        {"---\nsdk: static\nthumbnail: https://a.example/x.png\n---\n",
+         {true, true, false},
+         CARD_STATIC,
+         "index.html",
+         "thumbnail: a picture elsewhere"},
+        {"---\nsdk: static\nthumbnail: x.png\n---\n",
+         {true, true, false},
+         CARD_STATIC,
+         "index.html",
+         NULL},
     };
 
     (void)state;

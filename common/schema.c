@@ -192,5 +192,7 @@ const char *const schema_life[] = {
     " request TEXT PRIMARY KEY," /* hash over what was asked for, and by whom */
     " env TEXT NOT NULL) WITHOUT ROWID;"
     "CREATE INDEX resolutions_env ON resolutions (env);",
+    /* 6: the Debian packages of a version, laid over its root: envs/KEY as well, '' for none */
+    "ALTER TABLE builds ADD COLUMN layer TEXT NOT NULL DEFAULT '';",
     NULL,
 };

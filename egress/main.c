@@ -41,9 +41,13 @@
 #define FD_LISTENER 5
 #define MAX_POLICY (256 * 1024)
 #define MAX_CA (8 * 1024 * 1024)
+#ifdef __SANITIZE_ADDRESS__
+#define MEMORY_BYTES RLIM_INFINITY /* its shadow takes more */
+#else
 #define MEMORY_BYTES (512ull * 1024 * 1024)
+#endif
 #define TURN_MS 1000
-#define COUNT_EACH_MS 1000
+#define COUNT_EACH_MS 100
 
 static int read_policy(struct egress *e, struct err *err)
 {
@@ -184,7 +188,8 @@ static bool has_room(const struct egress *e)
 /* How long nothing may have to be done. */
 static int timeout_ms(const struct egress *e)
 {
-    uint64_t next = e->now_ms + TURN_MS;
+    uint64_t sum = e->bytes_in + e->bytes_out + e->connections;
+    uint64_t next = e->now_ms + (sum == e->say.counted ? TURN_MS : COUNT_EACH_MS);
     for (uint64_t i = 0; i < e->policy.connections; i++)
         if (e->conns[i] && e->conns[i]->until_ms && e->conns[i]->until_ms < next)
             next = e->conns[i]->until_ms;

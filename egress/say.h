@@ -2,7 +2,8 @@
  * log, each once, and lines that begin with '@' for the runner itself:
  *
  *   @ready                        connections are taken
- *   @count CONNECTIONS IN OUT     totals in bytes, when they have changed, at most each second
+ *   @count CONNECTIONS IN OUT     totals in bytes, when they have changed, at most ten times a
+ * second
  *   @refused HOST:PORT            what is not allowed was asked for */
 #pragma once
 

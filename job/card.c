@@ -12,7 +12,7 @@
 
 static const char *const sdk_names[] = {
     [CARD_STATIC] = "static", [CARD_GRADIO] = "gradio",   [CARD_STREAMLIT] = "streamlit",
-    [CARD_PYTHON] = "python", [CARD_COMMAND] = "command",
+    [CARD_PYTHON] = "python", [CARD_COMMAND] = "command", [CARD_NODE] = "node",
 };
 
 const char *card_sdk_name(enum card_sdk sdk)
@@ -149,13 +149,14 @@ static int check_color(const struct value *v, struct err *err)
 
 static int check_sdk(const struct value *v, struct err *err)
 {
-    static const char *const names[] = {"static", "gradio", "streamlit", "python", "command", NULL};
+    static const char *const names[] = {"static",  "gradio", "streamlit", "python",
+                                        "command", "node",   NULL};
 
     if (v->raw && strcmp(v->raw, "docker") == 0)
         return wrong(v, err,
                      "is not supported by this version; use static, gradio, streamlit, "
-                     "python or command");
-    return check_word(v, names, "is none of static, gradio, streamlit, python, command", err);
+                     "python, node or command");
+    return check_word(v, names, "is none of static, gradio, streamlit, python, command, node", err);
 }
 
 static int check_app_file(const struct value *v, struct err *err)
@@ -413,11 +414,9 @@ static const char *default_color(const char *title, unsigned salt)
 
 static int fill_in(struct card *card, const struct front *front, struct err *err)
 {
-    static const char *const emojis[] = {[CARD_STATIC] = "📄",
-                                         [CARD_GRADIO] = "🎛️",
-                                         [CARD_STREAMLIT] = "🎈",
-                                         [CARD_PYTHON] = "🐍",
-                                         [CARD_COMMAND] = "⚙️"};
+    static const char *const emojis[] = {
+        [CARD_STATIC] = "📄", [CARD_GRADIO] = "🎛️", [CARD_STREAMLIT] = "🎈",
+        [CARD_PYTHON] = "🐍", [CARD_COMMAND] = "⚙️", [CARD_NODE] = "🟢"};
     const struct front_key *app_file = front_key(front, "app_file");
     const char *timeout = text_or(card, "startup_duration_timeout", NULL);
     json_t *port = json_object_get(card->object, "app_port");
@@ -435,6 +434,7 @@ static int fill_in(struct card *card, const struct front *front, struct err *err
     card->color_to = text_or(card, "colorTo", default_color(card->title, 2));
     card->short_description = text_or(card, "short_description", "");
     card->base_path = text_or(card, "base_path", "/");
+    card->app_build_command = text_or(card, "app_build_command", "");
     card->app_file = text_or(card, "app_file", NULL);
     card->app_port = port                          ? (unsigned)json_integer_value(port)
                      : card->sdk == CARD_STREAMLIT ? 8501
@@ -450,7 +450,9 @@ static int fill_in(struct card *card, const struct front *front, struct err *err
                        "README.md:%u: sdk: command needs app_file, the executable to run",
                        sdk ? sdk->line : 1);
     } else {
-        card->app_file = card->sdk == CARD_STATIC ? "index.html" : "app.py";
+        card->app_file = card->sdk == CARD_STATIC ? "index.html"
+                         : card->sdk == CARD_NODE ? "package.json" /* what `npm start` runs */
+                                                  : "app.py";
     }
     return 0;
 }

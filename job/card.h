@@ -9,7 +9,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum card_sdk { CARD_STATIC, CARD_GRADIO, CARD_STREAMLIT, CARD_PYTHON, CARD_COMMAND, CARD_NO_SDK };
+enum card_sdk {
+    CARD_STATIC,
+    CARD_GRADIO,
+    CARD_STREAMLIT,
+    CARD_PYTHON,
+    CARD_COMMAND,
+    CARD_NODE,
+    CARD_NO_SDK
+};
 
 enum { CARD_WARNINGS_MAX = 16 };
 
@@ -19,6 +27,7 @@ struct card {
     enum card_sdk sdk;
     const char *title, *emoji, *color_from, *color_to, *short_description;
     const char *app_file, *base_path; /* these point into `object` or are constants */
+    const char *app_build_command;    /* "" for none */
     unsigned app_file_line;           /* 0 where README.md does not name one */
     unsigned app_port;
     bool has_start_timeout;

@@ -3,8 +3,10 @@
 #include "common/buf.h"
 #include "common/cleanup.h"
 #include "common/util.h"
+#include "job/debs.h"
 #include "job/installer.h"
 #include "job/lockfile.h"
+#include "job/node.h"
 #include "job/python.h"
 #include "job/requirements.h"
 
@@ -44,16 +46,19 @@ int env_plan(const struct env_options *o, struct err *err)
     int n = dir < 0 ? err_errno(err, "the version's tree cannot be opened") : 0;
     if (n == 0)
         n = requirements_read(dir, o->sdk, &q, err);
+    char debs[65] = "";
+    if (n == 0)
+        n = debs_digest(dir, debs, err);
     if (n == 0)
         n = python_choose(o->python_version, o->python, &python, err);
     if (n < 0)
         return n;
     sha256_hex(q.text.len ? q.text.data : "", q.text.len, digest);
     base_id(base);
-    json_t *j = json_pack("{s:s, s:b, s:b, s:b, s:b, s:s, s:s, s:s, s:s, s:s}", "digest", digest,
-                          "pre", q.pre, "main", q.main, "bound", q.bound, "pins_sdk", q.pins_sdk,
-                          "python", python.path, "python_id", python.id, "base", base, "installer",
-                          installer_name(), "warning", python.warning);
+    json_t *j = json_pack("{s:s, s:s, s:b, s:b, s:b, s:b, s:s, s:s, s:s, s:s, s:s}", "debs", debs,
+                          "digest", digest, "pre", q.pre, "main", q.main, "bound", q.bound,
+                          "pins_sdk", q.pins_sdk, "python", python.path, "python_id", python.id,
+                          "base", base, "installer", installer_name(), "warning", python.warning);
     _cleanup_free_ char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
     json_decref(j);
     if (!text)
@@ -218,6 +223,7 @@ int env_main(int argc, char **argv, int *ret_status)
                                           {"sdk", required_argument, NULL, 's'},
                                           {"kind", required_argument, NULL, 'k'},
                                           {"add", required_argument, NULL, 'a'},
+                                          {"build", required_argument, NULL, 'b'},
                                           {"proxy-port", required_argument, NULL, 'x'},
                                           {0}};
     struct env_options o = {.python_version = "", .sdk = "", .kind = "own"};
@@ -235,6 +241,8 @@ int env_main(int argc, char **argv, int *ret_status)
             o.python_version = optarg;
         else if (c == 's')
             o.sdk = optarg;
+        else if (c == 'b')
+            o.build = optarg;
         else if (c == 'k')
             o.kind = optarg;
         else if (c == 'x')
@@ -247,6 +255,8 @@ int env_main(int argc, char **argv, int *ret_status)
     if (optind != argc || !o.python)
         return -EINVAL;
     umask(022);
+    if (node_is_meant(&o))
+        fn = fn == env_plan ? node_plan : fn == env_resolve ? node_resolve : node_install;
     *ret_status = fn(&o, &err) == 0 ? 0 : 1;
     if (*ret_status)
         printf("error %s\n", err.msg[0] ? err.msg : "the build's result could not be written");

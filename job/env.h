@@ -29,6 +29,7 @@ struct env_options {
     const char *python, *python_version, *sdk, *kind;
     const char *add[ENV_ADD_MAX];
     unsigned added;
+    const char *build;   /* app_build_command, or NULL */
     unsigned proxy_port; /* of the way out, which is waited for; 0: none */
 };
 

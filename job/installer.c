@@ -42,7 +42,7 @@ const char *installer_name(void)
 }
 
 /* Somebody outside is about to listen there. */
-static int wait_for_proxy(unsigned port, struct err *err)
+int installer_wait_for_proxy(unsigned port, struct err *err)
 {
     struct sockaddr_in to = {.sin_family = AF_INET,
                              .sin_port = htons((uint16_t)port),
@@ -91,7 +91,7 @@ int installer_begin(const struct env_options *o, struct err *err)
 {
     int n = set_places(err);
     if (n == 0)
-        n = wait_for_proxy(o->proxy_port, err);
+        n = installer_wait_for_proxy(o->proxy_port, err);
     if (n < 0)
         return n;
     const char *with_uv[] = {ENV_UV,     "venv",    "--quiet", "--allow-existing",

@@ -26,6 +26,7 @@
 #include "common/buf.h"
 #include "common/cleanup.h"
 #include "common/util.h"
+#include "job/debs.h"
 #include "job/env.h"
 #include "job/git.h"
 #include "job/job.h"
@@ -205,7 +206,8 @@ int main(int argc, char **argv)
     struct err err = {0};
 
     int step = 0;
-    if (argc > 1 && env_main(argc - 1, argv + 1, &step) == 0)
+    if (argc > 1 &&
+        (env_main(argc - 1, argv + 1, &step) == 0 || debs_main(argc - 1, argv + 1, &step) == 0))
         return step;
     /* libarchive converts names by the locale's character set. */
     setlocale(LC_CTYPE, "C.UTF-8");

@@ -55,6 +55,9 @@ static int check_app_file(struct tree *tree, struct card *card, struct err *err)
 {
     char quoted[NAMES_QUOTED_MAX];
 
+    /* what a build makes is not there yet */
+    if (card->app_build_command[0] && !has_file(tree, card->app_file))
+        return 0;
     if (!has_file(tree, card->app_file)) {
         names_quote(card->app_file, quoted);
         if (card->app_file_line)

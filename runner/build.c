@@ -51,22 +51,30 @@ static bool is_there(const struct runner *r, uint64_t space_id, const char *sha,
 
 /* Nobody has to look inside: its SDK brings nothing, and there is no file that asks for anything.
  */
-static bool asks_for_nothing(const struct runner *r, uint64_t space_id, const struct version *v)
+static bool asks_for_nothing(struct runner *r, uint64_t space_id, const struct version *v)
 {
     if (strcmp(v->sdk, "static") == 0)
-        return true;
+        return !build_has_command(r, space_id, v);
+    if (is_there(r, space_id, v->sha, "packages.txt"))
+        return false;
+    if (strcmp(v->sdk, "node") == 0)
+        return !is_there(r, space_id, v->sha, "package.json") && !build_has_command(r, space_id, v);
     return (strcmp(v->sdk, "python") == 0 || strcmp(v->sdk, "command") == 0) &&
            !is_there(r, space_id, v->sha, "requirements.txt") &&
-           !is_there(r, space_id, v->sha, "pre-requirements.txt");
+           !is_there(r, space_id, v->sha, "pre-requirements.txt") &&
+           !build_has_command(r, space_id, v);
 }
 
 enum build_state build_look(struct runner *r, uint64_t space_id, const struct version *v,
-                            char env[65])
+                            char env[65], char layer[65])
 {
-    env[0] = 0;
+    env[0] = layer[0] = 0;
     if (asks_for_nothing(r, space_id, v))
         return BUILD_NO_ENV;
     if (life_build_env(r, space_id, v->id, env, NULL) != 1)
+        return BUILD_MISSING;
+    if (life_build_layer(r, space_id, v->id, layer, NULL) != 1 ||
+        (layer[0] && !(life_env_known(r, layer) && env_is_there(r, layer))))
         return BUILD_MISSING;
     if (!env[0])
         return BUILD_NO_ENV;
@@ -97,6 +105,7 @@ static void free_build(struct build *b)
         s->build = NULL;
     buf_free(&b->line);
     buf_free(&b->lock);
+    buf_free(&b->debs);
     free(b);
     s->jobs--;
     if (s->state == LC_DELETING && !s->jobs && !s->workers)
@@ -222,7 +231,7 @@ static void succeed(struct build *b, const char *env)
             space_begin_start(s);
     }
     b->over = true;
-    if (anew || !b->resolved)
+    if (anew || !(b->resolved || b->debs.len))
         let_go(b);
     else
         remove_rest(b);
@@ -272,7 +281,7 @@ static void on_measured(void *arg, int code)
     uint64_t took = mono_ms() - b->look_ms;
     char size[32], text[200];
     b->look_ms = 0;
-    if (b->over || b->phase == PHASE_SEAL)
+    if (b->over || b->phase == PHASE_SEAL || b->phase == PHASE_DEBS_SEAL)
         return;
     if (code == EFBIG || code == EMFILE) {
         format_bytes(conf_of(b->r)->build_size, size);
@@ -344,7 +353,8 @@ static void explain(struct build *b, const char *text)
 static bool has_slot(const struct build *b)
 {
     return !b->removing &&
-           (b->phase == PHASE_RESOLVE || b->phase == PHASE_INSTALL || b->phase == PHASE_SEAL);
+           (b->phase == PHASE_DEBS || b->phase == PHASE_DEBS_SEAL || b->phase == PHASE_RESOLVE ||
+            b->phase == PHASE_INSTALL || b->phase == PHASE_SEAL);
 }
 
 static struct build *equal_one(const struct build *b)
@@ -414,15 +424,91 @@ static void install_from_source(struct build *b)
     install(b);
 }
 
+/* ---- packages.txt ---- */
+
+static bool layer_is_there(struct build *b, const char *key)
+{
+    return life_env_known(b->r, key) && env_is_there(b->r, key);
+}
+
+/* Did these words lead to a layer before? */
+static bool find_layer(struct build *b)
+{
+    if (!b->debs_digest[0])
+        return true;
+    build_make_debs_request(b);
+    if (!b->anew && life_resolution(b->r, b->debs_request, b->layer, NULL) == 1 &&
+        layer_is_there(b, b->layer))
+        return true;
+    b->layer[0] = 0;
+    return false;
+}
+
+static void begin_env(struct build *b);
+
+static void have_layer(struct build *b, const char *key)
+{
+    memcpy(b->layer, key, sizeof(b->layer));
+    b->key[0] = 0;
+    if (life_resolution_save(b->r, b->debs_request, b->layer, NULL) < 0)
+        log_warn(NULL, "build.row", "what packages.txt led to could not be written down");
+    if (b->cancelled || b->over)
+        give_up(b);
+    else
+        begin_env(b);
+}
+
+static void on_layer_sealed(void *arg, int code)
+{
+    struct build *b = arg;
+    char key[65], size[32];
+    memcpy(key, b->key, sizeof(key));
+    if (code || life_env_save(b->r, key, "", "", env_bytes(b->r, key), NULL) < 0) {
+        build_fail(b, public_reason(code ? code : EIO, "its packages could not be stored"));
+        give_up(b);
+        return;
+    }
+    buf_clear(&b->debs); /* nothing of it is left in .new-N */
+    format_bytes(env_bytes(b->r, key), size);
+    build_say(b, "packages", "layer %.12s, %s", key, size);
+    have_layer(b, key);
+}
+
+/* They are unpacked: are they what is there already? */
+static void debs_unpacked(struct build *b)
+{
+    struct err err = {0};
+    build_make_debs_key(b);
+    if (layer_is_there(b, b->key)) {
+        char key[65];
+        memcpy(key, b->key, sizeof(key));
+        build_say(b, "packages", "layer %.12s is there already", key);
+        have_layer(b, key);
+        return;
+    }
+    b->phase = PHASE_DEBS_SEAL;
+    loop_timer_cancel(b->r->loop, &b->deadline);
+    loop_timer_cancel(b->r->loop, &b->look);
+    chore_kill_of(b->r, b);
+    if (env_seal(b, "debs", on_layer_sealed, &err) < 0) {
+        build_fail(b, public_reason(err.code, err.msg));
+        give_up(b);
+    }
+}
+
 static void after_plan(struct build *b)
 {
     char env[65];
-    if (!build_needs_env(b)) {
+    bool needs_env = build_needs_env(b);
+    bool has_layer = find_layer(b);
+    if (!needs_env && has_layer) {
         succeed(b, "");
         return;
     }
-    build_make_request(b);
-    if (!b->anew && life_resolution(b->r, b->request, env, NULL) == 1 && use_existing(b, env))
+    if (needs_env)
+        build_make_request(b);
+    if (has_layer && needs_env && !b->anew && life_resolution(b->r, b->request, env, NULL) == 1 &&
+        use_existing(b, env))
         return;
     b->phase = PHASE_QUEUED;
     if (life_build_create(b->r, b, "queued", NULL) < 0) {
@@ -461,6 +547,8 @@ void build_job_ended(struct build *b, bool ok, int code)
     b->held_up = code ? b->held_up : 0;
     if (ok && b->phase == PHASE_PLAN) {
         after_plan(b);
+    } else if (ok && b->phase == PHASE_DEBS) {
+        debs_unpacked(b);
     } else if (ok && b->phase == PHASE_RESOLVE) {
         resolved(b);
     } else if (ok) {
@@ -484,15 +572,42 @@ static void advance(struct build *b)
 
 /* ---- the queue ---- */
 
-static void begin_resolving(struct build *b)
+static void watch(struct build *b)
 {
     struct runner *r = b->r;
+    if (!loop_timer_is_set(&b->deadline))
+        loop_timer_set(r->loop, &b->deadline, conf_of(r)->build_timeout);
+    if (!loop_timer_is_set(&b->look))
+        loop_timer_set(r->loop, &b->look, LOOK_FIRST_MS);
+}
+
+static void begin_resolving(struct build *b)
+{
     explain(b, "");
+    watch(b);
+    if (!b->debs_digest[0] || b->layer[0]) {
+        begin_env(b);
+        return;
+    }
+    b->phase = PHASE_DEBS;
+    save(b, "resolving");
+    build_say(b, "packages", "packages.txt");
+    start_step(b);
+}
+
+static void begin_env(struct build *b)
+{
+    char env[65];
+    if (!build_needs_env(b)) {
+        succeed(b, "");
+        return;
+    }
+    if (b->debs_digest[0] && !b->anew && life_resolution(b->r, b->request, env, NULL) == 1 &&
+        use_existing(b, env))
+        return;
     b->phase = PHASE_RESOLVE;
     save(b, "resolving");
-    loop_timer_set(r->loop, &b->deadline, conf_of(r)->build_timeout);
-    b->look = (struct loop_timer){.fn = on_look, .arg = b};
-    loop_timer_set(r->loop, &b->look, LOOK_FIRST_MS);
+    watch(b);
     build_say(b, "resolve", "for %s", b->python);
     for (unsigned i = 0; i < b->added; i++)
         build_say(b, "resolve", "with %s, for sdk %s", b->add[i], b->version.sdk);
@@ -548,7 +663,8 @@ void build_begin(struct space *s, const struct version *v)
                         .anew = s->build_anew,
                         .id = ++r->last_job_id,
                         .out = -1,
-                        .lock = BUF_INIT(LOCK_BYTES)};
+                        .lock = BUF_INIT(LOCK_BYTES),
+                        .debs = BUF_INIT(LOCK_BYTES)};
     b->deadline = (struct loop_timer){.fn = on_deadline, .arg = b};
     b->retry = (struct loop_timer){.fn = on_retry, .arg = b};
     b->look = (struct loop_timer){.fn = on_look, .arg = b};
@@ -575,7 +691,8 @@ static void cancel(struct build *b, const char *why)
     snprintf(b->reason, sizeof(b->reason), "%s", why);
     if (b->row)
         build_say(b, "cancelled", "%s", why);
-    if (b->phase != PHASE_SEAL) /* that one is nearly done, and may be of use to somebody */
+    if (b->phase != PHASE_SEAL &&
+        b->phase != PHASE_DEBS_SEAL) /* that one is nearly done, and may be of use to somebody */
         give_up(b);
 }
 

@@ -32,6 +32,14 @@ void env_path(const struct runner *r, const char *key, char *out, size_t size)
     snprintf(out, size, "%s/envs/%s/env", r->data, key);
 }
 
+bool env_has(const struct runner *r, const char *key, const char *name)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    snprintf(path, sizeof(path), "%s/envs/%s/env/%s", r->data, key, name);
+    return lstat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 bool env_is_there(const struct runner *r, const char *key)
 {
     char path[PATH_MAX];
@@ -208,13 +216,17 @@ static void on_collected(void *owner, int code)
 static bool is_meant(const struct runner *r, const char *key)
 {
     for (const struct build *b = r->builds; b; b = b->next)
-        if (strcmp(b->key, key) == 0)
+        if (strcmp(b->key, key) == 0 || strcmp(b->layer, key) == 0)
             return true;
     for (size_t i = 0; i < RUNNER_SPACE_BUCKETS; i++) {
         for (const struct space *s = r->spaces[i]; s; s = s->next) {
             char env[65];
-            if ((s->state == LC_SWITCHING || s->state == LC_REBUILDING) &&
-                life_build_env((struct runner *)r, s->id, s->beside.id, env, NULL) == 1 &&
+            if (s->state != LC_SWITCHING && s->state != LC_REBUILDING)
+                continue;
+            if (life_build_env((struct runner *)r, s->id, s->beside.id, env, NULL) == 1 &&
+                strcmp(env, key) == 0)
+                return true;
+            if (life_build_layer((struct runner *)r, s->id, s->beside.id, env, NULL) == 1 &&
                 strcmp(env, key) == 0)
                 return true;
         }

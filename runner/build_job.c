@@ -10,6 +10,7 @@
 #include "runner/build_env.h"
 #include "runner/egress.h"
 #include "runner/gateway.h"
+#include "runner/layer.h"
 #include "runner/logs.h"
 #include "runner/public.h"
 #include "runner/recipe.h"
@@ -29,6 +30,7 @@
 
 #define JOB_PROGRAM "/run/vitrine/vitrine-job"
 #define ENV_DIR "/run/vitrine/env"
+#define DEBS_DIR "/run/vitrine/debs"
 #define APP "/home/user/app"
 #define LINE_BYTES (64 * 1024) /* of a lock: a package with many hashes */
 #define PRINTED_MAX (64ull << 20)
@@ -80,6 +82,9 @@ static void take_line(struct build *b, char *line)
     } else if (strncmp(line, "lock ", 5) == 0 && b->phase == PHASE_RESOLVE) {
         if (buf_printf(&b->lock, "%s\n", line + 5) < 0)
             build_fail(b, "its lock is longer than this server takes");
+    } else if (strncmp(line, "deb ", 4) == 0 && b->phase == PHASE_DEBS) {
+        if (buf_printf(&b->debs, "%s\n", line + 4) < 0)
+            build_fail(b, "its packages are more than this server takes");
     } else if (strncmp(line, "plan ", 5) == 0 && b->phase == PHASE_PLAN && !b->planned) {
         b->planned = b->resulted = true;
         build_take_plan(b, line + 5);
@@ -213,40 +218,71 @@ static __attribute__((format(printf, 2, 3))) void add(struct list *l, const char
 
 static const char *folder_of(const struct build *b)
 {
-    return b->phase == PHASE_RESOLVE ? "resolve" : lock_kind_name(b->kind);
+    return b->phase == PHASE_DEBS      ? "debs"
+           : b->phase == PHASE_RESOLVE ? "resolve"
+                                       : lock_kind_name(b->kind);
+}
+
+/* Where apt of the root finds its sources and keys, and what the root has. */
+static void add_apt(const struct build *b, struct list *mounts)
+{
+    const char *root = conf_of(b->r)->sandbox_root;
+    static const char *const places[][2] = {{"/etc/apt", "apt"},
+                                            {"/var/lib/dpkg/status", "dpkg-status"}};
+    for (size_t i = 0; i < 2; i++) {
+        char path[PATH_MAX];
+        snprintf(path, sizeof(path), "%s%s", strcmp(root, "host") == 0 ? "" : root, places[i][0]);
+        if (access(path, F_OK) == 0)
+            add(mounts, "ro:%s:/run/vitrine/%s", path, places[i][1]);
+    }
+}
+
+static void add_command(const struct build *b, struct list *argv)
+{
+    static const char *const verbs[] = {[PHASE_PLAN] = "plan",
+                                        [PHASE_DEBS] = "debs",
+                                        [PHASE_RESOLVE] = "resolve",
+                                        [PHASE_INSTALL] = "install"};
+    bool plans = b->phase == PHASE_PLAN;
+    add(argv, JOB_PROGRAM);
+    add(argv, "%s", verbs[b->phase]);
+    if (!plans && build_index_has_way_out(b->r)) {
+        add(argv, "--proxy-port");
+        add(argv, "%d", EGRESS_PORT);
+    }
+    if (b->phase == PHASE_DEBS)
+        return;
+    add(argv, "--python");
+    add(argv, "%s", plans ? conf_of(b->r)->sandbox_python : b->python);
+    add(argv, "--sdk");
+    add(argv, "%s", b->version.sdk);
+    if (plans) {
+        add(argv, "--python-version");
+        add(argv, "%s", b->python_version);
+    }
+    if (b->command[0]) {
+        add(argv, "--build");
+        add(argv, "%s", b->command);
+    }
+    if (b->phase == PHASE_INSTALL) {
+        add(argv, "--kind");
+        add(argv, "%s", lock_kind_name(b->kind));
+    }
+    for (unsigned i = 0; !plans && i < b->added; i++) {
+        add(argv, "--add");
+        add(argv, "%s", b->add[i]);
+    }
 }
 
 static int fill_lists(struct build *b, struct proto_start *start)
 {
-    static const char *const verbs[] = {
-        [PHASE_PLAN] = "plan", [PHASE_RESOLVE] = "resolve", [PHASE_INSTALL] = "install"};
     struct list argv = {start->argv, &start->argv_len, sizeof(start->argv), 0};
     struct list env = {start->env, &start->env_len, sizeof(start->env), 0};
     struct list mounts = {start->mounts, &start->mounts_len, sizeof(start->mounts), 0};
-    bool plans = b->phase == PHASE_PLAN;
-    add(&argv, JOB_PROGRAM);
-    add(&argv, "%s", verbs[b->phase]);
-    add(&argv, "--python");
-    add(&argv, "%s", plans ? conf_of(b->r)->sandbox_python : b->python);
-    if (plans) {
-        add(&argv, "--python-version");
-        add(&argv, "%s", b->python_version);
-        add(&argv, "--sdk");
-        add(&argv, "%s", b->version.sdk);
-    }
-    if (b->phase == PHASE_INSTALL) {
-        add(&argv, "--kind");
-        add(&argv, "%s", lock_kind_name(b->kind));
-    }
-    for (unsigned i = 0; !plans && i < b->added; i++) {
-        add(&argv, "--add");
-        add(&argv, "%s", b->add[i]);
-    }
-    if (!plans && build_index_has_way_out(b->r)) {
-        add(&argv, "--proxy-port");
-        add(&argv, "%d", EGRESS_PORT);
-    }
-    add(&env, "PATH=/usr/local/bin:/usr/bin:/bin");
+    bool plans = b->phase == PHASE_PLAN, debs = b->phase == PHASE_DEBS;
+    bool layered = b->layer[0] && !debs && !(b->phase == PHASE_INSTALL && b->kind == LOCK_SHARED);
+    add_command(b, &argv);
+    add(&env, "PATH=/usr/local/bin:/usr/bin:/bin%s", layered ? ":/usr/games" : "");
     add(&env, "LANG=C.UTF-8");
     add(&env, "HOME=/home/user");
     add(&env, "TMPDIR=/tmp");
@@ -254,14 +290,17 @@ static int fill_lists(struct build *b, struct proto_start *start)
     if (!plans) {
         char path[PATH_MAX];
         env_fresh_path(b, folder_of(b), path, sizeof(path));
-        add(&mounts, "rw:%s:" ENV_DIR, path);
+        add(&mounts, "rw:%s:%s", path, debs ? DEBS_DIR : ENV_DIR);
     }
-    int n = argv.failed < 0 ? argv.failed : env.failed < 0 ? env.failed : mounts.failed;
+    if (debs)
+        add_apt(b, &mounts);
     char uv[PATH_MAX];
     build_index_uv(b->r, uv);
     if (uv[0])
         add(&mounts, "ro:%s:/run/vitrine/uv", uv);
-    n = n < 0 ? n : mounts.failed;
+    int n = argv.failed < 0 ? argv.failed : env.failed < 0 ? env.failed : mounts.failed;
+    if (n == 0 && layered)
+        n = layer_fill(start, b->r, b->layer);
     return n < 0 || plans ? n : build_index_fill(start, b->r);
 }
 

@@ -15,6 +15,8 @@
 enum build_phase {
     PHASE_PLAN,
     PHASE_QUEUED,
+    PHASE_DEBS, /* packages.txt */
+    PHASE_DEBS_SEAL,
     PHASE_RESOLVE,
     PHASE_EQUAL,
     PHASE_INSTALL,
@@ -39,9 +41,15 @@ struct build {
     char sdk_version[64], python_version[64];
     char python[256], python_id[65], base[65], digest[65];
     bool bound, has_files, pins_sdk;
+    char command[4096];           /* app_build_command, "" for none */
+    char debs_digest[65];         /* of packages.txt, "" without one */
     char add[BUILD_ADD_MAX][160]; /* requirements that the SDK adds */
     unsigned added;
     char request[65];
+
+    /* what packages.txt led to */
+    char debs_request[65], layer[65]; /* "" for none */
+    struct buf debs;                  /* a line for each package */
 
     /* what was resolved */
     bool resolved;
@@ -86,6 +94,11 @@ void build_read_card(struct build *b);
 /* Reads the answer of `vitrine-job plan`: 0, or -EPROTO. */
 int build_read_plan(struct build *b, const char *json, char *warning, size_t size);
 bool build_needs_env(const struct build *b);
+/* Whether its card has an app_build_command. */
+bool build_has_command(struct runner *r, uint64_t space_id, const struct version *v);
+/* b->debs_request, from packages.txt and the root; b->key, from what was unpacked. */
+void build_make_debs_request(struct build *b);
+void build_make_debs_key(struct build *b);
 /* b->request, from all that was planned. */
 void build_make_request(struct build *b);
 /* b->key, from the lock and b->kind. */

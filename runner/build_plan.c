@@ -8,10 +8,12 @@
 #include "runner/space.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <jansson.h>
 
@@ -58,6 +60,13 @@ static void add_old_bounds(struct build *b)
         add(b, "starlette<0.47");
 }
 
+bool build_has_command(struct runner *r, uint64_t space_id, const struct version *v)
+{
+    _cleanup_buf_ struct buf text = BUF_INIT(CARD_MAX);
+    return site_card(r, space_id, v->id, &text, NULL) == 1 && text.len &&
+           strstr(text.data, "\"app_build_command\"");
+}
+
 void build_read_card(struct build *b)
 {
     _cleanup_buf_ struct buf text = BUF_INIT(CARD_MAX);
@@ -66,6 +75,11 @@ void build_read_card(struct build *b)
     json_t *card = json_loads(text.data ? text.data : "", 0, NULL);
     copy_version(card, "sdk_version", b->sdk_version, sizeof(b->sdk_version));
     copy_version(card, "python_version", b->python_version, sizeof(b->python_version));
+    const char *command = json_string_value(json_object_get(card, "app_build_command"));
+    if (command && strlen(command) >= sizeof(b->command))
+        build_fail(b, "README.md: app_build_command is too long; put it into a script");
+    else if (command)
+        snprintf(b->command, sizeof(b->command), "%s", command);
     json_decref(card);
 }
 
@@ -82,6 +96,8 @@ int build_read_plan(struct build *b, const char *json, char *warning, size_t siz
 {
     json_t *o = json_loads(json, 0, NULL);
     int n = copy_text(o, "digest", b->digest, sizeof(b->digest));
+    if (n == 0)
+        n = copy_text(o, "debs", b->debs_digest, sizeof(b->debs_digest));
     if (n == 0)
         n = copy_text(o, "python", b->python, sizeof(b->python));
     if (n == 0)
@@ -119,13 +135,50 @@ static void begin_key(const struct build *b, const char *what, struct buf *text)
                conf_of(b->r)->sandbox_root, b->base, b->python, b->python_id);
 }
 
+/* What npm makes, or a command of the bundle's own. */
+static bool is_npm(const struct build *b)
+{
+    return strcmp(b->version.sdk, "node") == 0 || b->command[0];
+}
+
+/* What the root has: another one lacks other packages. */
+static void add_root(const struct build *b, struct buf *text)
+{
+    const char *root = conf_of(b->r)->sandbox_root;
+    char path[PATH_MAX];
+    struct stat st = {0};
+    snprintf(path, sizeof(path), "%s/var/lib/dpkg/status", strcmp(root, "host") == 0 ? "" : root);
+    (void)stat(path, &st);
+    buf_printf(text, "debs %s\nroot %s %lld %lld\n", BUILD_VERSION, root, (long long)st.st_size,
+               (long long)st.st_mtime);
+}
+
+void build_make_debs_request(struct build *b)
+{
+    _cleanup_buf_ struct buf text = BUF_INIT(65536);
+    add_root(b, &text);
+    buf_printf(&text, "words %s\n", b->debs_digest);
+    sha256_hex(text.data ? text.data : "", text.len, b->debs_request);
+}
+
+void build_make_debs_key(struct build *b)
+{
+    _cleanup_buf_ struct buf text = BUF_INIT(b->debs.len + 65536);
+    add_root(b, &text);
+    if (b->debs.len)
+        buf_append(&text, b->debs.data, b->debs.len);
+    sha256_hex(text.data ? text.data : "", text.len, b->key);
+}
+
 void build_make_request(struct build *b)
 {
     _cleanup_buf_ struct buf text = BUF_INIT(65536);
     begin_key(b, "request", &text);
-    buf_printf(&text, "owner %s\nfiles %s\n", b->space->owner, b->digest);
+    buf_printf(&text, "owner %s\nfiles %s\ndebs %s\nsdk %s\nbuild %s\n", b->space->owner, b->digest,
+               b->debs_digest, is_npm(b) ? b->version.sdk : "", b->command);
     if (b->bound)
-        buf_printf(&text, "tree %s\n", b->version.sha);
+        buf_printf(&text, "tree %s\nspace %" PRIu64 "\n", b->version.sha,
+                   is_npm(b) ? b->space->id : 0);
     for (unsigned i = 0; i < b->added; i++)
         buf_printf(&text, "add %s\n", b->add[i]);
     build_index_identity(b->r, &text);
@@ -138,8 +191,12 @@ void build_make_key(struct build *b)
     begin_key(b, lock_kind_name(b->kind), &text);
     if (b->kind != LOCK_SHARED)
         buf_printf(&text, "owner %s\n", b->space->owner);
+    if (b->kind != LOCK_SHARED && b->layer[0])
+        buf_printf(&text, "layer %s\n", b->layer);
     if (b->kind == LOCK_BOUND)
         buf_printf(&text, "tree %s\n", b->version.sha);
+    if (b->kind == LOCK_BOUND && is_npm(b)) /* its files are the worker's own: its uid's */
+        buf_printf(&text, "space %" PRIu64 "\n", b->space->id);
     for (unsigned i = 0; b->kind == LOCK_BOUND && i < b->added; i++)
         buf_printf(&text, "add %s\n", b->add[i]);
     if (b->lock.len)

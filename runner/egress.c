@@ -142,7 +142,10 @@ static int spawn(struct egress *e, int theirs, int policy, int listener, struct 
     snprintf(uid_first, sizeof(uid_first), "%" PRIu64, conf_of(r)->sandbox_uid_first);
     char *argv[] = {"vitrine-egress", uid_first,
                     conf_of(r)->sandbox_require_services ? NULL : "unconfined-is-fine", NULL};
-    char *env[] = {"PATH=/usr/bin:/bin", "LANG=C.UTF-8", NULL};
+    char tmp[PATH_MAX];
+    const char *tmpdir = getenv("TMPDIR");
+    snprintf(tmp, sizeof(tmp), "TMPDIR=%s", tmpdir ? tmpdir : "/tmp");
+    char *env[] = {"PATH=/usr/bin:/bin", "LANG=C.UTF-8", tmp, NULL};
     _cleanup_close_ int a = out_of_the_way(theirs), b = out_of_the_way(policy),
                         c = out_of_the_way(listener);
     if (a < 0 || b < 0 || c < 0)

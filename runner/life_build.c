@@ -43,6 +43,17 @@ void life_build_forget(struct runner *r, uint64_t space_id, uint64_t version_id)
         log_warn(NULL, "build.forget", "%s", err.msg);
 }
 
+int life_build_layer(struct runner *r, uint64_t space_id, uint64_t version_id, char layer[65],
+                     struct err *err)
+{
+    struct store_stmt *q =
+        store_query(r->life, err,
+                    "SELECT layer FROM builds WHERE space_id = ? AND version_id = ? AND state ="
+                    " 'done' ORDER BY id DESC LIMIT 1",
+                    "ii", (int64_t)space_id, (int64_t)version_id);
+    return key_of(q, layer, err);
+}
+
 int life_build_create(struct runner *r, struct build *b, const char *state, struct err *err)
 {
     int n =
@@ -61,11 +72,11 @@ int life_build_save(struct runner *r, const struct build *b, const char *state, 
     bool ended = b->over || env;
     int64_t now = (int64_t)now_ms();
     return store_exec(r->life, err,
-                      "UPDATE builds SET state = ?, env = ?, reason = ?, started_ms ="
+                      "UPDATE builds SET state = ?, env = ?, layer = ?, reason = ?, started_ms ="
                       " COALESCE(started_ms, CASE ? WHEN 'queued' THEN NULL ELSE ? END),"
                       " ended_ms = NULLIF(?, 0) WHERE id = ?",
-                      "ttttiii", state, env ? env : "", b->reason, state, now, ended ? now : 0,
-                      (int64_t)b->row);
+                      "tttttiii", state, env ? env : "", b->layer, b->reason, state, now,
+                      ended ? now : 0, (int64_t)b->row);
 }
 
 int life_builds_lost(struct runner *r, struct err *err)
@@ -128,6 +139,11 @@ void life_envs_mark_used(struct runner *r)
                    "UPDATE envs SET used_ms = ? WHERE key IN (SELECT b.env FROM builds b JOIN"
                    " spaces s ON s.space_id = b.space_id AND s.version_id = b.version_id"
                    " WHERE b.state = 'done' UNION SELECT b.env FROM builds b JOIN workers w ON"
+                   " w.space_id = b.space_id AND w.version_id = b.version_id"
+                   " WHERE b.state = 'done' AND w.ended_ms IS NULL"
+                   " UNION SELECT b.layer FROM builds b JOIN"
+                   " spaces s ON s.space_id = b.space_id AND s.version_id = b.version_id"
+                   " WHERE b.state = 'done' UNION SELECT b.layer FROM builds b JOIN workers w ON"
                    " w.space_id = b.space_id AND w.version_id = b.version_id"
                    " WHERE b.state = 'done' AND w.ended_ms IS NULL)",
                    "i", (int64_t)now_ms()) < 0)

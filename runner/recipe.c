@@ -4,6 +4,7 @@
 #include "common/netrule.h"
 #include "runner/environment.h"
 #include "runner/build_env.h"
+#include "runner/layer.h"
 #include "runner/runner.h"
 #include "runner/space.h"
 #include "runner/worker.h"
@@ -20,15 +21,17 @@
 
 int recipe_check_sdk(const char *sdk, struct err *err)
 {
-    static const char *const known[] = {"static", "python", "gradio", "streamlit", "command"};
+    static const char *const known[] = {"static",    "python",  "gradio",
+                                        "streamlit", "command", "node"};
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
         if (strcmp(sdk, known[i]) == 0)
             return 0;
     }
-    return err_set(err, ENOTSUP,
-                   "sdk %s is not supported by this version; use static, gradio, streamlit, python "
-                   "or command",
-                   sdk);
+    return err_set(
+        err, ENOTSUP,
+        "sdk %s is not supported by this version; use static, gradio, streamlit, python, "
+        "node or command",
+        sdk);
 }
 
 /* Appends one formatted string to a list of the message. The first failure sticks. */
@@ -83,6 +86,14 @@ static int fill_argv(struct proto_start *start, struct runner *r, const struct w
         add(&l, "true");
     } else if (strcmp(v->sdk, "command") == 0) {
         add(&l, "%s/%s", APP, v->app_file);
+    } else if (strcmp(v->sdk, "node") == 0) {
+        if (strcmp(v->app_file, "package.json") == 0) {
+            add(&l, "npm");
+            add(&l, "start");
+        } else {
+            add(&l, "node");
+            add(&l, "%s", v->app_file);
+        }
     } else { /* gradio, python */
         add(&l, "%s", python);
         add(&l, "%s", v->app_file);
@@ -148,7 +159,8 @@ static int fill_env(struct proto_start *start, struct runner *r, const struct sp
         add(&l, "STREAMLIT_SERVER_FILE_WATCHER_TYPE=none"); /* nothing in a version changes */
     }
     add(&l, "HOME=/home/user");
-    add(&l, "PATH=%s/usr/local/bin:/usr/bin:/bin", w->env[0] ? ENV "/bin:" : "");
+    add(&l, "PATH=%s/usr/local/bin:/usr/bin:/bin%s", w->env[0] ? ENV "/bin:" : "",
+        w->layer[0] ? ":/usr/games" : "");
     if (w->env[0])
         add(&l, "VIRTUAL_ENV=%s", ENV);
     add(&l, "LANG=C.UTF-8");
@@ -163,10 +175,13 @@ static int fill_mounts(struct proto_start *start, struct runner *r, const struct
     const struct version *v = &w->version;
     struct list l = {start->mounts, &start->mounts_len, sizeof(start->mounts), 0};
     add(&l, "%s:%s/volumes/%" PRIu64 ":/data", w->data_read_only ? "ro" : "rw", r->data, s->id);
-    if (w->env[0]) {
+    if (w->env[0] && !env_has(r, w->env, "app")) { /* else it is the application (recipe_worker) */
         char path[PATH_MAX];
         env_path(r, w->env, path, sizeof(path));
-        add(&l, "ro:%s:%s", path, ENV);
+        if (env_has(r, w->env, "node_modules"))
+            add(&l, "ro:%s/node_modules:" APP "/node_modules", path);
+        else
+            add(&l, "ro:%s:%s", path, ENV);
     }
     if (strcmp(v->sdk, "static") == 0)
         add(&l, "ro:%s/vitrine-static:%s", r->programs, STATIC_PROGRAM);
@@ -229,11 +244,20 @@ int recipe_worker(struct proto_start *start, struct runner *r, const struct spac
     if (snprintf(start->app, sizeof(start->app), "%s/versions/%" PRIu64 "/%s", r->data, s->id,
                  v->sha) >= (int)sizeof(start->app))
         return err_set(err, ENAMETOOLONG, "the path of the data folder is too long: %s", r->data);
+    if (w->env[0] && env_has(r, w->env, "app")) { /* as its build left it */
+        char path[PATH_MAX];
+        env_path(r, w->env, path, sizeof(path));
+        if (snprintf(start->app, sizeof(start->app), "%s/app", path) >= (int)sizeof(start->app))
+            return err_set(err, ENAMETOOLONG, "the path of the data folder is too long: %s",
+                           r->data);
+    }
     n = fill_argv(start, r, w);
     if (n == 0)
         n = fill_env(start, r, s, w);
     if (n == 0)
         n = fill_mounts(start, r, s, w);
+    if (n == 0 && w->layer[0])
+        n = layer_fill(start, r, w->layer);
     if (n == 0)
         n = fill_network(start, r, &w->limits);
     if (n < 0)

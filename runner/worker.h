@@ -44,6 +44,7 @@ struct worker {
     struct space *space;    /* NULL for a job */
     struct version version; /* what runs in it */
     char env[65];           /* the key of its environment, "" without one */
+    char layer[65];         /* ... and of the packages that are laid over its root */
     struct space_limits limits;
     bool data_read_only; /* its Space was over its limit (volume.h) */
     enum worker_state state;

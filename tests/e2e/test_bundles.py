@@ -184,7 +184,7 @@ REFUSED = {
     "app_file out of the bundle": (card("sdk: python\napp_file: ../../secret"), r"README\.md:3: app_file"),
     "broken front matter": (card("title: a: b"), r"README\.md:2: the front matter is no YAML"),
     "unfinished front matter": (tar([entry("README.md", b"---\ntitle: x\n"), entry("app.py", APP)]), r"README\.md:1: .*no line"),
-    "wrong sdk": (card("title: x\nsdk: gradoi"), r'README\.md:3: sdk: "gradoi" is none of static, gradio, streamlit, python, command'),
+    "wrong sdk": (card("title: x\nsdk: gradoi"), r'README\.md:3: sdk: "gradoi" is none of static, gradio, streamlit, python, command, node'),
     "docker": (card("sdk: docker"), r"README\.md:2: sdk: .*not supported by this version"),
     "wrong port": (card("sdk: python\napp_port: eighty"), r"README\.md:3: app_port: "),
     "wrong color": (card("colorFrom: mauve"), r"README\.md:2: colorFrom: "),

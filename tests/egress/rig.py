@@ -94,7 +94,7 @@ class Egress:
         self.errors = os.memfd_create("errors")
         actions.append((os.POSIX_SPAWN_DUP2, self.errors, 2))
         program = BUILD + "/vitrine-egress"
-        self.pid = os.posix_spawn(program, ["vitrine-egress", "0"] + (["unconfined-is-fine"] if fine else []), {"PATH": "/usr/bin:/bin"},
+        self.pid = os.posix_spawn(program, ["vitrine-egress", "0"] + (["unconfined-is-fine"] if fine else []), {"PATH": "/usr/bin:/bin", **{k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")}},
                                   file_actions=actions)
         for fd in high + [conf]:
             os.close(fd)

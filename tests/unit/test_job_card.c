@@ -26,13 +26,13 @@ static const char *refusal(const char *readme)
 static void wrong_values_are_named_with_their_line(void **state)
 {
     static const char *const cases[][2] = {
-        {"---\ntitle: x\nsdk: gradoi\n---\n",
-         "README.md:3: sdk: \"gradoi\" is none of static, gradio, streamlit, python, command"},
+        {"---\ntitle: x\nsdk: gradoi\n---\n", "README.md:3: sdk: \"gradoi\" is none of static, "
+                                              "gradio, streamlit, python, command, node"},
         {"---\nsdk: docker\n---\n",
          "README.md:2: sdk: \"docker\" is not supported by this version; "
-         "use static, gradio, streamlit, python or command"},
+         "use static, gradio, streamlit, python, node or command"},
         {"---\nsdk: [a]\n---\n",
-         "README.md:2: sdk: a list is none of static, gradio, streamlit, python, command"},
+         "README.md:2: sdk: a list is none of static, gradio, streamlit, python, command, node"},
         {"\n\n---\n# a comment\nemoji: hello\n---\n", "README.md:5: emoji: \"hello\" is no emoji"},
         {"---\ncolorFrom: Blue\n---\n", "README.md:2: colorFrom: \"Blue\" is none of red, yellow, "
                                         "green, blue, indigo, purple, pink, gray"},

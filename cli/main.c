@@ -68,7 +68,7 @@ static const struct command commands[] = {
     {"visibility", cmd_visibility, "NAME [public|protected|private] [--json]",
      "who may see a Space; or set that"},
     {"versions", cmd_versions, "NAME [--json]", "what was deployed of a Space, newest first"},
-    {"rollback", cmd_rollback, "NAME VERSION [--json]",
+    {"rollback", cmd_rollback, "NAME VERSION [--no-wait] [--json]",
      "a new commit with the files of an earlier version: its number, or the beginning of its sha"},
     {"start", cmd_act, "NAME [--json]", "start a Space, or resume it"},
     {"stop", cmd_act, "NAME [--json]", "stop a Space; visitors do not wake it"},

@@ -2,8 +2,10 @@
  */
 #include "cmd.h"
 #include "client.h"
+#include "follow.h"
 #include "spacename.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -50,36 +52,61 @@ int cmd_versions(int argc, char **argv)
     return r < 0 ? cmd_fail(argv[0], &err) : CMD_DONE;
 }
 
-int cmd_rollback(int argc, char **argv)
+struct rollback {
+    const char *name, *version;
+    bool no_wait, json;
+};
+
+static int rollback(const struct rollback *o, struct err *err)
 {
-    static const struct option longs[] = {{"json", no_argument, NULL, 'j'}, {NULL, 0, NULL, 0}};
     _cleanup_client_ struct client *c = NULL;
     _cleanup_json_ json_t *answer = NULL;
     struct spacename n;
+    struct progress p;
+    char path[400], stage[32] = "";
+    int r = spacename_parse(&n, o->name, err);
+    if (r == 0)
+        r = client_open(&c, err);
+    if (r < 0)
+        return r;
+    snprintf(path, sizeof(path), "%s/rollback", n.path);
+    _cleanup_json_ json_t *body = json_pack("{s:s}", "version", o->version);
+    if (!body)
+        return err_set(err, EINVAL, "a version is a number or a sha");
+    r = client_call(c, "POST", path, body, &answer, err);
+    if (r < 0)
+        return r;
+    progress_begin(&p);
+    if (!o->no_wait)
+        r = follow_start(c, &n, json_str(answer, "version"), &p, stage, sizeof(stage), err);
+    if (r == 0)
+        progress_done(&p);
+    progress_end(&p);
+    if (r < 0)
+        return r;
+    if (*stage)
+        json_object_set_new(answer, "stage", json_string(stage));
+    if (o->json)
+        return json_print(answer, err);
+    printf("%s is at %.12s, with the files of %s\n", n.id, json_str(answer, "version"), o->version);
+    return 0;
+}
+
+int cmd_rollback(int argc, char **argv)
+{
+    static const struct option longs[] = {
+        {"no-wait", no_argument, NULL, 'n'}, {"json", no_argument, NULL, 'j'}, {NULL, 0, NULL, 0}};
+    struct rollback o = {0};
     struct err err = {0};
-    char path[400];
-    bool json = false;
-    for (int o; (o = cmd_getopt(argc, argv, "", longs)) != -1;) {
-        if (o == '?')
+    for (int c; (c = cmd_getopt(argc, argv, "", longs)) != -1;) {
+        if (c == '?')
             return CMD_USAGE;
-        json = true;
+        o.no_wait |= c == 'n';
+        o.json |= c == 'j';
     }
     if (argc - optind != 2)
         return cmd_usage(argv[0], "give the name of a Space, and one of its versions");
-    int r = spacename_parse(&n, argv[optind], &err);
-    if (r == 0)
-        r = client_open(&c, &err);
-    if (r < 0)
-        return cmd_fail(argv[0], &err);
-    snprintf(path, sizeof(path), "%s/rollback", n.path);
-    _cleanup_json_ json_t *body = json_pack("{s:s}", "version", argv[optind + 1]);
-    if (!body)
-        return cmd_usage(argv[0], "a version is a number or a sha");
-    r = client_call(c, "POST", path, body, &answer, &err);
-    if (r == 0 && json)
-        r = json_print(answer, &err);
-    else if (r == 0)
-        printf("%s is at %.12s, with the files of %s\n", n.id, json_str(answer, "version"),
-               argv[optind + 1]);
-    return r < 0 ? cmd_fail(argv[0], &err) : CMD_DONE;
+    o.name = argv[optind];
+    o.version = argv[optind + 1];
+    return rollback(&o, &err) < 0 ? cmd_fail(argv[0], &err) : CMD_DONE;
 }

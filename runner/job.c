@@ -8,9 +8,9 @@
 #include "runner/chore.h"
 #include "runner/delete.h"
 #include "runner/events.h"
+#include "runner/job_recipe.h"
 #include "runner/logs.h"
 #include "runner/public.h"
-#include "runner/recipe.h"
 #include "runner/runner.h"
 #include "runner/space.h"
 #include "runner/worker.h"
@@ -18,7 +18,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,58 +33,6 @@
 #define MAX_OUTPUT_IN_ALL (1024 * 1024)
 #define CHUNKS_A_TURN 4 /* of what it prints; then the others have their turn */
 #define PROGRESS_EACH_MS 100
-#define JOB_PROGRAM "/run/vitrine/vitrine-job"
-#define JOB_TREE "/job/tree"
-#define JOB_REPO "/job/repo"
-#define JOB_BEFORE "/job/before"
-#define JOB_DATA_FOLDER "/job/data"
-
-static const struct kind {
-    const char *command; /* of vitrine-job */
-    const char *failed;  /* "... failed: REASON" */
-    const char *logged;  /* what the build log says; NULL for what makes no version */
-    bool writes;         /* alone with the repository */
-    bool streams;        /* its stdout is for webui */
-    bool serves;         /* for as long as somebody reads */
-    bool data;           /* of /data, and not of the repository */
-} kinds[] = {
-    [JOB_UNPACK] = {"unpack", "unpacking", "unpacking", true, false, false, false},
-    [JOB_COMMIT] = {"commit", "the commit", "a commit", true, false, false, false},
-    [JOB_VERSION] = {"version", "the checkout", "checking out", true, false, false, false},
-    [JOB_RECEIVE] = {"receive", "the push", "a git push", true, true, false, false},
-    [JOB_SERVE] = {"serve", "the transfer", NULL, false, true, true, false},
-    [JOB_READ] = {"read", "the question", NULL, false, true, false, false},
-    [JOB_REF] = {"ref", "the change", NULL, true, false, false, false},
-    [JOB_LFS] = {"lfs", "the upload", NULL, true, false, false, false},
-    [JOB_DATA] = {"data", "the transfer", NULL, false, true, true, true},
-    [JOB_DATA_DELETE] = {"data-delete", "the deletion", NULL, false, false, false, true},
-};
-
-struct job {
-    struct job *next;
-    struct runner *r;
-    struct space *space;
-    const struct kind *kind;
-    bool writes;     /* as its kind, or as the repository must be made first */
-    uint64_t job_id; /* webui's */
-    uint64_t id;     /* its worker's, and N of .new-N */
-    char name[256];  /* the upload's file name */
-    char args[sizeof(((struct proto_job *)0)->args)];
-    uint32_t args_len;
-    bool begun;
-    int body;              /* -1: it has none, or it was handed on */
-    struct worker *worker; /* NULL: waits, or is over */
-    int out;
-    struct loop_io *out_io;
-    struct buf line;
-    size_t printed;       /* bytes, in all */
-    uint64_t progress_ms; /* CLOCK_MONOTONIC of the last word about it */
-    struct loop_timer timer;
-    char *result; /* the JSON it printed */
-    char error[1024];
-    int error_code;
-    char sha[65]; /* "": no version came of it */
-};
 
 /* What the finishing child needs: plain data. */
 struct finish {
@@ -368,177 +315,6 @@ static void on_timeout(void *arg)
 
 /* ---- the start ---- */
 
-struct places {
-    char tree[PATH_MAX], repo[PATH_MAX];
-    char before[PATH_MAX]; /* "" none */
-};
-
-static bool is_there(const char *folder, const char *name)
-{
-    char path[PATH_MAX];
-    return snprintf(path, sizeof(path), "%s/%s", folder, name) < (int)sizeof(path) &&
-           faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
-}
-
-/* A repository without a first commit has to be written, whatever the job is. */
-static bool is_fresh(const char *repo)
-{
-    return !is_there(repo, "HEAD") || !is_there(repo, "refs/heads/main");
-}
-
-static int path_of(const struct job *j, const char *folder, const char *suffix, char *out)
-{
-    return snprintf(out, PATH_MAX, "%s/%s/%" PRIu64 "%s", j->r->data, folder, j->space->id,
-                    suffix) < PATH_MAX
-               ? 0
-               : -ENAMETOOLONG;
-}
-
-/* An argument of the job's command, or NULL. */
-static const char *arg_of(const struct job *j, const char *key)
-{
-    size_t len = strlen(key);
-    for (uint32_t at = 0; at < j->args_len; at += (uint32_t)strlen(j->args + at) + 1)
-        if (strncmp(j->args + at, key, len) == 0 && j->args[at + len] == '=')
-            return j->args + at + len + 1;
-    return NULL;
-}
-
-/* The tree of a version from before the Space had a repository: its current one, which becomes the
- * first commit, or one that is gone back to. */
-static void find_before(struct job *j, struct places *p, bool fresh)
-{
-    const char *sha = arg_of(j, "before");
-    struct site_space site;
-    struct version v = {0};
-    if (!sha && fresh && site_space(j->r, j->space->id, &site, NULL) == 1 && site.version_id &&
-        site_version(j->r, j->space->id, site.version_id, &v, NULL) == 1)
-        sha = v.sha;
-    char versions[PATH_MAX];
-    if (!sha || strlen(sha) != 64 || strspn(sha, "0123456789abcdef") != 64 ||
-        path_of(j, "versions", "", versions) < 0 || !is_there(versions, sha) ||
-        snprintf(p->before, sizeof(p->before), "%s/%s", versions, sha) >= (int)sizeof(p->before))
-        p->before[0] = 0;
-}
-
-/* The list of what the message says; the first failure sticks. */
-struct list {
-    char *bytes;
-    uint32_t *len;
-    size_t max;
-    int failed;
-};
-
-static __attribute__((format(printf, 2, 3))) void add(struct list *l, const char *fmt, ...)
-{
-    char text[PATH_MAX + 64];
-    va_list ap;
-    va_start(ap, fmt);
-    int n = vsnprintf(text, sizeof(text), fmt, ap);
-    va_end(ap);
-    if (l->failed == 0)
-        l->failed = n < 0 || (size_t)n >= sizeof(text)
-                        ? -EMSGSIZE
-                        : proto_list_add(l->bytes, l->len, l->max, text);
-}
-
-static int fill_lists(const struct job *j, const struct places *p, struct proto_start *start)
-{
-    const struct conf *c = conf_of(j->r);
-    struct list argv = {start->argv, &start->argv_len, sizeof(start->argv), 0};
-    struct list env = {start->env, &start->env_len, sizeof(start->env), 0};
-    struct list mounts = {start->mounts, &start->mounts_len, sizeof(start->mounts), 0};
-    add(&argv, JOB_PROGRAM);
-    add(&argv, "%s", j->kind->command);
-    add(&argv, "--name");
-    add(&argv, "%s", j->name);
-    add(&argv, "--max-unpacked");
-    add(&argv, "%" PRIu64, c->upload_max_unpacked);
-    add(&argv, "--max-files");
-    add(&argv, "%" PRIu64, c->upload_max_files);
-    add(&argv, "--max-file");
-    add(&argv, "%" PRIu64, c->upload_max_file);
-    add(&argv, "--max-repo");
-    add(&argv, "%" PRIu64, c->upload_max_repository);
-    add(&argv, "--repo");
-    add(&argv, JOB_REPO);
-    if (p->before[0]) {
-        add(&argv, "--before");
-        add(&argv, JOB_BEFORE);
-    }
-    add(&argv, "%s", j->kind->logged ? JOB_TREE : "-");
-    for (uint32_t at = 0; at < j->args_len; at += (uint32_t)strlen(j->args + at) + 1)
-        add(&argv, "%s", j->args + at);
-    add(&env, "PATH=/usr/local/bin:/usr/bin:/bin");
-    add(&env, "LANG=C.UTF-8");
-    add(&env, "HOME=/home/user");
-    add(&env, "TMPDIR=/tmp");
-    if (j->kind->logged)
-        add(&mounts, "rw:%s:" JOB_TREE, p->tree);
-    if (j->kind->data)
-        add(&mounts, "%s:%s/volumes/%" PRIu64 ":" JOB_DATA_FOLDER, j->kind->streams ? "ro" : "rw",
-            j->r->data, j->space->id);
-    else
-        add(&mounts, "%s:%s:" JOB_REPO, j->writes ? "rw" : "ro", p->repo);
-    if (p->before[0])
-        add(&mounts, "ro:%s:" JOB_BEFORE, p->before);
-    add(&mounts, "ro:%s/vitrine-job:" JOB_PROGRAM, j->r->programs);
-    return argv.failed ? argv.failed : env.failed ? env.failed : mounts.failed;
-}
-
-static int fill(const struct job *j, const struct places *p, struct proto_start *start,
-                struct err *err)
-{
-    const struct conf *c = conf_of(j->r);
-    memset(start, 0, sizeof(*start));
-    struct space_limits limits;
-    space_limits_default(&limits, c); /* what a Space has of its own is for its worker */
-    recipe_limits(start, j->r, &limits);
-    start->uid_index = j->space->uid_index;
-    /* the job's own limits, which have the words, are below that */
-    start->file_size_bytes = c->upload_max_repository > c->upload_max_unpacked
-                                 ? c->upload_max_repository
-                                 : c->upload_max_unpacked;
-    snprintf(start->hostname, sizeof(start->hostname), "job");
-    snprintf(start->cwd, sizeof(start->cwd), "%s",
-             j->kind->data     ? JOB_DATA_FOLDER
-             : j->kind->logged ? JOB_TREE
-                               : JOB_REPO);
-    int n = fill_lists(j, p, start);
-    return n < 0 ? err_set(err, -n,
-                           "the path of the data folder is too long, or the arguments of "
-                           "the job are")
-                 : 0;
-}
-
-static int make_folder(const struct job *j, const char *path, bool may_be_there, struct err *err)
-{
-    uid_t uid = j->r->range.first + 1 + j->space->uid_index;
-    bool made = mkdir(path, 0700) == 0;
-    if ((!made && (errno != EEXIST || !may_be_there)) || (made && lchown(path, uid, uid) < 0))
-        return err_errno(err, "cannot make the folder %s", path);
-    return 0;
-}
-
-static int make_places(struct job *j, struct places *p, struct err *err)
-{
-    char repos[PATH_MAX];
-    int n = space_make_folders(j->space, err);
-    if (n < 0 || j->kind->data)
-        return n;
-    snprintf(repos, sizeof(repos), "%s/repos", j->r->data);
-    if (path_of(j, "repos", ".git", p->repo) < 0 ||
-        snprintf(p->tree, sizeof(p->tree), "%s/versions/%" PRIu64 "/.new-%" PRIu64, j->r->data,
-                 j->space->id, j->id) >= (int)sizeof(p->tree))
-        return err_set(err, ENAMETOOLONG, "the path of the data folder is too long");
-    n = mkdir_p(repos, 0700, err);
-    if (n == 0)
-        n = make_folder(j, p->repo, true, err);
-    if (n == 0 && j->kind->logged)
-        n = make_folder(j, p->tree, false, err);
-    return n;
-}
-
 /* Its stdin, stdout and stderr, and our ends of them. */
 struct stdio {
     int theirs[3]; /* owned, but for [0] where the job has a body */
@@ -579,14 +355,8 @@ static int start(struct job *j, struct err *err)
 {
     static struct proto_start start_message; /* large */
     struct runner *r = j->r;
-    struct places places = {0};
     __attribute__((cleanup(stdio_close))) struct stdio io = {{-1, -1, -1}, -1, -1};
-    int n = make_places(j, &places, err);
-    if (n < 0)
-        return n;
-    if (!j->kind->data)
-        find_before(j, &places, is_fresh(places.repo));
-    n = fill(j, &places, &start_message, err);
+    int n = job_recipe(j, &start_message, err);
     if (n == 0)
         n = make_stdio(j, &io, err);
     if (n < 0)
@@ -619,15 +389,6 @@ static int start(struct job *j, struct err *err)
     return 0;
 }
 
-/* Asked anew whenever one could start: the job before it may have made the repository. */
-static bool writes(const struct job *j)
-{
-    char repo[PATH_MAX];
-    if (j->kind->data)
-        return false;
-    return j->kind->writes || path_of(j, "repos", ".git", repo) < 0 || is_fresh(repo);
-}
-
 static void start_waiting(struct runner *r)
 {
     if (r->stopping)
@@ -635,7 +396,7 @@ static void start_waiting(struct runner *r)
     for (struct job *j = r->jobs; j; j = j->next) {
         if (j->begun || j->error_code)
             continue;
-        j->writes = writes(j);
+        j->writes = job_writes(j);
         if (!may_start(j))
             continue;
         struct err err = {0};
@@ -661,8 +422,8 @@ void job_begin(struct runner *r, struct proto_msg *m)
 {
     const struct proto_job *ask = &m->u.job;
     struct err err = {0};
-    bool known = ask->kind >= JOB_UNPACK && ask->kind <= JOB_DATA_DELETE &&
-                 (ask->args_len == 0 || ask->args[ask->args_len - 1] == 0);
+    const struct job_kind *kind = job_kind(ask->kind);
+    bool known = kind && (ask->args_len == 0 || ask->args[ask->args_len - 1] == 0);
     if (!known || r->stopping) {
         refuse(r, ask->job_id, EINVAL, r->stopping ? "the server stops" : "no such job");
         return;
@@ -680,7 +441,7 @@ void job_begin(struct runner *r, struct proto_msg *m)
     }
     *j = (struct job){.r = r,
                       .space = s,
-                      .kind = &kinds[ask->kind],
+                      .kind = kind,
                       .job_id = ask->job_id,
                       .id = ++r->last_job_id,
                       .body = m->n_fds > 0 ? steal_fd(&m->fds[0]) : -1,

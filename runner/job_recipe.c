@@ -1,0 +1,230 @@
+#include "runner/job_recipe.h"
+
+#include "common/conf.h"
+#include "common/util.h"
+#include "runner/recipe.h"
+#include "runner/runner.h"
+#include "runner/space.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define JOB_PROGRAM "/run/vitrine/vitrine-job"
+#define JOB_TREE "/job/tree"
+#define JOB_REPO "/job/repo"
+#define JOB_BEFORE "/job/before"
+#define JOB_DATA_FOLDER "/job/data"
+
+static const struct job_kind kinds[] = {
+    [JOB_UNPACK] = {"unpack", "unpacking", "unpacking", true, false, false, false},
+    [JOB_COMMIT] = {"commit", "the commit", "a commit", true, false, false, false},
+    [JOB_VERSION] = {"version", "the checkout", "checking out", true, false, false, false},
+    [JOB_RECEIVE] = {"receive", "the push", "a git push", true, true, false, false},
+    [JOB_SERVE] = {"serve", "the transfer", NULL, false, true, true, false},
+    [JOB_READ] = {"read", "the question", NULL, false, true, false, false},
+    [JOB_REF] = {"ref", "the change", NULL, true, false, false, false},
+    [JOB_LFS] = {"lfs", "the upload", NULL, true, false, false, false},
+    [JOB_DATA] = {"data", "the transfer", NULL, false, true, true, true},
+    [JOB_DATA_DELETE] = {"data-delete", "the deletion", NULL, false, false, false, true},
+};
+
+const struct job_kind *job_kind(uint32_t kind)
+{
+    return kind < sizeof(kinds) / sizeof(kinds[0]) && kinds[kind].command ? &kinds[kind] : NULL;
+}
+
+struct places {
+    char tree[PATH_MAX], repo[PATH_MAX];
+    char before[PATH_MAX]; /* "" none */
+};
+
+static bool is_there(const char *folder, const char *name)
+{
+    char path[PATH_MAX];
+    return snprintf(path, sizeof(path), "%s/%s", folder, name) < (int)sizeof(path) &&
+           faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* A repository without a first commit has to be written, whatever the job is. */
+static bool is_fresh(const char *repo)
+{
+    return !is_there(repo, "HEAD") || !is_there(repo, "refs/heads/main");
+}
+
+static int path_of(const struct job *j, const char *folder, const char *suffix, char *out)
+{
+    return snprintf(out, PATH_MAX, "%s/%s/%" PRIu64 "%s", j->r->data, folder, j->space->id,
+                    suffix) < PATH_MAX
+               ? 0
+               : -ENAMETOOLONG;
+}
+
+/* An argument of the job's command, or NULL. */
+static const char *arg_of(const struct job *j, const char *key)
+{
+    size_t len = strlen(key);
+    for (uint32_t at = 0; at < j->args_len; at += (uint32_t)strlen(j->args + at) + 1)
+        if (strncmp(j->args + at, key, len) == 0 && j->args[at + len] == '=')
+            return j->args + at + len + 1;
+    return NULL;
+}
+
+/* The tree of a version from before the Space had a repository: its current one, which becomes the
+ * first commit, or one that is gone back to. */
+static void find_before(struct job *j, struct places *p, bool fresh)
+{
+    const char *sha = arg_of(j, "before");
+    struct site_space site;
+    struct version v = {0};
+    if (!sha && fresh && site_space(j->r, j->space->id, &site, NULL) == 1 && site.version_id &&
+        site_version(j->r, j->space->id, site.version_id, &v, NULL) == 1)
+        sha = v.sha;
+    char versions[PATH_MAX];
+    if (!sha || strlen(sha) != 64 || strspn(sha, "0123456789abcdef") != 64 ||
+        path_of(j, "versions", "", versions) < 0 || !is_there(versions, sha) ||
+        snprintf(p->before, sizeof(p->before), "%s/%s", versions, sha) >= (int)sizeof(p->before))
+        p->before[0] = 0;
+}
+
+/* The list of what the message says; the first failure sticks. */
+struct list {
+    char *bytes;
+    uint32_t *len;
+    size_t max;
+    int failed;
+};
+
+static __attribute__((format(printf, 2, 3))) void add(struct list *l, const char *fmt, ...)
+{
+    char text[PATH_MAX + 64];
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    if (l->failed == 0)
+        l->failed = n < 0 || (size_t)n >= sizeof(text)
+                        ? -EMSGSIZE
+                        : proto_list_add(l->bytes, l->len, l->max, text);
+}
+
+static int fill_lists(const struct job *j, const struct places *p, struct proto_start *start)
+{
+    const struct conf *c = conf_of(j->r);
+    struct list argv = {start->argv, &start->argv_len, sizeof(start->argv), 0};
+    struct list env = {start->env, &start->env_len, sizeof(start->env), 0};
+    struct list mounts = {start->mounts, &start->mounts_len, sizeof(start->mounts), 0};
+    add(&argv, JOB_PROGRAM);
+    add(&argv, "%s", j->kind->command);
+    add(&argv, "--name");
+    add(&argv, "%s", j->name);
+    add(&argv, "--max-unpacked");
+    add(&argv, "%" PRIu64, c->upload_max_unpacked);
+    add(&argv, "--max-files");
+    add(&argv, "%" PRIu64, c->upload_max_files);
+    add(&argv, "--max-file");
+    add(&argv, "%" PRIu64, c->upload_max_file);
+    add(&argv, "--max-repo");
+    add(&argv, "%" PRIu64, c->upload_max_repository);
+    add(&argv, "--repo");
+    add(&argv, JOB_REPO);
+    if (p->before[0]) {
+        add(&argv, "--before");
+        add(&argv, JOB_BEFORE);
+    }
+    add(&argv, "%s", j->kind->logged ? JOB_TREE : "-");
+    for (uint32_t at = 0; at < j->args_len; at += (uint32_t)strlen(j->args + at) + 1)
+        add(&argv, "%s", j->args + at);
+    add(&env, "PATH=/usr/local/bin:/usr/bin:/bin");
+    add(&env, "LANG=C.UTF-8");
+    add(&env, "HOME=/home/user");
+    add(&env, "TMPDIR=/tmp");
+    if (j->kind->logged)
+        add(&mounts, "rw:%s:" JOB_TREE, p->tree);
+    if (j->kind->data)
+        add(&mounts, "%s:%s/volumes/%" PRIu64 ":" JOB_DATA_FOLDER, j->kind->streams ? "ro" : "rw",
+            j->r->data, j->space->id);
+    else
+        add(&mounts, "%s:%s:" JOB_REPO, j->writes ? "rw" : "ro", p->repo);
+    if (p->before[0])
+        add(&mounts, "ro:%s:" JOB_BEFORE, p->before);
+    add(&mounts, "ro:%s/vitrine-job:" JOB_PROGRAM, j->r->programs);
+    return argv.failed ? argv.failed : env.failed ? env.failed : mounts.failed;
+}
+
+static int fill(const struct job *j, const struct places *p, struct proto_start *start,
+                struct err *err)
+{
+    const struct conf *c = conf_of(j->r);
+    memset(start, 0, sizeof(*start));
+    struct space_limits limits;
+    space_limits_default(&limits, c); /* what a Space has of its own is for its worker */
+    recipe_limits(start, j->r, &limits);
+    start->uid_index = j->space->uid_index;
+    /* the job's own limits, which have the words, are below that */
+    start->file_size_bytes = c->upload_max_repository > c->upload_max_unpacked
+                                 ? c->upload_max_repository
+                                 : c->upload_max_unpacked;
+    snprintf(start->hostname, sizeof(start->hostname), "job");
+    snprintf(start->cwd, sizeof(start->cwd), "%s",
+             j->kind->data     ? JOB_DATA_FOLDER
+             : j->kind->logged ? JOB_TREE
+                               : JOB_REPO);
+    int n = fill_lists(j, p, start);
+    return n < 0 ? err_set(err, -n,
+                           "the path of the data folder is too long, or the arguments of "
+                           "the job are")
+                 : 0;
+}
+
+static int make_folder(const struct job *j, const char *path, bool may_be_there, struct err *err)
+{
+    uid_t uid = j->r->range.first + 1 + j->space->uid_index;
+    bool made = mkdir(path, 0700) == 0;
+    if ((!made && (errno != EEXIST || !may_be_there)) || (made && lchown(path, uid, uid) < 0))
+        return err_errno(err, "cannot make the folder %s", path);
+    return 0;
+}
+
+static int make_places(struct job *j, struct places *p, struct err *err)
+{
+    char repos[PATH_MAX];
+    int n = space_make_folders(j->space, err);
+    if (n < 0 || j->kind->data)
+        return n;
+    snprintf(repos, sizeof(repos), "%s/repos", j->r->data);
+    if (path_of(j, "repos", ".git", p->repo) < 0 ||
+        snprintf(p->tree, sizeof(p->tree), "%s/versions/%" PRIu64 "/.new-%" PRIu64, j->r->data,
+                 j->space->id, j->id) >= (int)sizeof(p->tree))
+        return err_set(err, ENAMETOOLONG, "the path of the data folder is too long");
+    n = mkdir_p(repos, 0700, err);
+    if (n == 0)
+        n = make_folder(j, p->repo, true, err);
+    if (n == 0 && j->kind->logged)
+        n = make_folder(j, p->tree, false, err);
+    return n;
+}
+
+int job_recipe(struct job *j, struct proto_start *start, struct err *err)
+{
+    struct places places = {0};
+    int n = make_places(j, &places, err);
+    if (n < 0)
+        return n;
+    if (!j->kind->data)
+        find_before(j, &places, is_fresh(places.repo));
+    return fill(j, &places, start, err);
+}
+
+bool job_writes(const struct job *j)
+{
+    char repo[PATH_MAX];
+    if (j->kind->data)
+        return false;
+    return j->kind->writes || path_of(j, "repos", ".git", repo) < 0 || is_fresh(repo);
+}

@@ -213,7 +213,7 @@ RUN_TESTS = VITRINE_BUILD=$(abspath $(BUILD)) SANITIZER=$(SANITIZER) tests/run $
 test:
 	@.ci/deps test vm
 	@$(MAKE) --no-print-directory -j$(JOBS) all unit-tests fuzz-targets $(BUILD)/venv/.done \
-		$(BUILD)/programs/.done $(BUILD)/attack/attempts hub-clients
+		$(BUILD)/programs/.done $(BUILD)/wheels/.done $(BUILD)/attack/attempts hub-clients
 	@FUZZ_SECONDS=$(or $(FUZZ_SECONDS),3) $(RUN_TESTS)
 test-unit: unit-tests
 	@$(RUN_TESTS) unit
@@ -231,7 +231,7 @@ test-egress: all
 	@$(RUN_TESTS) egress
 test-e2e: all hub-clients
 	@$(RUN_TESTS) e2e e2e-user
-test-browser: all $(BUILD)/venv/.done
+test-browser: all $(BUILD)/venv/.done $(BUILD)/wheels/.done
 	@$(RUN_TESTS) browser
 # Under another kernel, in a virtual machine: see tests/vm/run.
 test-vm: all $(BUILD)/attack/attempts
@@ -248,6 +248,11 @@ test-attack: $(BUILD)/vitrine-sandbox $(BUILD)/attack/attempts
 $(BUILD)/venv/.done: tests/browser/requirements.txt
 	$(call say,VENV,$(@D))/usr/bin/python3 -m venv --system-site-packages $(@D) && \
 	$(@D)/bin/pip install -q --disable-pip-version-check -r $< && touch $@
+
+# What the examples are built from in tests: a folder of wheels in place of a package index.
+$(BUILD)/wheels/.done: tests/browser/wheels.txt
+	$(call say,PIP,$(@D))rm -rf $(@D) && mkdir -p $(@D) && /usr/bin/python3 -m pip download -q --disable-pip-version-check \
+	--only-binary :all: -d $(@D) -r $< && touch $@
 
 # What demos are made of and Debian does not have: shown to a sandbox, which sees no /usr/local of ours.
 $(BUILD)/programs/.done: tests/sandbox/requirements.txt

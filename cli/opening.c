@@ -62,8 +62,22 @@ static int is_example(const struct dirent *e)
     return e->d_name[0] != '.';
 }
 
-/* One that does not come in is said; the others and the system are not held up by it. */
-static void bring_examples(struct client *c, const char *dir)
+/* Whether something has to be fetched for it. */
+static bool needs_a_build(const char *path)
+{
+    static const char *const lists[] = {"requirements.txt", "packages.txt"};
+    char file[4500];
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(file, sizeof(file), "%s/%s", path, lists[i]);
+        if (access(file, F_OK) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Those that need a build, or the others. One that does not come in is said; the others and the
+ * system are not held up by it. */
+static void bring_examples(struct client *c, const char *dir, bool with_build)
 {
     struct dirent **names = NULL;
     int n = scandir(dir, &names, is_example, alphasort);
@@ -78,6 +92,8 @@ static void bring_examples(struct client *c, const char *dir)
         snprintf(path, sizeof(path), "%s/%s", dir, names[i]->d_name);
         snprintf(id, sizeof(id), "examples/%s", names[i]->d_name);
         free(names[i]);
+        if (needs_a_build(path) != with_build)
+            continue;
         progress_begin_silent(&p);
         int r = spacename_parse(&name, id, &err);
         if (r == 0)
@@ -117,11 +133,16 @@ int opening_run(void *arg)
         return 1;
     }
     if (o->examples)
-        bring_examples(c, o->examples_dir);
+        bring_examples(c, o->examples_dir, false);
     if (o->data->first_start && print_login_link(c, &err) < 0)
         log_warn(NULL, "up.login_link", "no login link: %s; log in with the token of admin.token",
                  err.msg);
     size_t len = strlen(people);
     printf("ready: %s%s\n", people, len && people[len - 1] == '/' ? "" : "/");
-    return fflush(stdout) == 0 ? 0 : 1;
+    if (fflush(stdout) != 0)
+        return 1;
+    /* What these need comes from the internet, if it does: nobody waits for that. */
+    if (o->examples)
+        bring_examples(c, o->examples_dir, true);
+    return 0;
 }

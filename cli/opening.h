@@ -14,6 +14,7 @@ struct opening {
     char examples_dir[4096];
 };
 
-/* Prints `admin: URL` (at the first start) and `ready: URL` on stdout, complaints on stderr.
- * Returns the exit status of its process. `arg` is a struct opening. */
+/* Brings the examples that need nothing, prints `admin: URL` (at the first start) and `ready: URL`
+ * on stdout, complaints on stderr, and brings the examples that have to be built. Returns the exit
+ * status of its process. `arg` is a struct opening. */
 int opening_run(void *arg);

@@ -11,6 +11,7 @@
 
 #define REDRAW_MS 80
 #define SAY_AFTER_MS 5000 /* without a terminal */
+#define SAY_DETAIL 60     /* bytes */
 #define BAR_WIDTH 24
 #define PULSE_WIDTH 4 /* what goes to and fro in a bar whose end is not known */
 #define PULSE_STEP_MS 120
@@ -104,7 +105,9 @@ static void say(const struct progress *p, uint64_t now)
     struct terminal t = {0};
     format_amount(p, false, amount, sizeof(amount));
     fprintf(stderr, "%s: %s%s", p->phase, amount, *amount ? ", " : "");
-    terminal_write(&t, stderr, p->detail, strlen(p->detail));
+    char detail[SAY_DETAIL + 1];
+    snprintf(detail, sizeof(detail), "%.*s", SAY_DETAIL, p->detail);
+    terminal_write(&t, stderr, detail, strlen(detail));
     fprintf(stderr, "%s%llu s\n", *p->detail ? ", " : "",
             (unsigned long long)((now - p->phase_began_ms) / 1000));
 }

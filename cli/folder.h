@@ -12,8 +12,7 @@ struct folder_entry {
     char *path;   /* below the folder; owned */
     char *target; /* of a symbolic link; owned */
     struct stat st;
-    bool hashed;
-    unsigned char hash[32]; /* SHA-256 of a file's content or a link's target, once hashed */
+    char kept[65]; /* git's name of a file's content where the server has it (have.h), or "" */
 };
 
 struct folder {

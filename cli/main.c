@@ -15,7 +15,8 @@
  *   listener.c   the listening sockets
  *   client.c     HTTP to the site: one request, one answer
  *   folder.c ignore.c   what is in a folder, and what of it is left out
- *   pack.c       a folder becomes a tar.zst
+ *   have.c       what of it the server has already
+ *   pack.c       the rest becomes a tar.zst
  *   send.c       the archive goes to the server, and goes on where it was when the connection broke
  *   progress.c   what somebody who waits gets to see
  *   follow.c     waits until a submitted version runs, or says why it does not

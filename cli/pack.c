@@ -54,7 +54,8 @@ static int open_unnamed(struct err *err)
 /* What of a file goes into the archive. */
 static uint64_t wanted_bytes(const struct packer *k, const struct folder_entry *e)
 {
-    bool whole = S_ISREG(e->st.st_mode) && (!k->outline || !strcmp(e->path, "README.md"));
+    bool whole =
+        S_ISREG(e->st.st_mode) && !*e->kept && (!k->outline || !strcmp(e->path, "README.md"));
     return whole ? (uint64_t)e->st.st_size : 0;
 }
 
@@ -68,6 +69,8 @@ static int begin_entry(struct packer *k, const struct folder_entry *e, struct er
     archive_entry_set_size(k->entry, (la_int64_t)wanted_bytes(k, e));
     if (e->target)
         archive_entry_set_symlink(k->entry, e->target);
+    if (*e->kept) /* job/kept.h */
+        archive_entry_xattr_add_entry(k->entry, "user.vitrine.kept", e->kept, strlen(e->kept));
     return archive_write_header(k->a, k->entry) < ARCHIVE_WARN ? archive_failed(k, err) : 0;
 }
 
@@ -78,7 +81,8 @@ static int pack_file(struct packer *k, const struct folder_entry *e, unsigned ch
     if (fd < 0)
         return fd;
     int r = begin_entry(k, e, err);
-    uint64_t left = wanted_bytes(k, e);
+    bool send = wanted_bytes(k, e) > 0;
+    uint64_t left = k->outline ? wanted_bytes(k, e) : (uint64_t)e->st.st_size;
     crypto_hash_sha256_state state;
     crypto_hash_sha256_init(&state);
     while (r == 0 && left > 0) {
@@ -88,7 +92,7 @@ static int pack_file(struct packer *k, const struct folder_entry *e, unsigned ch
         if (n == 0)
             return err_set(err, EAGAIN, "%s became shorter while it was packed; try again",
                            e->path);
-        if (archive_write_data(k->a, k->buffer, (size_t)n) != n)
+        if (send && archive_write_data(k->a, k->buffer, (size_t)n) != n)
             return archive_failed(k, err);
         crypto_hash_sha256_update(&state, (unsigned char *)k->buffer, (unsigned long long)n);
         left -= (uint64_t)n;

@@ -13,8 +13,9 @@ struct pack {
     char sha[65];          /* as the server will call the unpacked tree */
 };
 
-/* Packs what was listed. `progress` may be NULL; it gets the bytes packed so far, and all of them.
- * -EAGAIN names a file that is not as it was when it was listed, or changed while it was read. */
+/* Packs what was listed; of a file that the server has (entry.kept), its name alone. `progress` may
+ * be NULL; it gets the bytes packed so far, and all of them. -EAGAIN names a file that is not as it
+ * was when it was listed, or changed while it was read. */
 int pack_folder(struct pack *p, const struct folder *folder,
                 void (*progress)(void *arg, uint64_t done, uint64_t total), void *arg,
                 struct err *err);

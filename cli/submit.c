@@ -3,6 +3,7 @@
 #include "common/cleanup.h"
 #include "common/util.h"
 #include "folder.h"
+#include "have.h"
 #include "pack.h"
 #include "send.h"
 
@@ -16,6 +17,7 @@ struct bundle {
     int fd;
     uint64_t size;
     char filename[256];
+    bool partial; /* without what the server has */
     char sha[65]; /* "" for an archive that was taken as it is */
 };
 
@@ -46,8 +48,21 @@ static void on_sent(void *arg, uint64_t sent, uint64_t total)
     progress_update(p, 0, 0, NULL);
 }
 
-static int pack(struct bundle *b, const char *path, const struct spacename *n, struct progress *p,
-                struct err *err)
+static void on_kept(struct progress *p, const struct folder *f, size_t kept)
+{
+    char text[120], size[32];
+    format_bytes(f->bytes, size);
+    if (kept)
+        snprintf(text, sizeof(text), "%llu files, %s; the server has %zu of them",
+                 (unsigned long long)f->files, size, kept);
+    else
+        snprintf(text, sizeof(text), "%llu files, %s", (unsigned long long)f->files, size);
+    progress_update(p, 0, 0, text);
+}
+
+/* `whole`: with what the server has already. */
+static int pack(struct bundle *b, struct client *c, const char *path, const struct spacename *n,
+                bool whole, struct progress *p, struct err *err)
 {
     _cleanup_folder_ struct folder folder = {.fd = -1};
     struct pack pack;
@@ -55,24 +70,26 @@ static int pack(struct bundle *b, const char *path, const struct spacename *n, s
     int r = folder_scan(&folder, path, on_listed, p, err);
     if (r < 0)
         return r;
+    size_t kept = whole ? 0 : have_mark(c, n, &folder);
+    on_kept(p, &folder, kept);
     progress_phase(p, "pack");
     r = pack_folder(&pack, &folder, on_packed, p, err);
     if (r < 0)
         return r;
-    *b = (struct bundle){.fd = pack.fd, .size = pack.archive_bytes};
+    *b = (struct bundle){.fd = pack.fd, .size = pack.archive_bytes, .partial = kept > 0};
     snprintf(b->filename, sizeof(b->filename), "%s.tar.zst", n->name);
     memcpy(b->sha, pack.sha, sizeof(b->sha));
     return 0;
 }
 
-static int open_bundle(struct bundle *b, const char *path, const struct spacename *n,
-                       struct progress *p, struct err *err)
+static int open_bundle(struct bundle *b, struct client *c, const char *path,
+                       const struct spacename *n, bool whole, struct progress *p, struct err *err)
 {
     struct stat st;
     if (stat(path, &st) < 0)
         return err_errno(err, "cannot find %s", path);
     if (S_ISDIR(st.st_mode))
-        return pack(b, path, n, p, err);
+        return pack(b, c, path, n, whole, p, err);
     if (!S_ISREG(st.st_mode))
         return err_set(err, EINVAL, "%s is neither a folder nor an archive", path);
     b->fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -95,22 +112,38 @@ static bool is_unchanged(struct client *c, const struct spacename *n, const char
     return true;
 }
 
-int submit(struct client *c, const char *path, const struct spacename *n, bool if_changed,
-           struct progress *p, json_t **ret, struct err *err)
+/* *ret_partial: what the server has was not sent. */
+static int submit_once(struct client *c, const char *path, const struct spacename *n,
+                       bool if_changed, bool whole, bool *ret_partial, struct progress *p,
+                       json_t **ret, struct err *err)
 {
     struct bundle b = {.fd = -1};
-    *ret = NULL;
-    int r = open_bundle(&b, path, n, p, err);
+    int r = open_bundle(&b, c, path, n, whole, p, err);
     if (r < 0)
         return r;
     _cleanup_close_ int fd = b.fd;
+    *ret_partial = b.partial;
     if (if_changed && is_unchanged(c, n, b.sha, ret))
         return 0;
     char *filename = curl_easy_escape(NULL, b.filename, 0), target[1400];
     snprintf(target, sizeof(target), "%s/bundle?filename=%s", n->path, filename ? filename : "");
     curl_free(filename);
     progress_phase(p, "upload");
-    r = send_bundle(c, n, target, fd, b.size, on_sent, p, ret, err);
+    return send_bundle(c, n, target, fd, b.size, on_sent, p, ret, err);
+}
+
+int submit(struct client *c, const char *path, const struct spacename *n, bool if_changed,
+           struct progress *p, json_t **ret, struct err *err)
+{
+    struct err first = {0};
+    bool partial = false;
+    *ret = NULL;
+    int r = submit_once(c, path, n, if_changed, false, &partial, p, ret, &first);
+    /* The Space was deleted, or moved, since we asked: job/kept.c says so. */
+    if (r < 0 && partial && strstr(first.msg, "leaves it out"))
+        r = submit_once(c, path, n, if_changed, true, &partial, p, ret, err);
+    else if (r < 0 && err)
+        *err = first;
     if (r == 0 && !json_is_object(*ret))
         r = err_set(err, EIO, "%s gave no answer to the upload; is that a Vitrine?", client_url(c));
     return r;

@@ -2,6 +2,7 @@
  *
  *   unpack   archive -> DEST, entry by entry (unpack.c); what a path may be is said by names.c, and
  *            files are made relative to directory descriptors only (tree.c)
+ *            what it leaves out comes from the repository (kept.c)
  *   shape    a single top folder is taken away, empty folders go (git keeps none), then links are
  *            made, each checked to stay inside
  *   card     README.md's front matter is read (front.c) and checked (card.c); the app file must be
@@ -11,6 +12,7 @@
  * Without a repository the hash over the tree is the version's name. */
 #include "common/cleanup.h"
 #include "job/job.h"
+#include "job/kept.h"
 #include "job/quarantine.h"
 #include "job/repo.h"
 #include "job/unpack.h"
@@ -73,13 +75,23 @@ int job_unpack(struct job *job, struct err *err)
 {
     _cleanup_(tree_free) struct tree tree = {.folder_fd = -1};
     _cleanup_close_ int root = open(job->dest, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    struct unpack_options how = {.name = job->name, .progress = job_progress, .arg = job};
+    _cleanup_(kept_free) struct kept kept;
+    struct unpack_options how = {.name = job->name,
+                                 .progress = job_progress,
+                                 .arg = job,
+                                 .kept = job->repo ? kept_add : NULL,
+                                 .kept_arg = &kept};
     uint64_t dropped = 0;
 
+    kept_init(&kept);
     if (root < 0)
         return err_errno(err, "the folder to unpack into cannot be opened");
     tree_init(&tree, root, job->max_unpacked, job->max_files);
     int r = unpack_archive(STDIN_FILENO, &how, &tree, &dropped, err);
+    if (r == 0 && kept.count)
+        r = version_open_repo(job, err);
+    if (r == 0)
+        r = kept_fill(&kept, &tree, err);
     if (r == 0)
         r = tree_strip_top(&tree, err);
     if (r == 0 && job->repo) {

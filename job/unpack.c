@@ -2,6 +2,7 @@
 
 #include "common/cleanup.h"
 #include "common/util.h"
+#include "job/kept.h"
 #include "job/zipdir.h"
 
 #include <archive.h>
@@ -179,9 +180,42 @@ static int drop_data(struct unpack *u, const char *path, struct err *err)
     return r == ARCHIVE_EOF ? 0 : archive_failed(u, path, err);
 }
 
+/* The blob that stands for the entry's content (kept.h): whether there is one. */
+static bool kept_oid(struct archive_entry *entry, char *out, size_t size)
+{
+    const char *name;
+    const void *value;
+    size_t len;
+
+    archive_entry_xattr_reset(entry);
+    while (archive_entry_xattr_next(entry, &name, &value, &len) == ARCHIVE_OK) {
+        if (name && strcmp(name, KEPT_ATTRIBUTE) == 0) {
+            snprintf(out, size, "%.*s", (int)(len < size ? len : size - 1), (const char *)value);
+            return true;
+        }
+    }
+    return false;
+}
+
+static int unpack_kept(struct unpack *u, struct archive_entry *entry, const char *oid,
+                       const char *path, struct err *err)
+{
+    if (!u->options->kept)
+        return refuse(err, path, "the archive leaves it out, which is for a Space's repository");
+    if (archive_entry_size(entry) != 0)
+        return refuse(err, path, "it has content, and says that it is left out");
+    return u->options->kept(u->options->kept_arg, oid, path,
+                            (archive_entry_perm(entry) & 0100) != 0, err);
+}
+
 static int unpack_file(struct unpack *u, struct archive_entry *entry, const char *path,
                        struct err *err)
 {
+    char oid[80];
+
+    if (kept_oid(entry, oid, sizeof(oid)))
+        return unpack_kept(u, entry, oid, path, err);
+
     _cleanup_tree_file_ struct tree_file file = {.fd = -1};
     bool sized = archive_entry_size_is_set(entry);
     int64_t size = sized ? archive_entry_size(entry) : 0;

@@ -5,6 +5,7 @@
 #include "common/err.h"
 #include "job/tree.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct unpack_options {
@@ -12,6 +13,10 @@ struct unpack_options {
     /* Called now and then with the bytes of the archive that were read; may be NULL. */
     void (*progress)(void *arg, uint64_t done_bytes, uint64_t total_bytes);
     void *arg;
+    /* Takes a file that the archive names and leaves out (kept.h); NULL: such archives are refused.
+     */
+    int (*kept)(void *arg, const char *oid, const char *path, bool executable, struct err *err);
+    void *kept_arg;
 };
 
 /* Reads the archive at `fd` (seekable) into `tree`, whose limits hold. Litter (names.h) is left

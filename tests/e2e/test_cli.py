@@ -2,6 +2,7 @@
 opened."""
 import contextlib
 import hashlib
+import io
 import json
 import os
 import pty
@@ -11,6 +12,7 @@ import signal
 import socket
 import struct
 import subprocess
+import tarfile
 import threading
 import time
 
@@ -406,3 +408,81 @@ def test_a_deploy_that_was_ended_goes_on_in_the_next_one(up):
     assert r.returncode == 0, r.stderr
     assert way.sent - before < 9 << 20
     assert served(up, "demo/again", "/noise.bin") == hashlib.sha256(noise).hexdigest()
+
+
+# --- only what has changed ---
+
+def blob(data):
+    return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
+
+
+def partial(path, files):
+    """An archive of {name: content, or the name of a blob that is left out}."""
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as t:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            if isinstance(content, str):
+                info.pax_headers = {"SCHILY.xattr.user.vitrine.kept": content}
+            else:
+                info.size = len(content)
+            t.addfile(info, None if isinstance(content, str) else io.BytesIO(content))
+    return path
+
+
+def test_what_an_archive_leaves_out_comes_from_the_repository(up):
+    card, one, two = b"---\ntitle: K\nsdk: static\n---\n", os.urandom(70000), b"second"
+    folder = up.bundle("kept", card="title: K\nsdk: static", **{"index.html": one, "sub/two": two, "gone": "x"})
+    up.deploy(folder, "demo/kept")
+    path = os.path.join(up.folder, "kept.tar")
+    files = {"README.md": card, "index.html": blob(one), "sub/moved": blob(two), "new": b"third"}
+    up.deploy(partial(path, files), "demo/kept")
+    assert [up.demo("demo/kept", p).body for p in ("/", "/sub/moved", "/new")] == [one, two, b"third"]
+    assert [up.demo("demo/kept", p).status for p in ("/gone", "/sub/two")] == [404, 404]
+    # The same content has the same name, however it came.
+    whole = up.bundle("kept", card="title: K\nsdk: static", **{"index.html": one, "sub/moved": two, "new": "third"})
+    with open(os.path.join(whole, "README.md"), "wb") as f:
+        f.write(card)
+    count = up.status("demo/kept")["versions_count"]
+    up.deploy(whole, "demo/kept", "--if-changed")
+    assert up.status("demo/kept")["versions_count"] == count
+
+
+@pytest.mark.parametrize("name", ["demo/kept-not", "demo/kept-nowhere"])
+@pytest.mark.parametrize("oid", ["0" * 40, "f" * 64, "HEAD", "", "-x", "a" * 300])
+def test_what_nobody_has_cannot_be_left_out(up, name, oid):
+    if name == "demo/kept-not" and up.cli("status", name).returncode:
+        up.deploy(up.bundle("kept-not", card="title: K\nsdk: static", **{"index.html": "k"}), name)
+    before = up.status(name).get("version")
+    path = partial(os.path.join(up.folder, "not.tar"), {"README.md": b"---\nsdk: static\n---\n", "index.html": oid})
+    r = up.cli("deploy", path, name)
+    assert r.returncode == 1 and "index.html" in r.stderr, r.stderr
+    assert up.status(name).get("version") == before
+
+
+def test_a_deploy_sends_only_what_has_changed(up):
+    noise = os.urandom(3 << 20)
+    folder = up.bundle("changed", card="title: C\nsdk: static", **{"index.html": "one", "noise.bin": noise, "run.sh": "#!/bin/sh\n" * 100})
+    way = Breaking(up.port, after=0)
+    env = {**up._env(), "VITRINE_URL": way.url}
+
+    def deploy():
+        before = way.sent
+        r = subprocess.run([PROGRAM, "deploy", folder, "demo/changed"], env=env, capture_output=True, text=True, timeout=60)
+        assert r.returncode == 0, r.stderr
+        return way.sent - before
+
+    assert deploy() > 3 << 20
+    with open(os.path.join(folder, "index.html"), "w") as f:
+        f.write("two")
+    os.rename(os.path.join(folder, "run.sh"), os.path.join(folder, "other.sh"))
+    assert deploy() < 200_000
+    assert up.demo("demo/changed").body == b"two" and served(up, "demo/changed", "/noise.bin") == hashlib.sha256(noise).hexdigest()
+    assert [up.demo("demo/changed", p).status for p in ("/run.sh", "/other.sh")] == [404, 200]
+    # A file of the same length is told from the one that is there.
+    with open(os.path.join(folder, "noise.bin"), "r+b") as f:
+        f.write(b"changed")
+    assert deploy() > 3 << 20
+    assert up.demo("demo/changed", "/noise.bin").body == b"changed" + noise[7:]
+    # A Space that is not there any more gets everything.
+    assert up.cli("delete", "demo/changed").returncode == 0
+    assert deploy() > 3 << 20

@@ -58,13 +58,11 @@ static int add_one(void *arg, const char *name, const char *value, struct err *e
     }
     take_out(a->start->env, &a->start->env_len, name);
     const char *text_value = a->secrets ? opened : value;
-    size_t name_len = strlen(name), size = name_len + 1 + strlen(text_value) + 1;
+    size_t size = space_env_bytes(name, strlen(text_value));
     _cleanup_secret_ char *text = malloc(size); /* by ourselves: asprintf leaves copies behind */
     if (!text)
         return err_set(err, ENOMEM, "no memory for the environment");
-    memcpy(text, name, name_len);
-    text[name_len] = '=';
-    memcpy(text + name_len + 1, text_value, size - name_len - 1);
+    snprintf(text, size, "%s=%s", name, text_value);
     int n = proto_list_add(a->start->env, &a->start->env_len, sizeof(a->start->env), text);
     a->count += n == 0;
     return n < 0 ? err_set(err, EMSGSIZE, "its secrets and variables are too large together") : 0;

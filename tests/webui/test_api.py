@@ -100,7 +100,8 @@ def test_commands(site):
 def test_delete(site):
     site.deploy()
     sid = site.space_id()
-    assert site.api("DELETE", "/api/spaces/alice/hello") == (200, {"ok": True, "stage": "DELETING"})
+    status, answer = site.api("DELETE", "/api/spaces/alice/hello")
+    assert (status, answer["ok"], answer["stage"]) == (200, True, "DELETING")
     assert ("delete", sid) in site.runner.done
     assert site.api("GET", "/api/spaces/alice/hello")[0] == 404
     site.deploy()

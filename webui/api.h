@@ -69,6 +69,7 @@ enum MHD_Result api_variable_delete(struct req *r);
 enum MHD_Result api_repo_create(struct req *r);
 enum MHD_Result api_repo_delete(struct req *r);
 enum MHD_Result api_repo_move(struct req *r);
+enum MHD_Result api_space_duplicate(struct req *r);
 enum MHD_Result api_space_sleep(struct req *r);
 enum MHD_Result api_space_like(struct req *r);
 enum MHD_Result api_space_likers(struct req *r);

@@ -7,6 +7,7 @@
 #include "common/util.h"
 #include "webui/body.h"
 #include "webui/community.h"
+#include "webui/duplicate.h"
 #include "webui/env.h"
 #include "webui/hardware.h"
 #include "webui/reach.h"
@@ -141,6 +142,30 @@ enum MHD_Result api_repo_create(struct req *r)
     if (res == -EEXIST && *space.full)
         return made(r, 409, &space, err.msg);
     if (res == 0 && is_sdk(sdk) && (res = first_commit(r, &space, sdk, &err)) < 0) {
+        struct err later = {0};
+        (void)submit_delete(r->app, &space, &later);
+    }
+    return res < 0 ? req_fail(r, &err) : made(r, 200, &space, NULL);
+}
+
+enum MHD_Result api_space_duplicate(struct req *r)
+{
+    _cleanup_body_ json_t *body = NULL;
+    enum MHD_Result answer;
+    struct err err = {0};
+    struct space space;
+    struct view v;
+    char owner[128], name[128];
+    if (!reach_files(r, &v, &answer) || !body_object(r, &body, &answer))
+        return answer;
+    if (!split(body_text(body, "repository"), owner, name))
+        return req_error(r, 400, "\"repository\" is a name like OWNER/NAME");
+    if (!take_names(r, owner, name, &answer))
+        return answer;
+    int res = submit_create(r->app, owner, name, set_up, body, &space, &err);
+    if (res == -EEXIST && *space.full)
+        return made(r, 409, &space, err.msg);
+    if (res == 0 && (res = duplicate_files(r->app, &v.space, &space, auth_name(r), &err)) < 0) {
         struct err later = {0};
         (void)submit_delete(r->app, &space, &later);
     }

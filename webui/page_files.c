@@ -143,13 +143,19 @@ static enum MHD_Result show_folder(struct req *r, const struct view *v, const ch
         n = make_rows(&rows, v, json_object_get(tree, "items"), query.data ? query.data : "", &err);
     const char *sha = json_string_value(json_object_get(tree, "sha"));
     snprintf(short_sha, sizeof short_sha, "%s", sha ? sha : "");
-    const struct tpl_var vars[] = {
-        {"title", v->title},     {"full", v->space.full},
-        {"name", v->space.name}, {"query", query.data},
-        {"crumbs", crumbs.data}, {"sha", sha},
-        {"short", short_sha},    {"subject", json_string_value(json_object_get(commit, "title"))},
-        {"rows", rows.data},     {"more", json_is_true(json_object_get(tree, "more")) ? "1" : ""},
-        {"page", v->page},       {0}};
+    const struct tpl_var vars[] = {{"title", v->title},
+                                   {"full", v->space.full},
+                                   {"name", v->space.name},
+                                   {"query", query.data},
+                                   {"crumbs", crumbs.data},
+                                   {"sha", sha},
+                                   {"short", short_sha},
+                                   {"subject", json_string_value(json_object_get(commit, "title"))},
+                                   {"rows", rows.data},
+                                   {"more", json_is_true(json_object_get(tree, "more")) ? "1" : ""},
+                                   {"page", v->page},
+                                   {"site", r->app->urls.site},
+                                   {0}};
     enum MHD_Result res =
         n < 0 ? req_fail(r, &err) : page_render(r, 200, v->title, "", "", "files.html", vars, "");
     json_decref(tree);

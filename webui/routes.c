@@ -115,6 +115,7 @@ const struct route routes[] = {
     {"DELETE", "/api/repos/delete", LOGIN, BODY_SMALL, api_repo_delete},
     {"POST", "/api/repos/move", LOGIN, BODY_SMALL, api_repo_move},
     {"POST", SPACE "/sleeptime", WRITE, BODY_SMALL, api_space_sleep},
+    {"POST", SPACE "/duplicate", LOGIN, BODY_JSON, api_space_duplicate},
     {"POST", SPACE "/like", LOGIN, BODY_NONE, api_space_like},
     {"DELETE", SPACE "/like", LOGIN, BODY_NONE, api_space_like},
     {"GET", SPACE "/likers", 0, BODY_NONE, api_space_likers},

@@ -98,6 +98,20 @@ say(api.restart_space(s, factory_reboot=True).stage)
     assert until(lambda: hub.vitrine.demo(space).body == b"by hf")
 
 
+def test_duplicate(hub, space):
+    to = space + "-copy"
+    url, files, title = hub.script("""
+s, to = sys.argv[1:]
+duplicate = getattr(api, "duplicate_repo", None)
+say(str(duplicate(s, to, repo_type="space") if duplicate else api.duplicate_space(s, to)))
+say(sorted(api.list_repo_files(to, repo_type="space")))
+say(api.list_repo_commits(to, repo_type="space")[0].title)
+""", space, to)
+    assert url == f"http://{hub.vitrine.site}/spaces/{to}" and files == ["README.md", "index.html", "sub/data.bin"] and title == f"Duplicate from {space}"
+    assert until(lambda: hub.vitrine.demo(to).body == b"by hf") and hub.vitrine.demo(to, "/sub/data.bin").body == bytes(range(256)) * 100
+    hub.vitrine.cli("delete", to)
+
+
 def test_discussions(hub, space):
     listed, details = hub.script("""
 s = sys.argv[1]
@@ -214,6 +228,8 @@ say({f.rfilename: f.lfs.size for f in i.siblings if f.lfs})
 say(os.path.getsize(api.hf_hub_download(sys.argv[1], "model.bin", repo_type="space")))
 """, client + "/large")
         assert stored == {"model.bin": len(data)} and got == len(data)
+    hub.script("getattr(api, 'duplicate_repo', api.duplicate_space)(sys.argv[1], sys.argv[1] + '2', **({'repo_type': 'space'} if hasattr(api, 'duplicate_repo') else {}))", "yearold/large")
+    assert until(lambda: v.demo("yearold/large2", "/model.bin").body == data)
     with open(folder + "/model.bin", "wb") as f:
         f.write(os.urandom(2 << 20))
     r = Hub(v, "current", new_user(v, "current")).hf("upload", "current/large", folder, "--repo-type", "space")

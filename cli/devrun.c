@@ -173,8 +173,9 @@ static void add_program(struct args *a, const char *sdk, const char *app_file, u
     } else if (!strcmp(sdk, "command")) {
         add(a, "/home/user/app/%s", app_file);
     } else {
-        add(a, !strcmp(sdk, "node") ? "/usr/bin/node" : "/usr/bin/python3");
-        add(a, "%s", app_file);
+        bool npm = !strcmp(sdk, "node") && !strcmp(app_file, "package.json");
+        add(a, npm ? "npm" : !strcmp(sdk, "node") ? "node" : "/usr/bin/python3");
+        add(a, "%s", npm ? "start" : app_file);
     }
 }
 

@@ -68,6 +68,7 @@ enum MHD_Result page_space(struct req *r)
         {"count", count},
         {"several", v.space.versions_count == 1 ? "" : "1"},
         {"chips", chips.data},
+        {"files", reach_may_see_files(r, &v.space) ? "1" : ""},
         {"readme", html.len ? html.data : ""},
         {"admin", auth_is_admin(r->auth) ? "1" : ""},
         {"actions", actions.data},

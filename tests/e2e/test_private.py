@@ -178,13 +178,31 @@ def test_protected_and_back(v):
     assert v.demo("bob/own", "/version").json == "1"
     assert "bob/own" in [s["id"] for s in v.get("/api/spaces").json]
     page = v.get("/spaces/bob/own", headers={"Accept": "text/html"})
-    assert page.status == 200 and b"A probe." not in page.body
+    assert page.status == 200 and b"A probe." not in page.body and b"/files" not in page.body
     assert b"A probe." in v.get("/spaces/bob/own", headers={"Accept": "text/html", **bearer(v.bob)}).body
     set_visibility(v, "bob/own", "private")
     assert v.demo("bob/own", "/version").status == 404
     a = v.api("PUT", "/api/spaces/bob/own/settings", body=b'{"visibility": "secret"}')
     assert a.status == 400 and "public, private or protected" in a.json["error"]
     assert v.http("PUT", "/api/spaces/bob/own/settings", body=b'{"private": false}', headers=bearer(v.bob)).status == 403
+
+
+FILES = ("/spaces/{}/files", "/spaces/{}/raw/app.py", "/spaces/{}/history", "/spaces/{}/resolve/main/app.py", "/api/spaces/{}/tree/main",
+         "/api/spaces/{}/commits/main", "/api/spaces/{}/refs", "/spaces/{}.git/info/refs?service=git-upload-pack", "/api/spaces/{}/versions")
+
+
+def test_files_are_for_who_may_read(v):
+    for visibility in ("private", "protected"):
+        set_visibility(v, "bob/own", visibility)
+        for path in FILES:
+            path = path.format("bob/own")
+            for headers in ({}, bearer(v.alice)):
+                a = v.get(path, headers=headers)
+                assert a.status in (401, 403, 404) and b"ThreadingHTTPServer" not in a.body, (visibility, path, a.status)
+            assert v.get(path, headers=bearer(v.bob)).status == 200, (visibility, path)
+        a = v.get("/api/spaces/bob/own", headers=bearer(v.alice))
+        assert a.status == 404 if visibility == "private" else b"app.py" not in json.dumps(a.json.get("siblings", [])).encode()
+    set_visibility(v, "bob/own", "private")
 
 
 def test_a_revoked_token_is_soon_worth_nothing(v):

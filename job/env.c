@@ -86,6 +86,27 @@ static void add_wanted(struct args *a)
     }
 }
 
+/* Packages that want others to be there when they are built say so in pre-requirements.txt, and see
+ * those only without isolation. */
+static int run_or_with_pre(const struct env_options *o, const char *step, struct args *a,
+                           struct err *err)
+{
+    struct args pre;
+    int n = installer_run(step, a, err);
+    if (n == 0 || !is_there("pre-requirements.txt"))
+        return n;
+    steps_log(step,
+              "once more, with what pre-requirements.txt asks for there, and without isolation");
+    if (installer_args(o, "install", &pre, err) < 0)
+        return -EIO;
+    args_add(&pre, "-r");
+    args_add(&pre, "pre-requirements.txt");
+    if (installer_run(step, &pre, err) < 0)
+        return -EIO;
+    args_add(a, "--no-build-isolation");
+    return installer_run(step, a, err);
+}
+
 static int write_added(const struct env_options *o, struct err *err)
 {
     _cleanup_buf_ struct buf b = BUF_INIT(4096);
@@ -139,13 +160,14 @@ int env_resolve(const struct env_options *o, struct err *err)
         args_add(&a, ENV_WORK "/added.txt");
     } else {
         args_add(&a, "--dry-run");
+        args_add(&a, "--ignore-installed");
         args_add(&a, "--report");
         args_add(&a, REPORT_PATH);
         add_wanted(&a);
         args_add(&a, "-r");
         args_add(&a, ENV_WORK "/added.txt");
     }
-    n = installer_run("resolve", &a, err);
+    n = run_or_with_pre(o, "resolve", &a, err);
     if (n == 0)
         n = write_options(o, &lock, err);
     if (n == 0)
@@ -206,7 +228,8 @@ int env_install(const struct env_options *o, struct err *err)
         args_add(&a, "-r");
         args_add(&a, LOCK_PATH);
     }
-    n = installer_run("install", &a, err);
+    n = strcmp(o->kind, "shared") == 0 ? installer_run("install", &a, err)
+                                       : run_or_with_pre(o, "install", &a, err);
     if (n == 0)
         printf("result {}\n");
     return n;

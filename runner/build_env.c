@@ -195,11 +195,8 @@ static int remove_envs(const void *arg, struct err *err)
     const struct removal *m = arg;
     int n = 0;
     for (unsigned i = 0; n == 0 && i < m->n; i++) {
-        char path[PATH_MAX], old[PATH_MAX];
-        snprintf(path, sizeof(path), "%s/envs/%s", m->data, m->keys[i]);
+        char old[PATH_MAX];
         snprintf(old, sizeof(old), "%s/envs/.old-%s", m->data, m->keys[i]);
-        if (rename(path, old) < 0 && errno != ENOENT)
-            return err_errno(err, "cannot rename %s", path);
         n = remove_tree(AT_FDCWD, old, err);
     }
     return n;
@@ -234,6 +231,15 @@ static bool is_meant(const struct runner *r, const char *key)
     return false;
 }
 
+/* At once: a build that makes the same again meanwhile must not be given what is being removed. */
+static int take_name(const struct runner *r, const char *key)
+{
+    char path[PATH_MAX], old[PATH_MAX];
+    snprintf(path, sizeof(path), "%s/envs/%s", r->data, key);
+    snprintf(old, sizeof(old), "%s/envs/.old-%s", r->data, key);
+    return rename(path, old) < 0 && errno != ENOENT ? -errno : 0;
+}
+
 static void collect(struct runner *r)
 {
     static struct removal m;
@@ -255,7 +261,7 @@ static void collect(struct runner *r)
             break; /* those that follow were used later */
         if (is_meant(r, key))
             continue;
-        if (life_env_remove(r, key, NULL) < 0)
+        if (life_env_remove(r, key, NULL) < 0 || take_name(r, key) < 0)
             break;
         total -= bytes < total ? bytes : total;
         snprintf(m.keys[m.n++], sizeof(m.keys[0]), "%s", key);

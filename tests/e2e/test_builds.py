@@ -22,6 +22,7 @@ def packages():
     wheels.wheel(folder, "alpha", "1.0", requires=["beta>=2"])
     wheels.wheel(folder, "alpha", "0.9", requires=["beta"])
     wheels.sdist(folder, "gamma", "0.5")
+    wheels.sdist(folder, "needy", "1.0", "import alpha")
     wheels.sdist(folder, "slow", "1.0", "import time; time.sleep(60)")
     wheels.sdist(folder, "quick", "1.0", "import time; time.sleep(1)")
     wheels.sdist(folder, "large", "1.0", "[open(f'/run/vitrine/env/big{i}', 'wb').write(bytes(32 << 20)) for i in (1, 2)]; import time; time.sleep(30)")
@@ -100,6 +101,13 @@ def test_what_is_built_from_source_is_its_owners_alone(up):
     assert runs(up, "other/source", "import gamma\nreturn gamma.FROM", "gamma\n") == "source"
     of_both = life(up, "SELECT b.env, e.owner FROM builds b JOIN envs e ON e.key = b.env WHERE e.owner != ''")
     assert sorted(o for _, o in of_both) == ["demo", "other"] and len({k for k, _ in of_both}) == 2
+
+
+def test_what_must_be_there_before_others_are_built_is(up):
+    r = submit(up, "demo/needy", "import needy\nreturn needy.FROM", "needy\n")
+    assert r.returncode == 1 and "No module named 'alpha'" in r.stderr
+    code = "import needy, alpha\nreturn needy.FROM + alpha.VERSION"
+    assert runs(up, "demo/needy", code, "needy\n", **{"pre-requirements.txt": "alpha<1\n"}) == "source0.9"
 
 
 def test_a_file_of_the_bundle_can_be_asked_for(up, packages):

@@ -1,4 +1,7 @@
 """Builds from the real package index, as the host's pip is set up: what people write, unchanged."""
+import os
+import shutil
+import subprocess
 import time
 
 import pytest
@@ -21,10 +24,24 @@ st.write("Hello", VERSION)
 '''
 
 
-@pytest.mark.parametrize("sdk, version, app, word", [("gradio", "6.31.0", GRADIO, b"gradio"), ("streamlit", "1.67.0", STREAMLIT, b"streamlit")],
+def get_uv(folder):
+    """The program, where the machine has none: from the index as well."""
+    if found := shutil.which("uv"):
+        return found
+    subprocess.run(["/usr/bin/python3", "-m", "venv", folder], check=True)
+    subprocess.run([folder + "/bin/pip", "install", "--quiet", "--disable-pip-version-check", "uv"], check=True)
+    return folder + "/bin/uv"
+
+
+@pytest.mark.parametrize("sdk, version, installer, app, word", [("gradio", "6.31.0", "uv", GRADIO, b"gradio"),
+                                                                ("streamlit", "1.67.0", "pip", STREAMLIT, b"streamlit")],
                          ids=["gradio", "streamlit"])
-def test_an_sdk_is_installed_and_the_next_version_starts_at_once(vitrine, sdk, version, app, word):
-    v = vitrine("[limits]\nmemory = 1G\n")
+def test_an_sdk_is_installed_and_the_next_version_starts_at_once(vitrine, sdk, version, installer, app, word):
+    v = vitrine(start=False)
+    uv = get_uv(os.path.join(v.folder, "uv")) if installer == "uv" else "none"
+    with open(v.config, "w") as f:
+        f.write(f"[limits]\nmemory = 1G\n[build]\nuv = {uv}\n")
+    v.start()
     card = f"title: T\nsdk: {sdk}\nsdk_version: {version}\npython_version: '3.9'\napp_file: app.py"
     folder = v.bundle("one", card=card, **{"app.py": app})
     r = v.cli("deploy", folder, "demo/sdk", timeout=500)

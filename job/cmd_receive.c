@@ -124,7 +124,7 @@ int job_receive(struct job *job, struct err *err)
     const char *argv[] = {"git", "-c", setting, "receive-pack", "--stateless-rpc", job->repo, NULL};
     _cleanup_close_ int said = -1;
     _cleanup_close_ int answer = memfd_create("answer", MFD_CLOEXEC);
-    struct body_pipe body;
+    struct body_pipe body = {.fd = -1};
     char words[GIT_ERROR_MAX];
 
     if (answer < 0)

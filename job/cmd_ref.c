@@ -37,7 +37,7 @@ int job_ref(struct job *job, struct err *err)
     bool removes = strcmp(job_arg(job, "do", ""), "delete") == 0;
     const char *what = is_tag ? "tag" : "branch", *name = job_arg(job, "name", "");
     const char *message = job_arg(job, "message", "");
-    char ref[320], old[GIT_OID_MAX + 1], sha[65] = "";
+    char ref[320], old[GIT_OID_MAX + 1] = "", sha[65] = "";
     int r = repo_check_name(what, name, err);
 
     if (r == 0)

@@ -70,7 +70,7 @@ static int serve_upload_pack(struct job *job, struct err *err)
 {
     const char *argv[] = {"git", "upload-pack", "--stateless-rpc", job->repo, NULL};
     _cleanup_close_ int said = -1;
-    struct body_pipe body;
+    struct body_pipe body = {.fd = -1};
     int r = body_begin(job, &body, err);
 
     if (r < 0)

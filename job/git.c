@@ -14,8 +14,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern char **environ;
-
 /* What holds for every git here. It comes after the repository's own configuration, which only
  * jobs write, and so has the last word. */
 static const char *const settings[][2] = {

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define CHECK "--batch-check=%(objecttype) %(objectname) %(objectsize)"
+
 enum { OIDS_MAX = 64 << 20, POINTER_MIN = 100 };
 
 static json_t *item(const char *type, const char *oid, uint64_t size, const char *path)
@@ -163,11 +165,7 @@ int listing_paths(const char *commit, const json_t *paths, json_t **ret, struct 
     if (r == 0 && names.len) {
         _cleanup_close_ int in = git_input(names.data, names.len, err);
         r = in < 0 ? in
-                   : git_begin(&git,
-                               (const char *[]){"git", "cat-file", "--buffer",
-                                                "--batch-check=%(objecttype) %(objectname) "
-                                                "%(objectsize)",
-                                                NULL},
+                   : git_begin(&git, (const char *[]){"git", "cat-file", "--buffer", CHECK, NULL},
                                in, err);
     }
     json_array_foreach(paths, i, p)

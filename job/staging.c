@@ -158,8 +158,7 @@ static int store(struct staging *st, struct buf *out, struct err *err)
 
     if (r < 0)
         return r;
-    for (ssize_t n; entry < end && (n = getline(&line, &cap, git.out)) > 0;
-         entry += strlen(entry) + 1) {
+    for (; entry < end && getline(&line, &cap, git.out) > 0; entry += strlen(entry) + 1) {
         line[strcspn(line, "\n")] = '\0';
         if (!git_is_oid(line))
             return err_set(err, EIO, "git hash-object: it names no object");

@@ -40,7 +40,7 @@ struct link_job_ask {
     int body_fd;                 /* stays the caller's, open until the job is freed; -1 none */
 };
 /* -EINVAL where an argument is too long. Nothing is waited for. */
-int link_job_begin(struct link *l, const struct link_job_ask *ask, struct link_job **ret,
+int link_job_begin(struct link *l, const struct link_job_ask *q, struct link_job **ret,
                    struct err *err);
 /* The reading end of what it has to say (the caller's), as soon as it runs; or, where it failed
  * before that, -code with a message for the submitter. */

@@ -5,7 +5,7 @@ import os
 import subprocess
 
 import pytest
-from archives import (CHAR, DIR, FIFO, HARD, LINK, entry, good_tar, good_zip, lying_zip, raw_name_zip, tar, wrong_sum_zip, zeros_tar_gz, zip_)
+from archives import (CHAR, DIR, FIFO, HARD, LINK, entry, good_tar, good_zip, lying_zip, raw_name_zip, wrong_sum_zip, zeros_tar_gz, zip_)
 from gitclient import clone
 from packs import NONE, README, Pack, copies, pkt, push, varint
 from vitrine import Vitrine, until
@@ -160,6 +160,13 @@ def lying_delta(p):
     return p.space()
 
 
+def deep(p):
+    tree = p.tree(("100644", "f", p.blob()))
+    for _ in range(80):
+        tree = p.tree(("40000", "d", tree))
+    return p.space(("40000", "d", tree))
+
+
 def alternates(p):
     return p.space(("40000", "objects", p.tree(("40000", "info", p.tree(("100644", "alternates", p.blob(b"/etc\n")))))))
 
@@ -194,7 +201,7 @@ TREES = {
     "tree bomb": (tree_bomb, "300 files"),
     "zeros": (zeros, "32 MiB|8 MiB"),
     "a file over the limit": (with_entry("100644", "big", bytes(9 << 20)), "upload.max_file"),
-    "too deep": (lambda p: p.space(("40000", "d", [t := p.tree(("100644", "f", p.blob()))] and [t := p.tree(("40000", "d", t)) for _ in range(80)][-1])), "64 folders"),
+    "too deep": (deep, "64 folders"),
     "delta bomb": (delta_bomb, "."),
     "bad delta": (bad_delta, "."),
     "lying delta": (lying_delta, "."),

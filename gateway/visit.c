@@ -218,6 +218,22 @@ static bool is_ours(const struct visits *v, const char *token, size_t len)
     return v->has_admin && sodium_memcmp(hash, v->admin, sizeof(hash)) == 0;
 }
 
+/* "Basic BASE64" with one of ours as the password, or as the name: as git sends it. */
+static bool basic_is_ours(const struct visits *v, const char *value, size_t len)
+{
+    char text[2 * TOKEN_MAX];
+    size_t n = 0;
+    if (len < 7 || !http1_is(value, 6, "basic ") ||
+        sodium_base642bin((unsigned char *)text, sizeof(text), value + 6, len - 6, " ", &n, NULL,
+                          sodium_base64_VARIANT_ORIGINAL) != 0)
+        return false;
+    const char *colon = memchr(text, ':', n), *password = colon ? colon + 1 : text;
+    size_t name_len = colon ? (size_t)(colon - text) : n;
+    bool ours = is_ours(v, text, name_len) || is_ours(v, password, (size_t)(text + n - password));
+    sodium_memzero(text, sizeof(text));
+    return ours;
+}
+
 /* The one token that the request shows; several are as good as none. */
 static bool token_of(struct client *c, const struct http1_head *h, const char **token, size_t *len)
 {
@@ -229,8 +245,9 @@ static bool token_of(struct client *c, const struct http1_head *h, const char **
         const struct http1_field *f = &h->fields[i];
         if (f->id == FIELD_AUTHORIZATION) {
             n_own++;
-            if (bearer(p + f->value, f->value_len, &own, &own_len) &&
-                is_ours(c->loop->visits, own, own_len))
+            if (bearer(p + f->value, f->value_len, &own, &own_len)
+                    ? is_ours(c->loop->visits, own, own_len)
+                    : basic_is_ours(c->loop->visits, p + f->value, f->value_len))
                 c->drop_authorization = true;
         } else if (f->id == FIELD_OURS) {
             n_hf++;

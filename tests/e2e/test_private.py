@@ -1,4 +1,5 @@
 """Private and protected Spaces: who is let in, who is not, and what the demo hears of it."""
+import base64
 import http.client
 import json
 import re
@@ -100,6 +101,10 @@ def test_what_the_demo_hears(v):
     assert got["authorization"] == "Bearer its-own" and "x-hf-authorization" not in got
     for token in (v.alice, v.bob, v.token):  # ours, whatever it may
         assert "authorization" not in headers_of_demo(v, "demo/open", Authorization=f"Bearer {token}")
+        for pair in (f"alice:{token}", f"{token}:", token):
+            assert "authorization" not in headers_of_demo(v, "demo/open", Authorization="Basic " + base64.b64encode(pair.encode()).decode())
+    own = "Basic " + base64.b64encode(b"user:password").decode()
+    assert headers_of_demo(v, "demo/open", Authorization=own)["authorization"] == own
     assert headers_of_demo(v, "demo/open", Authorization="Bearer its-own")["authorization"] == "Bearer its-own"
     mine = cookie(v, "alice/own")
     got = headers_of_demo(v, "alice/own", Cookie=f"a=1; {mine};b=2")

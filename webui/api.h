@@ -18,6 +18,8 @@ enum MHD_Result api_admin_token_revoke(struct req *r);
 
 /* api_spaces.c */
 enum MHD_Result api_spaces_list(struct req *r);
+enum MHD_Result api_spaces_owned(struct req *r);
+enum MHD_Result api_auth_check(struct req *r);
 enum MHD_Result api_space_get(struct req *r);
 enum MHD_Result api_space_revision(struct req *r);
 enum MHD_Result api_space_runtime(struct req *r);

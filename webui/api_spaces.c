@@ -1,6 +1,7 @@
 #include "webui/api.h"
 
 #include "common/cleanup.h"
+#include "common/util.h"
 #include "webui/hubrepo.h"
 #include "webui/limits.h"
 #include "webui/stream.h"
@@ -69,6 +70,45 @@ enum MHD_Result api_spaces_list(struct req *r)
     if (list.more)
         req_next(r, "offset", search.offset + list.n);
     return req_json(r, 200, out);
+}
+
+/* The Spaces of a namespace as its settings list them: who asks, or the path's organisation. */
+enum MHD_Result api_spaces_owned(struct req *r)
+{
+    struct site_search search = {
+        .viewer = reach_viewer(r),
+        .author = *r->owner ? r->owner : auth_name(r),
+        .offset = (size_t)req_query_number(r, "offset", 0, 1000000000, 0),
+        .limit = 1000,
+    };
+    struct err err = {0};
+    struct site_list list;
+    if (site_list(r->app->site, &search, &list, &err) < 0)
+        return req_fail(r, &err);
+    _cleanup_free_ struct space *rows = list.rows;
+    json_t *out = json_array();
+    for (size_t i = 0; i < list.n; i++) {
+        struct view v;
+        char changed[25];
+        view_of(r->app, &rows[i], &v);
+        time_iso((uint64_t)rows[i].updated_ms, changed);
+        json_int_t bytes = v.life.data_bytes > 0 ? (json_int_t)v.life.data_bytes : 0;
+        json_array_append_new(out,
+                              json_pack("{s:s, s:s, s:s, s:s, s:I, s:i}", "id", rows[i].full,
+                                        "type", "space", "updatedAt", changed, "visibility",
+                                        rows[i].visibility, "storage", bytes, "storagePercent", 0));
+    }
+    if (list.more)
+        req_next(r, "offset", search.offset + list.n);
+    return req_json(r, 200, out);
+}
+
+/* May who asks see it? */
+enum MHD_Result api_auth_check(struct req *r)
+{
+    struct view v;
+    enum MHD_Result answer;
+    return reach_files(r, &v, &answer) ? req_json(r, 200, json_pack("{s:b}", "ok", 1)) : answer;
 }
 
 /* At a revision, or (NULL) as it is. */

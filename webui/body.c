@@ -2,7 +2,7 @@
 
 bool body_object(struct req *r, json_t **ret, enum MHD_Result *answer)
 {
-    json_error_t why;
+    json_error_t why = {0};
     json_t *body = r->small.len ? json_loadb(r->small.data, r->small.len, 0, &why) : json_object();
     if (json_is_object(body)) {
         *ret = body;

@@ -67,9 +67,12 @@ static int add(void *arg, const struct flavour *f)
     pretty(f->name, name);
     hardware_cpu_text(&limits, cpu);
     hardware_ram_text(&limits, ram);
-    json_array_append_new(l->out, json_pack("{s:s, s:s, s:s, s:s, s:n, s:n, s:n}", "name", f->name,
-                                            "prettyName", name, "cpu", cpu, "ram", ram,
-                                            "accelerator", "ephemeralStorage", "storage"));
+    /* The client's list has a price in it. */
+    json_array_append_new(l->out, json_pack("{s:s, s:s, s:s, s:s, s:n, s:s, s:n, s:i, s:f, s:s}",
+                                            "name", f->name, "prettyName", name, "cpu", cpu, "ram",
+                                            ram, "accelerator", "ephemeralStorage", "N/A",
+                                            "storage", "unitCostMicroUSD", 0, "unitCostUSD", 0.0,
+                                            "unitLabel", "hour"));
     return 0;
 }
 

@@ -73,6 +73,27 @@ say([[b.name for b in api.list_repo_refs(s, repo_type="space").branches], api.li
     assert gone[0] == ["main"] and sorted(gone[1]) == ["README.md", "index.html"]
 
 
+def test_resolve(hub, space):
+    """What a download rests on; and that a browser never shows a stranger's file as a page of the site."""
+    data, path = bytes(range(256)) * 100, f"/spaces/{space}/resolve/main/sub/data.bin"
+    head, whole = hub.vitrine.http("HEAD", path), hub.vitrine.get(path)
+    assert (head.status, head.body, head.headers["content-length"]) == (200, b"", "25600") and whole.body == data
+    assert re.fullmatch(r'"[0-9a-f]{40}"', head.headers["etag"]) and re.fullmatch("[0-9a-f]{40}", head.headers["x-repo-commit"])
+    assert "sandbox" in whole.headers["content-security-policy"] and whole.headers["content-disposition"].startswith("attachment")
+    assert hub.vitrine.get(path, headers={"If-None-Match": head.headers["etag"]}).status == 304
+    for asked, status, got in [("bytes=0-9", 206, data[:10]), ("bytes=25590-", 206, data[-10:]), ("bytes=-5", 206, data[-5:]), ("bytes=100-99999", 206, data[100:]),
+                               ("bytes=25600-", 416, b""), ("bytes=9-1", 416, b""), ("bytes=-0", 416, b""), ("bytes=0-1,3-4", 200, data), ("lines=1", 200, data),
+                               ("bytes=x", 200, data)]:
+        a = hub.vitrine.get(path, headers={"Range": asked})
+        assert (a.status, a.body) == (status, got), asked
+    assert hub.vitrine.get(path, headers={"Range": "bytes=1-2"}).headers["content-range"] == "bytes 1-2/25600"
+    for wrong, code in [("main/none", "EntryNotFound"), ("none/README.md", "RevisionNotFound"), ("main/sub", "EntryNotFound"), ("main/../x", "EntryNotFound")]:
+        a = hub.vitrine.http("HEAD", f"/spaces/{space}/resolve/{wrong}")
+        assert a.status in (400, 404) and a.headers.get("x-error-code", code) == code, wrong
+    sha = head.headers["x-repo-commit"]
+    assert hub.vitrine.get(f"/spaces/{space}/resolve/{sha}/index.html").body == b"by hf"
+
+
 def test_operation(hub, space):
     said = hub.script("""
 s = sys.argv[1]
@@ -91,10 +112,15 @@ api.move_repo(s, s + "-moved", repo_type="space")
 say(api.space_info(s + "-moved").subdomain)
 api.move_repo(s + "-moved", s, repo_type="space")
 say(api.restart_space(s, factory_reboot=True).stage)
+api.auth_check(s, repo_type="space")
+new = hasattr(api, "list_spaces_hardware")
+say([h.name for h in api.list_spaces_hardware()] if new else ["cpu-basic"])
+say([r.id for r in api.list_user_repos()] if new else [s])
 """, space)
     assert said[0][0] == "RUNNING" and said[0][1] and said[0][2] == 600 and said[1] == 3600 and said[2] == "PAUSED"
     assert said[3] in ("APP_STARTING", "RUNNING", "RUNNING_APP_STARTING") and said[4] == {"COLOUR": "red"} and said[5] == [space]
     assert said[6] == space.replace("/", "-") + "-moved" and said[7]
+    assert "cpu-basic" in said[8] and space in said[9]
     assert until(lambda: hub.vitrine.demo(space).body == b"by hf")
 
 

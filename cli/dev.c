@@ -222,6 +222,15 @@ static void loop(struct dev *d)
 
 /* ---- beginning and end ---- */
 
+/* What `npm install` made, or would have to make. */
+static void find_modules(struct dev *d)
+{
+    char path[4200];
+    snprintf(path, sizeof(path), "%.4000s/node_modules", d->dir);
+    if (access(path, R_OK | X_OK) == 0)
+        snprintf(d->run.node_modules, sizeof(d->run.node_modules), "%.4000s/node_modules", d->dir);
+}
+
 /* The site-packages of a virtual environment: of the folder, else the one that is active. */
 static void find_packages(struct dev *d)
 {
@@ -274,6 +283,7 @@ static int run(struct dev *d, struct err *err)
     if (r < 0)
         return r;
     find_packages(d);
+    find_modules(d);
     snprintf(socket, sizeof(socket), "%s/dial.sock", d->stage.dir);
     d->run.listener = proto_listen_path(socket, err);
     if (d->run.listener < 0 || (r = fd_set_cloexec(d->run.listener, false)) < 0)

@@ -220,6 +220,10 @@ int devrun_start(const struct devrun *d, const struct devstage *s, const json_t 
         add(&a, "--ro");
         add(&a, "%s:" PACKAGES, d->packages);
     }
+    if (*d->node_modules) {
+        add(&a, "--ro");
+        add(&a, "%s:/home/user/app/node_modules", d->node_modules);
+    }
     if (d->memory)
         add_option(&a, "--memory", d->memory);
     if (d->net)

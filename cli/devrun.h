@@ -11,6 +11,7 @@
 struct devrun {
     char programs[3072];      /* where vitrine-sandbox, vitrine-job and vitrine-static are */
     char packages[4096];      /* site-packages of a virtual environment, or "" */
+    char node_modules[4096];  /* of the folder, or "" */
     const char *memory, *net; /* as vitrine-sandbox takes them, or NULL */
     char *const *env;         /* NAME=VALUE, NULL-terminated */
     int listener;             /* on which PID 1 hands out sockets */

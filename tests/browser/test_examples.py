@@ -14,13 +14,13 @@ import pytest
 from vitrine import BUILD, Vitrine, until
 
 EXAMPLES = os.path.join(BUILD, "examples")
-WHEELS = os.path.join(BUILD, "wheels")  # what a package index would give: the Makefile fetches them
+WHEELS = os.path.join(BUILD, "wheels")  # most of what the index would give: the Makefile fetches them
 BUILD_S = 400
 
 
 @pytest.fixture(scope="module")
 def up():
-    v = Vitrine(f"[lifecycle]\nsleep_after = 10m\n[build]\nfind_links = {WHEELS}\nindex = none\n")
+    v = Vitrine(f"[lifecycle]\nsleep_after = 10m\n[build]\nfind_links = {WHEELS}\n")
     v.start()
     v.url = f"http://{v.site}"
     yield v

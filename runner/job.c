@@ -27,12 +27,18 @@
 
 #include <jansson.h>
 
-#define MAX_RUNNING 4  /* the others wait */
-#define MAX_SERVING 16 /* besides: who downloads slowly is not to hold up who submits */
+#define MAX_JOBS 4096 /* that run or wait: webui has not more connections */
 #define MAX_OUTPUT (256 * 1024)
 #define MAX_OUTPUT_IN_ALL (1024 * 1024)
 #define CHUNKS_A_TURN 4 /* of what it prints; then the others have their turn */
 #define PROGRESS_EACH_MS 100
+
+/* How many run at the same time, the others wait; and how many of them are one Space's, whose
+ * visitors are not to hold up those of all others. Everybody may ask about a public Space and
+ * download it, slowly too: that is not to hold up who submits. */
+static const struct line {
+    unsigned most, of_space;
+} submits = {4, 4}, asks = {8, 4}, serves = {32, 8};
 
 /* What the finishing child needs: plain data. */
 struct finish {
@@ -40,18 +46,35 @@ struct finish {
     bool keep;
 };
 
-/* Is there a place for this one among those that run, and is its repository free? */
-static bool may_start(const struct job *job)
+static const struct line *line_of(const struct job_kind *k)
 {
-    unsigned n = 0;
-    for (const struct job *j = job->r->jobs; j; j = j->next) {
-        if (!j->begun)
-            continue;
-        n += j->kind->serves == job->kind->serves;
-        if (j->space == job->space && j->writes && job->writes)
-            return false;
+    return k->serves ? &serves : k->streams && !k->writes ? &asks : &submits;
+}
+
+#define MAX_BEGUN 64 /* more are there only while many of them end */
+
+struct begun {
+    struct job *jobs[MAX_BEGUN];
+    unsigned n;
+};
+
+/* Is there a place for this one among those that run, and is its repository free? */
+static bool may_start(struct job *job, const struct begun *b)
+{
+    const struct line *line = line_of(job->kind);
+    unsigned n = 0, of_space = 0;
+    for (unsigned i = 0; i < b->n; i++) {
+        bool alike = line_of(b->jobs[i]->kind) == line;
+        n += alike;
+        of_space += alike && b->jobs[i]->space == job->space;
     }
-    return n < (job->kind->serves ? MAX_SERVING : MAX_RUNNING);
+    if (n >= line->most || of_space >= line->of_space)
+        return false;
+    job->writes = job_writes(job);
+    for (unsigned i = 0; job->writes && i < b->n; i++)
+        if (b->jobs[i]->space == job->space && b->jobs[i]->writes)
+            return false;
+    return b->n < MAX_BEGUN;
 }
 
 static void start_waiting(struct runner *r);
@@ -393,14 +416,19 @@ static void start_waiting(struct runner *r)
 {
     if (r->stopping)
         return;
+    struct begun b = {.n = 0};
     for (struct job *j = r->jobs; j; j = j->next) {
-        if (j->begun || j->error_code)
-            continue;
-        j->writes = job_writes(j);
-        if (!may_start(j))
+        if (j->begun && b.n == MAX_BEGUN)
+            return; /* the end of each comes back here */
+        if (j->begun)
+            b.jobs[b.n++] = j;
+    }
+    for (struct job *j = r->jobs; j; j = j->next) {
+        if (j->begun || j->error_code || !may_start(j, &b))
             continue;
         struct err err = {0};
         j->begun = true;
+        b.jobs[b.n++] = j;
         if (start(j, &err) == 0)
             continue;
         log_error(NULL, "job.start", "%s", err.msg);
@@ -434,9 +462,15 @@ void job_begin(struct runner *r, struct proto_msg *m)
                s ? "it is being deleted" : public_reason(err.code, err.msg));
         return;
     }
-    struct job *j = calloc(1, sizeof(*j));
+    unsigned n = 0;
+    struct job **last = &r->jobs;
+    for (; *last; last = &(*last)->next)
+        n++;
+    struct job *j = n < MAX_JOBS ? calloc(1, sizeof(*j)) : NULL;
     if (!j) {
-        refuse(r, ask->job_id, ENOMEM, "the server is out of memory");
+        refuse(r, ask->job_id, n < MAX_JOBS ? ENOMEM : EAGAIN,
+               n < MAX_JOBS ? "the server is out of memory"
+                            : "the server has too much to do: try again in a moment");
         return;
     }
     *j = (struct job){.r = r,
@@ -452,9 +486,6 @@ void job_begin(struct runner *r, struct proto_msg *m)
     memcpy(j->args, ask->args, ask->args_len);
     j->args_len = ask->args_len;
     s->jobs++;
-    struct job **last = &r->jobs;
-    while (*last)
-        last = &(*last)->next;
     *last = j;
     if (ask->kind == JOB_UNPACK)
         logs_build(r, s->id, true, "unpacking %s", j->name[0] ? j->name : "the bundle");

@@ -42,6 +42,10 @@ static int say(struct buf *out, const char *fmt, ...)
     va_start(ap, fmt);
     int r = buf_vprintf(&line, fmt, ap);
     va_end(ap);
+    for (size_t i = 0; i < line.len;
+         i++) /* a demo's words may be in it; not every git cleans them */
+        if ((unsigned char)line.data[i] < ' ' || line.data[i] == 0x7f)
+            line.data[i] = ' ';
     if (r == 0)
         r = buf_printf(out, "%04zx\2", line.len + 6);
     return r < 0 ? r : buf_printf(out, "%s\n", line.data ? line.data : "");

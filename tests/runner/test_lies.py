@@ -10,8 +10,8 @@ from rig import HELLO, until
 from test_job import README, bundle, submit
 
 # what the runner takes from each; the rest of the protocol is others'
-GATEWAY = {"RESOLVE", "WAKE", "SLEEP_ANSWER", "GATEWAY_NOTE", "COUNTERS"}
-WEBUI = {"COMMAND_NUDGE", "JOB", "LOG_OPEN", "WATCH"}
+GATEWAY = {"RESOLVE", "WAKE", "SLEEP_ANSWER", "GATEWAY_NOTE", "COUNTERS", "TOKEN_ASK"}
+WEBUI = {"COMMAND_NUDGE", "JOB", "LOG_OPEN", "WATCH", "TOKEN_ANSWER"}
 NOBODY = (0, 1 << 40, (1 << 63) - 1, 1 << 63, (1 << 64) - 1)
 
 
@@ -164,3 +164,39 @@ def test_limits_that_nobody_could_have_set(rig):
         r.site.execute("INSERT INTO space_limits (space_id, name, value) VALUES (?, ?, ?)", (s, name, value))
     r.deploy(s, r.version(s, app=HELLO.replace('b" WHICH"', 'os.environ["MEMORY"].encode()')))
     assert r.get(r.routed(s)).endswith("96Mi")
+
+
+def ask_job(r, n, kind, args=b"", space=1):
+    r.webui.send("JOB", job_id=n, kind=kind, space_id=space, space="demo/probe", name="", args=args)
+
+
+def test_jobs_with_arguments_of_their_own(rig):
+    """What webui says of a job are values for it, and no options; nor do they name a place."""
+    r, s, route = running(rig)
+    assert submit(r, s, bundle(README__md=README, index__html="one"), job_id=1).code == 0
+    kind = wire.ENUM
+    away = b"../" * 12
+    for n, (what, args) in enumerate([
+            ("JOB_READ", b"what=refs"), ("JOB_READ", b"what=refs\0" * 65), ("JOB_READ", b"\0\0\0"), ("JOB_READ", b"what=tree\0path=" + away + b"etc\0"),
+            ("JOB_READ", b"what=log\0rev=--output=/job/repo/config\0"), ("JOB_READ", b"what=diff\0rev=-O/etc/passwd\0"),
+            ("JOB_SERVE", b"what=file\0path=/etc/passwd\0"), ("JOB_SERVE", b"what=lfs\0oid=" + away + b"etc/passwd\0"),
+            ("JOB_SERVE", b"what=advertise\0service=git-shell\0"), ("JOB_VERSION", b"again=1\0before=" + away + b"etc\0"),
+            ("JOB_REF", b"do=create\0kind=branch\0name=" + away + b"config\0"), ("JOB_LFS", b"oid=" + away + b"x\0size=1\0")], 100):
+        ask_job(r, n, kind[what], args, s)
+        assert r.webui.wait("JOB_RESULT", 20, job_id=n).code != 0, (what, args)
+    for n, what in enumerate((0, 99, 0xffffffff), 200):
+        ask_job(r, n, what, b"", s)
+        assert r.webui.wait("JOB_RESULT", 20, job_id=n).code != 0
+    ask_job(r, 300, kind["JOB_READ"], b"--repo=/\0--before=/\0what=refs\0", s)
+    assert r.webui.wait("JOB_RESULT", 20, job_id=300).code == 0 and r.webui.wait("JOB_STREAM", job_id=300)
+    works(r, route)
+
+
+def test_more_jobs_than_anybody_has(rig):
+    r, s, route = running(rig)
+    assert submit(r, s, bundle(README__md=README, index__html="one"), job_id=1).code == 0
+    for n in range(4300):
+        ask_job(r, 1000 + n, wire.ENUM["JOB_READ"], b"what=nothing\0", s)
+    m = r.webui.wait("JOB_RESULT", 20, code=11)
+    assert "too much to do" in m.message
+    works(r, route)

@@ -205,3 +205,17 @@ def test_a_killed_writer_is_swept_up(rig):
     assert submit(r, s, bundle(README__md=README, index__html="two"), 2).code == 0
     left = [n for _, ds, fs in os.walk(repo) for n in ds + fs if n.endswith(".lock") or "tmp" in n]
     assert not left
+
+
+def test_who_downloads_slowly_holds_up_no_other_space(rig):
+    r = rig()
+    slow, other = r.space(), r.space(name="other")
+    for n, space in enumerate((slow, other)):
+        assert submit(r, space, bundle(README__md=README, index__html="one", big__txt="line\n" * 100000), job_id=n + 1).code == 0
+    for n in range(40):  # none of whose answers is read
+        asked = ("SERVE", b"what=file\0rev=main\0path=big.txt\0") if n % 2 else ("READ", b"what=diff\0rev=main\0")
+        r.webui.send("JOB", job_id=1000 + n, kind=KIND["JOB_" + asked[0]], space_id=slow, space="demo/probe", name="", args=asked[1])
+    r.webui.wait("JOB_STREAM", 20, job_id=1001)
+    jobs = Jobs(r, other)
+    assert jobs.read("resolve", rev="main")["sha"] and len(jobs("SERVE", what="file", rev="main", path="big.txt")[2]) > 500000
+    assert submit(r, slow, bundle(README__md=README, index__html="two"), job_id=3).code == 0

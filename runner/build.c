@@ -32,6 +32,7 @@
 #define LOCK_BYTES (4 << 20)
 #define HELD_UP_TRIES 5
 #define HELD_UP_PAUSE_MS 1000
+#define INDEXES_LOOK_MS 10
 #define LOOK_FIRST_MS 1000
 #define LOOK_SHARE 20 /* looking at its size takes at most one such part of the time */
 
@@ -496,9 +497,25 @@ static void debs_unpacked(struct build *b)
     }
 }
 
+static void after_plan(struct build *b);
+
+static void on_indexes(void *arg)
+{
+    struct build *b = arg;
+    b->retry.fn = on_retry;
+    after_plan(b);
+}
+
 static void after_plan(struct build *b)
 {
     char env[65];
+    /* they are part of what is asked for; nobody else's wake waits while they are being read */
+    if (build_index_has_way_out(b->r) && !indexes_are_ready(b->r)) {
+        indexes_begin(b->r);
+        b->retry.fn = on_indexes;
+        loop_timer_set(b->r->loop, &b->retry, INDEXES_LOOK_MS);
+        return;
+    }
     bool needs_env = build_needs_env(b);
     bool has_layer = find_layer(b);
     if (!needs_env && has_layer) {

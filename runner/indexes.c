@@ -139,6 +139,15 @@ static const struct buf *text_of(struct runner *r)
     return &x->text;
 }
 
+bool indexes_are_ready(struct runner *r)
+{
+    const struct indexes *x = of(r);
+    if (!x || (x->read_ms && x->pidfd < 0) || (x->read_ms && mono_ms() - x->read_ms > WAIT_MS))
+        return true;
+    struct pollfd p = {.fd = x->pidfd, .events = POLLIN};
+    return x->pidfd >= 0 && poll(&p, 1, 0) > 0;
+}
+
 /* The next line that begins with that word: its rest in `out`; false at the end. */
 static bool next_line(const char **at, const char *word, char *out, size_t size)
 {

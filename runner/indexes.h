@@ -6,12 +6,16 @@
 
 #include "common/buf.h"
 
+#include <stdbool.h>
+
 struct runner;
 struct proto_start;
 
 /* Begins to read them in a process of its own, unless that was done just now: to be called when a
  * build begins, which needs the answer later. */
 void indexes_begin(struct runner *r);
+/* The answer is there, or will not come: what follows does not wait for it. */
+bool indexes_are_ready(struct runner *r);
 /* Lines of egress/policy.h, the operator's [build] hosts among them. Waits for the reading to be
  * over, at most some seconds; holds credentials. 0 or -ENOBUFS, -ENOMEM. */
 int indexes_policy(struct runner *r, struct buf *out);

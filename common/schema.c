@@ -115,6 +115,8 @@ const char *const schema_site[] = {
     "ALTER TABLE versions ADD COLUMN hardware TEXT NOT NULL DEFAULT '';"
     "ALTER TABLE versions ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE versions ADD COLUMN thumbnail TEXT NOT NULL DEFAULT '';",
+    /* 10: a submission is under way, whose commit may be in the repository before it is here */
+    "ALTER TABLE spaces ADD COLUMN submitting INTEGER NOT NULL DEFAULT 0;",
     NULL,
 };
 

@@ -115,6 +115,11 @@ struct site_deleted {
  * *ret is owned by the caller. */
 int site_leftovers(struct site *s, struct site_deleted **ret, size_t *ret_n, struct err *err);
 
+/* A submission begins or ends: what is left begun by an earlier run may have moved main. */
+int site_submitting(struct site *s, int64_t space_id, bool begins, struct err *err);
+/* The ids of those, owned by the caller. */
+int site_half_submitted(struct site *s, int64_t **ret, size_t *ret_n, struct err *err);
+
 /* The version's sha ("" if there is none), its README body and its card as JSON (owned by the
  * caller). */
 int site_version_sha(struct site *s, int64_t version_id, char out[65], struct err *err);

@@ -156,8 +156,8 @@ static int run_job(struct app *app, const struct submit_change *c, const char *n
     return r < 0 ? judge(err) : 0;
 }
 
-static int run_and_deploy(struct app *app, const struct submit_change *c, const char *name,
-                          struct submit_result *ret, struct err *err)
+static int commit_and_deploy(struct app *app, const struct submit_change *c, const char *name,
+                             struct submit_result *ret, struct err *err)
 {
     _cleanup_json_ json_t *record = NULL;
     int r = run_job(app, c, name, &record, err);
@@ -166,9 +166,25 @@ static int run_and_deploy(struct app *app, const struct submit_change *c, const 
     const char *sha = json_string_value(json_object_get(record, "sha"));
     snprintf(ret->sha, sizeof ret->sha, "%s", sha ? sha : "");
     ret->command_id = 0;
-    if (!sha || !json_object_get(record, "sdk"))
+    if (!sha || !json_object_get(record, "sdk") ||
+        (c->unless_current && strcmp(sha, c->space->sha) == 0))
         return 0;
     return deploy(app, c->space, record, c->message, &ret->command_id, err);
+}
+
+/* Remembered while it lasts: a commit is in the repository before its version is in site.db, and
+ * the site may end in between. */
+static int run_and_deploy(struct app *app, const struct submit_change *c, const char *name,
+                          struct submit_result *ret, struct err *err)
+{
+    int r = site_submitting(app->site, c->space->id, true, err);
+    if (r < 0)
+        return r;
+    r = commit_and_deploy(app, c, name, ret, err);
+    /* Nobody knows how that job ended: the next start looks. */
+    if (r != -ETIMEDOUT && r != -ECANCELED)
+        (void)site_submitting(app->site, c->space->id, false, NULL);
+    return r;
 }
 
 static int unpack_and_deploy(struct app *app, const struct submit_bundle *b,
@@ -347,7 +363,34 @@ struct leftovers {
     struct app *app;
     struct site_deleted *rows;
     size_t n;
+    int64_t *half; /* Spaces whose submission was cut off */
+    size_t n_half;
 };
+
+static void leftovers_free(struct leftovers *l)
+{
+    free(l->rows);
+    free(l->half);
+    free(l);
+}
+
+/* main may have moved, and nobody was told. */
+static void catch_up(struct app *app, int64_t space_id)
+{
+    const struct link_arg args[] = {{"rev", "main"}, {0}};
+    struct submit_result result = {0};
+    struct space space;
+    struct err err = {0};
+    if (site_find_id(app->site, space_id, &space, &err) != 1)
+        return;
+    const struct submit_change c = {
+        .space = &space, .kind = JOB_VERSION, .args = args, .fd = -1, .unless_current = true};
+    struct log_ctx ctx = {.space = space.full};
+    if (submit_change(app, &c, &result, &err) < 0)
+        log_warn(&ctx, "submit.catch_up", "%s", err.msg);
+    else if (result.command_id)
+        log_info(&ctx, "submit.catch_up", "deployed %s, whose submission was cut off", result.sha);
+}
 
 static void *finish_leftovers(void *arg)
 {
@@ -358,8 +401,9 @@ static void *finish_leftovers(void *arg)
             log_warn(NULL, "submit.leftover", "Space %lld: %s", (long long)l->rows[i].space_id,
                      err.msg);
     }
-    free(l->rows);
-    free(l);
+    for (size_t i = 0; i < l->n_half && !l->app->stopping; i++)
+        catch_up(l->app, l->half[i]);
+    leftovers_free(l);
     return NULL;
 }
 
@@ -371,11 +415,11 @@ int submit_finish_leftovers(struct app *app, pthread_t *ret_thread, struct err *
     l->app = app;
     /* Listed here, so that what is submitted from now on is not among them. */
     int r = site_leftovers(app->site, &l->rows, &l->n, err);
+    if (r == 0)
+        r = site_half_submitted(app->site, &l->half, &l->n_half, err);
     if (r == 0 && (r = pthread_create(ret_thread, NULL, finish_leftovers, l)) != 0)
         r = err_set(err, r, "cannot start a thread: %s", strerror(r));
-    if (r < 0) {
-        free(l->rows);
-        free(l);
-    }
+    if (r < 0)
+        leftovers_free(l);
     return r;
 }

@@ -42,6 +42,7 @@ struct submit_change {
      * its end. NULL where it does not. */
     int (*take)(void *arg, int out, struct err *err);
     void *arg;
+    bool unless_current; /* nothing is deployed where the Space runs that commit already */
 };
 
 /* Has the job done, and what it made of main deployed, which is waited for as in submit_run. Errors
@@ -75,5 +76,6 @@ int submit_move(struct app *app, const char *owner, const char *name, const char
 int submit_delete(struct app *app, const struct space *space, struct err *err);
 
 /* At the start of the program, before it serves: a thread finishes deletions and removes what half
- * a submission left. It ends by itself, and soon after link_stop; the caller joins it. */
+ * a submission left, or deploys it where its commit was made. It ends by itself, and soon after
+ * link_stop; the caller joins it. */
 int submit_finish_leftovers(struct app *app, pthread_t *ret_thread, struct err *err);

@@ -1,10 +1,13 @@
 """Bodies: limits, forms, folders, visitors who leave, a full disk."""
+import http.client
 import io
 import os
 import subprocess
 import tarfile
+import threading
 
 import pytest
+import wire
 from platform_fake import TOKEN, until
 
 BOUNDARY = "----x1y2z3"
@@ -174,3 +177,31 @@ def test_a_large_upload_arrives_whole(site):
     assert os.fstat(fd).st_size == len(blob) and os.pread(fd, 1 << 20, 47 << 20) == blob[47 << 20:]
     peak = int(open(f"/proc/{site.process.pid}/status").read().split("VmHWM:")[1].split()[0])
     assert peak < 400 * 1024 if "asan" in os.environ.get("VITRINE_BUILD", "") else peak < 64 * 1024
+
+
+def test_a_submission_that_was_cut_off_is_looked_for_at_the_next_start(site):
+    """Its commit may be in the repository already: what main is then becomes the version."""
+    site.deploy()
+    site.runner.hold_jobs.set()
+    t = threading.Thread(target=_ignore, args=(site.deploy,), kwargs={"body": b"PK other"}, daemon=True)
+    t.start()
+    site.runner.await_(lambda: len(site.runner.jobs) == 2)
+    site.kill()
+    site.runner.hold_jobs.clear()
+    site.start()
+    site.runner.await_(lambda: (wire.CONST["JOB_VERSION"], {"rev": "main"}, b"") in site.runner.asked)
+    t.join(10)
+    assert until(lambda: site.runner.site().execute("SELECT sum(submitting) FROM spaces").fetchone() == (0,))
+    before = len(site.runner.asked)
+    site.kill()
+    site.start()
+    assert site.ask("GET", "/healthz")[0] == 200
+    site.deploy()
+    assert [a for a in site.runner.asked[before:] if a[0] == wire.CONST["JOB_VERSION"]] == []  # once is enough
+
+
+def _ignore(f, **kw):
+    try:
+        f(**kw)
+    except (OSError, AssertionError, http.client.HTTPException):
+        pass

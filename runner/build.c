@@ -606,6 +606,12 @@ static void begin_resolving(struct build *b)
         begin_env(b);
         return;
     }
+    if (!build_index_has_way_out(b->r)) {
+        build_fail(b, "packages.txt needs a way out, and [build] index = none leaves builds none; "
+                      "the operator can change that");
+        give_up(b);
+        return;
+    }
     b->phase = PHASE_DEBS;
     save(b, "resolving");
     build_say(b, "packages", "packages.txt");

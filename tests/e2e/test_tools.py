@@ -70,6 +70,12 @@ def test_packages_that_are_none(up):
     assert "Unable to locate package no-such-package-here" in fails(up, "demo/nosuch", **{"packages.txt": "no-such-package-here\n"})
 
 
+def test_packages_without_a_way_out(vitrine):
+    v = vitrine("[build]\nuv = none\nindex = none\n")
+    assert "packages.txt needs a way out" in fails(v, "demo/closed", **{"packages.txt": "figlet\n"})
+    assert v.stage("demo/closed") == "BUILD_ERROR"
+
+
 PACKAGE = '{"name": "x", "version": "1.0.0", "dependencies": {"is-odd": "3.0.1"}, "scripts": {"start": "node server.js"%s}}'
 
 

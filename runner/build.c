@@ -406,7 +406,9 @@ static void resolved(struct build *b)
     b->kind = lock_judge(b->lock.data ? b->lock.data : "", b->lock.len);
     if (b->bound)
         b->kind = LOCK_BOUND;
-    if (b->kind == LOCK_SHARED && !b->wheels)
+    /* That it is wheels alone is the word of a sandbox where strangers' code ran; what npm or a
+     * command of the bundle makes never is, whatever was said there. */
+    if (b->kind == LOCK_SHARED && (!b->wheels || build_is_npm(b)))
         b->kind = LOCK_OWN;
     build_make_key(b);
     install(b);

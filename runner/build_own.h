@@ -94,6 +94,8 @@ void build_read_card(struct build *b);
 /* Reads the answer of `vitrine-job plan`: 0, or -EPROTO. */
 int build_read_plan(struct build *b, const char *json, char *warning, size_t size);
 bool build_needs_env(const struct build *b);
+/* npm makes it, or a command of the bundle's own. */
+bool build_is_npm(const struct build *b);
 /* Whether its card has an app_build_command. */
 bool build_has_command(struct runner *r, uint64_t space_id, const struct version *v);
 /* b->debs_request, from packages.txt and the root; b->key, from what was unpacked. */

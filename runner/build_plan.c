@@ -135,8 +135,7 @@ static void begin_key(const struct build *b, const char *what, struct buf *text)
                conf_of(b->r)->sandbox_root, b->base, b->python, b->python_id);
 }
 
-/* What npm makes, or a command of the bundle's own. */
-static bool is_npm(const struct build *b)
+bool build_is_npm(const struct build *b)
 {
     return strcmp(b->version.sdk, "node") == 0 || b->command[0];
 }
@@ -175,10 +174,10 @@ void build_make_request(struct build *b)
     _cleanup_buf_ struct buf text = BUF_INIT(65536);
     begin_key(b, "request", &text);
     buf_printf(&text, "owner %s\nfiles %s\ndebs %s\nsdk %s\nbuild %s\n", b->space->owner, b->digest,
-               b->debs_digest, is_npm(b) ? b->version.sdk : "", b->command);
+               b->debs_digest, build_is_npm(b) ? b->version.sdk : "", b->command);
     if (b->bound)
         buf_printf(&text, "tree %s\nspace %" PRIu64 "\n", b->version.sha,
-                   is_npm(b) ? b->space->id : 0);
+                   build_is_npm(b) ? b->space->id : 0);
     for (unsigned i = 0; i < b->added; i++)
         buf_printf(&text, "add %s\n", b->add[i]);
     build_index_identity(b->r, &text);
@@ -195,7 +194,7 @@ void build_make_key(struct build *b)
         buf_printf(&text, "layer %s\n", b->layer);
     if (b->kind == LOCK_BOUND)
         buf_printf(&text, "tree %s\n", b->version.sha);
-    if (b->kind == LOCK_BOUND && is_npm(b)) /* its files are the worker's own: its uid's */
+    if (b->kind == LOCK_BOUND && build_is_npm(b)) /* its files are the worker's own: its uid's */
         buf_printf(&text, "space %" PRIu64 "\n", b->space->id);
     for (unsigned i = 0; b->kind == LOCK_BOUND && i < b->added; i++)
         buf_printf(&text, "add %s\n", b->add[i]);

@@ -208,7 +208,7 @@ $(foreach t,$(notdir $(UNIT_TESTS)),$(eval $(call UNIT_TEST,$(t))))
 $(BUILD)/tests/test_sandbox_service $(BUILD)/tests/test_sandbox_service_webui: $(GEN_vitrine-sandbox)
 
 # Suites: tests/run says what each is. T=NAME picks tests by name.
-SUITES := unit sandbox programs runner gateway webui egress e2e browser attack vm
+SUITES := unit sandbox programs runner gateway webui egress e2e browser shapes attack vm
 RUN_TESTS = VITRINE_BUILD=$(abspath $(BUILD)) SANITIZER=$(SANITIZER) tests/run $(if $(T),-k '$(T)')
 test:
 	@.ci/deps test vm
@@ -233,6 +233,8 @@ test-e2e: all hub-clients
 	@$(RUN_TESTS) e2e e2e-user
 test-browser: all $(BUILD)/venv/.done $(BUILD)/wheels/.done
 	@$(RUN_TESTS) browser
+test-shapes: all $(BUILD)/venv/.done
+	@$(RUN_TESTS) shapes
 # Under another kernel, in a virtual machine: see tests/vm/run.
 test-vm: all $(BUILD)/attack/attempts
 	@.ci/deps test vm
@@ -244,10 +246,10 @@ vm-shell: all
 test-attack: $(BUILD)/vitrine-sandbox $(BUILD)/attack/attempts
 	@$(RUN_TESTS) attack attack-user
 
-# The browser tests drive Debian's chromium with playwright, which Debian does not have.
-$(BUILD)/venv/.done: tests/browser/requirements.txt
+# Tests drive Debian's chromium with playwright, and Spaces with Hugging Face's clients, which Debian does not have.
+$(BUILD)/venv/.done: tests/browser/requirements.txt tests/shapes/requirements.txt
 	$(call say,VENV,$(@D))/usr/bin/python3 -m venv --system-site-packages $(@D) && \
-	$(@D)/bin/pip install -q --disable-pip-version-check -r $< && touch $@
+	$(@D)/bin/pip install -q --disable-pip-version-check $(addprefix -r ,$^) && touch $@
 
 # What the examples are built from in tests: a folder of wheels in place of a package index.
 $(BUILD)/wheels/.done: tests/browser/wheels.txt

@@ -1,0 +1,101 @@
+"""One system in which Spaces of the shapes that people publish are submitted, each as it is, and a real browser."""
+import concurrent.futures
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), "e2e"))
+from vitrine import BUILD, Vitrine  # noqa: E402
+
+OWNER = "shapes"
+LARGE = os.urandom(3 << 20)
+ARGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+
+
+class Shapes:
+    """Each bundle by a door of its own: Hugging Face's client, git, the command line"""
+    def __init__(self):
+        self.up = Vitrine("[lifecycle]\nsleep_after = 30m\nstart_timeout = 120s\n")
+        self.up.start()
+        v = self.up
+        assert v.cli("user", "add", OWNER).returncode == 0
+        r = v.cli("token", "new", OWNER, "--role", "write")
+        assert r.returncode == 0, r.stderr
+        self.token = r.stdout.strip()
+        self.env = {**os.environ, "HF_ENDPOINT": f"http://{v.site}", "HF_TOKEN": self.token, "HF_HOME": f"{v.folder}/hf", "HF_HUB_DISABLE_XET": "1",
+                    "HOME": v.folder, "GIT_TERMINAL_PROMPT": "0"}
+        doors = {"blocks": self.by_hf, "lfs": self.by_git}
+        with concurrent.futures.ThreadPoolExecutor(3) as pool:
+            self.submitted = {name: pool.submit(doors.get(name, self.by_cli), name) for name in sorted(os.listdir(f"{HERE}/bundles"))}
+            concurrent.futures.wait(self.submitted.values())
+
+    def run(self, *argv, cwd=None):
+        return subprocess.run(argv, env=self.env, cwd=cwd or self.up.folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600)
+
+    def by_cli(self, name):
+        return self.up.cli("deploy", f"{HERE}/bundles/{name}", f"{OWNER}/{name}", token=self.token, timeout=600)
+
+    def by_hf(self, name):
+        hf = os.path.join(BUILD, "venv/bin/hf")
+        r = self.run(hf, "repos", "create", f"{OWNER}/{name}", "--type", "space", "--sdk", "gradio", "--exist-ok")
+        if r.returncode:
+            return r
+        return self.run(hf, "upload", f"{OWNER}/{name}", f"{HERE}/bundles/{name}", ".", "--repo-type", "space")
+
+    def by_git(self, name):
+        folder = f"{self.up.folder}/{name}"
+        shutil.copytree(f"{HERE}/bundles/{name}", folder)
+        with open(f"{folder}/weights.bin", "wb") as f:
+            f.write(LARGE)
+        r = self.up.http("POST", "/api/repos/create", body=json.dumps({"name": name, "organization": OWNER, "type": "space", "sdk": "static"}),
+                         headers={"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"})
+        assert r.status == 200, r.body
+        who = ["-c", "user.name=A submitter", "-c", "user.email=submitter@example.org"]
+        r = None
+        for argv in (["init", "-q", "-b", "main"], ["lfs", "install", "--local"], ["add", "-A"], [*who, "commit", "-qm", "First"],
+                     ["push", f"http://{OWNER}:{self.token}@{self.up.site}/spaces/{OWNER}/{name}", "main"]):
+            r = self.run("git", *argv, cwd=folder)
+            if r.returncode:
+                break
+        return r
+
+    def host(self, name):
+        """Of a Space that runs; its submission's own words where it does not"""
+        r = self.submitted[name].result()
+        assert r.returncode == 0, f"{r.stdout[-2000:]}\n{r.stderr[-3000:]}"
+        self.up.cli("start", f"{OWNER}/{name}", timeout=600)
+        status = self.up.status(f"{OWNER}/{name}")
+        assert status["stage"] == "RUNNING", (status, self.up.cli("logs", f"{OWNER}/{name}", "--build").stdout[-3000:], self.up.cli("logs", f"{OWNER}/{name}").stdout[-3000:])
+        return self.up.host(f"{OWNER}/{name}")
+
+
+@pytest.fixture(scope="session")
+def shapes():
+    s = Shapes()
+    yield s
+    s.up.end()
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    program = shutil.which("chromium")
+    assert program, "no chromium on this machine: `make deps` installs it"
+    with sync_playwright() as p:
+        browser = p.chromium.launch(executable_path=program, args=ARGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium):
+    context = chromium.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    page.set_default_timeout(60000)
+    yield page
+    context.close()

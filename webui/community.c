@@ -11,6 +11,9 @@
 #define TITLE_MIN 3
 #define TITLE_MAX 200
 #define TEXT_MAX 65536
+#define EVENTS_MAX 1000  /* of a discussion, which is answered as a whole */
+#define CHANGES_MORE 100 /* one that is full can still be closed */
+#define DISCUSSIONS_MAX 10000
 
 int community_like(struct site *s, int64_t space_id, int64_t user_id, bool likes, struct err *err)
 {
@@ -67,6 +70,23 @@ struct event {
     const char *type, *author, *text, *before;
 };
 
+static int check_room(struct site *s, int64_t space_id, int64_t num, bool comment, struct err *err)
+{
+    struct store_stmt *q = store_query(
+        s->db, err, "SELECT count(*) FROM discussion_events WHERE space_id = ? AND num = ?", "ii",
+        space_id, num);
+    int r = q ? store_step(q, err) : -EIO;
+    if (r < 0)
+        return r;
+    bool full = store_int(q, 0) >= (comment ? EVENTS_MAX : EVENTS_MAX + CHANGES_MORE);
+    store_reset(q);
+    return full ? err_set(err, EINVAL,
+                          "this discussion has %d comments and changes, which are the most: open "
+                          "another one",
+                          EVENTS_MAX)
+                : 0;
+}
+
 static int add_event(struct site *s, int64_t space_id, int64_t num, const struct event *e,
                      struct err *err)
 {
@@ -92,6 +112,9 @@ static int open_in_transaction(struct site *s, int64_t space_id, const char *aut
     store_reset(q);
     if (r < 0)
         return r;
+    if (num > DISCUSSIONS_MAX)
+        return err_set(err, EINVAL, "the Space has %d discussions, which are the most",
+                       DISCUSSIONS_MAX);
     r = store_exec(s->db, err,
                    "INSERT INTO discussions (space_id, num, title, status, author, created_ms)"
                    " VALUES (?, ?, ?, 'open', ?, ?)",
@@ -243,6 +266,8 @@ static json_t *change(struct site *s, int64_t space_id, int64_t num, const char 
     r = store_exec(s->db, err, sql, "tii", e->text, space_id, num);
     if (r == 0 && store_changes(s->db) == 0)
         r = none(num, err);
+    if (r == 0)
+        r = check_room(s, space_id, num, strcmp(e->type, "comment") == 0, err);
     if (r == 0)
         r = add_event(s, space_id, num, e, err);
     int64_t id = store_last_id(s->db);

@@ -1,5 +1,6 @@
 """What huggingface_hub asks of a site, byte by byte; the real clients are in tests/e2e/test_hub.py."""
 import json
+import sqlite3
 import re
 
 import pytest
@@ -217,3 +218,20 @@ def test_logs_as_the_hub_client_reads_them(site):
         f.write("2026-11-23T06:28:01.123Z two\n")
     assert json.loads(next(lines))["data"] == "two\n"
     s.close()
+
+
+def test_a_discussion_has_an_end(site):
+    """It is answered as a whole, which has to fit into memory."""
+    site.deploy()
+    at = "/api/spaces/alice/hello/discussions"
+    status, made = site.api("POST", at, json.dumps({"title": "Long one", "description": "a"}))
+    assert status == 200
+    db = sqlite3.connect(site.data + "/site.db", timeout=10)
+    with db:
+        db.executemany("INSERT INTO discussion_events (space_id, num, type, author, created_ms, text) VALUES (?, 1, 'comment', 'bob', 1, 'x')",
+                       [(site.space_id(),)] * 998)
+    db.close()
+    say = [site.api("POST", f"{at}/1/comment", json.dumps({"comment": "hello"})) for _ in range(2)]
+    assert [s for s, _ in say] == [200, 400] and "open another one" in say[1][1]["error"]
+    assert site.api("POST", f"{at}/1/status", json.dumps({"status": "closed"}))[0] == 200
+    assert len(site.api("GET", f"{at}/1")[1]["events"]) == 1001

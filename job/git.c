@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,8 +96,11 @@ int git_environment(const char *repo, const struct git_limits *limits, struct er
         {"GIT_ALLOW_PROTOCOL", ""},
         {"GIT_NO_LAZY_FETCH", "1"},
     };
-    char number[32];
-    bool ok = clearenv() == 0;
+    char number[32], place[PATH_MAX];
+    const char *given = getenv("TMPDIR");
+
+    snprintf(place, sizeof(place), "%s", given && *given ? given : "/tmp");
+    bool ok = clearenv() == 0 && setenv("TMPDIR", place, 1) == 0;
 
     for (size_t i = 0; ok && i < sizeof(fixed) / sizeof(fixed[0]); i++)
         ok = setenv(fixed[i][0], fixed[i][1], 1) == 0;

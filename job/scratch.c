@@ -19,8 +19,10 @@ static void remove_it(void)
 
 int scratch_begin(struct err *err)
 {
-    char folder[] = "/tmp/vitrine-job-XXXXXX";
+    char folder[PATH_MAX];
+    const char *place = getenv("TMPDIR");
 
+    snprintf(folder, sizeof(folder), "%s/vitrine-job-XXXXXX", place ? place : "/tmp");
     if (!mkdtemp(folder))
         return err_errno(err, "there is no room in /tmp");
     if (setenv(VARIABLE, folder, 1) < 0 || atexit(remove_it) != 0)

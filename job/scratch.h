@@ -1,4 +1,4 @@
-/* A folder of this job's own in /tmp, for what must be a file for git's sake. */
+/* A folder of this job's own in $TMPDIR, for what must be a file for git's sake. */
 #pragma once
 
 #include "common/err.h"

@@ -47,6 +47,7 @@ class Init:
             return s
         argv = [real(a) for a in wire.strings(self.start.argv)]
         env = dict(e.split("=", 1) for e in wire.strings(self.start.env))
+        env["TMPDIR"] = HERE  # which goes with the test; a sandbox has a /tmp of its own
         cwd = real(self.start.cwd)
         if self.stdio:
             kw = dict(stdin=self.stdio[0], stdout=self.stdio[1], stderr=self.stdio[2])

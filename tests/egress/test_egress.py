@@ -328,8 +328,10 @@ def test_resolver_has_no_credentials(egress):
     def memory(pid):
         with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb") as mem:
             for begin, end in re.findall(r"^(\w+)-(\w+) rw", maps.read(), re.M):
-                mem.seek(int(begin, 16))
-                yield mem.read(int(end, 16) - int(begin, 16))
+                size = int(end, 16) - int(begin, 16)
+                if size <= 64 << 20:  # more is a sanitizer's own
+                    mem.seek(int(begin, 16))
+                    yield mem.read(size)
 
     assert any(mark in part for part in memory(e.pid))
     assert not any(mark in part for part in memory(helper))

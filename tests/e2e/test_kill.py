@@ -149,10 +149,10 @@ def test_up_killed_and_the_next_one_adopts(vitrine):
     v.kill_up()
     assert until(lambda: not v.named("vitrine-gateway") and not v.named("vitrine-runner")
                  and not v.named("vitrine-webui"), 5)
-    assert v.workers() == workers
+    assert until(lambda: v.workers() == workers, 5), "a job's processes may still be about to end"
     v.start()
     assert v.ask("demo/probe", "/start") == born
-    assert v.workers() == workers
+    assert until(lambda: v.workers() == workers, 5)
     assert v.demo("demo/static").body == b"s"
     assert {e["id"] for e in events} <= {e["id"] for e in rows(v.api("GET", "/api/admin/events?limit=1000").json)}
     # what was adopted is in charge as any other: it logs, sleeps by command and ends with `up`

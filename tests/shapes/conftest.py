@@ -1,5 +1,6 @@
 """One system in which Spaces of the shapes that people publish are submitted, each as it is, and a real browser."""
 import concurrent.futures
+import inspect
 import json
 import os
 import shutil
@@ -20,7 +21,7 @@ ARGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background
 
 class Shapes:
     """Each bundle by a door of its own: Hugging Face's client, git, the command line"""
-    def __init__(self):
+    def __init__(self, names):
         self.up = Vitrine("[lifecycle]\nsleep_after = 30m\nstart_timeout = 120s\n")
         self.up.start()
         v = self.up
@@ -32,7 +33,7 @@ class Shapes:
                     "HOME": v.folder, "GIT_TERMINAL_PROMPT": "0"}
         doors = {"blocks": self.by_hf, "lfs": self.by_git}
         with concurrent.futures.ThreadPoolExecutor(3) as pool:
-            self.submitted = {name: pool.submit(doors.get(name, self.by_cli), name) for name in sorted(os.listdir(f"{HERE}/bundles"))}
+            self.submitted = {name: pool.submit(doors.get(name, self.by_cli), name) for name in sorted(names)}
             concurrent.futures.wait(self.submitted.values())
 
     def run(self, *argv, cwd=None):
@@ -49,17 +50,18 @@ class Shapes:
         return self.run(hf, "upload", f"{OWNER}/{name}", f"{HERE}/bundles/{name}", ".", "--repo-type", "space")
 
     def by_git(self, name):
-        folder = f"{self.up.folder}/{name}"
-        shutil.copytree(f"{HERE}/bundles/{name}", folder)
-        with open(f"{folder}/weights.bin", "wb") as f:
-            f.write(LARGE)
+        folder, url = f"{self.up.folder}/{name}", f"http://{OWNER}:{self.token}@{self.up.site}/spaces/{OWNER}/{name}"
         r = self.up.http("POST", "/api/repos/create", body=json.dumps({"name": name, "organization": OWNER, "type": "space", "sdk": "static"}),
                          headers={"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"})
         assert r.status == 200, r.body
+        r = self.run("git", "clone", "-q", url, folder)
+        if r.returncode:
+            return r
+        shutil.copytree(f"{HERE}/bundles/{name}", folder, dirs_exist_ok=True)
+        with open(f"{folder}/weights.bin", "wb") as f:
+            f.write(LARGE)
         who = ["-c", "user.name=A submitter", "-c", "user.email=submitter@example.org"]
-        r = None
-        for argv in (["init", "-q", "-b", "main"], ["lfs", "install", "--local"], ["add", "-A"], [*who, "commit", "-qm", "First"],
-                     ["push", f"http://{OWNER}:{self.token}@{self.up.site}/spaces/{OWNER}/{name}", "main"]):
+        for argv in (["lfs", "install", "--local"], ["add", "-A"], [*who, "commit", "-qm", "First"], ["push", "origin", "main"]):
             r = self.run("git", *argv, cwd=folder)
             if r.returncode:
                 break
@@ -76,8 +78,10 @@ class Shapes:
 
 
 @pytest.fixture(scope="session")
-def shapes():
-    s = Shapes()
+def shapes(request):
+    """Those that the tests which were picked need"""
+    sources = "".join(inspect.getsource(i.function) for i in request.session.items)
+    s = Shapes(n for n in os.listdir(f"{HERE}/bundles") if f'"{n}"' in sources)
     yield s
     s.up.end()
 

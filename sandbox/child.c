@@ -36,6 +36,7 @@ struct child {
     int proc_fd, root_fd, report_fd;
     int stdio[3]; /* the program's */
     int log_rd;   /* what it writes, where there is a log */
+    bool limited; /* the starter has said that our group's limits are set */
     pid_t program;
     struct init *init;
 };
@@ -156,9 +157,22 @@ static int step_enter(struct child *c, struct err *err)
     return mounts_enter(c->root_fd, err);
 }
 
+/* The starter sets the limits of our group meanwhile; nothing of the program's may run before. */
+static int step_group_limits(struct child *c, struct err *err)
+{
+    int none[LAUNCH_MAX_PASSED], n = c->limited ? 0 : receive_fds(c, none, err);
+    c->limited = n >= 0;
+    return n < 0 ? n : 0;
+}
+
+/* A source that is asked for must be nobody else's any more (mounts.c): the starter has let go of
+ * its descriptors when it says that the limits are set. */
 static int step_mounts(struct child *c, struct err *err)
 {
-    int r = mounts_complete(c->root_fd, &c->order->plan, &c->order->spec, err);
+    int r = c->order->plan.n > 0 ? step_group_limits(c, err) : 0;
+    if (r < 0)
+        return r;
+    r = mounts_complete(c->root_fd, &c->order->plan, &c->order->spec, err);
     close_fd(&c->root_fd);
     return r;
 }
@@ -272,13 +286,6 @@ static int step_program_ready(struct child *c, struct err *err)
         return 0;
     report.msg[sizeof(report.msg) - 1] = '\0';
     return err_set(err, report.code, "%s", report.msg);
-}
-
-/* The starter sets the limits of our group meanwhile; nothing of the program's may run before. */
-static int step_group_limits(struct child *c, struct err *err)
-{
-    int none[LAUNCH_MAX_PASSED], n = receive_fds(c, none, err);
-    return n < 0 ? n : 0;
 }
 
 /* Lets it go on. */

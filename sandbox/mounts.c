@@ -15,6 +15,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
+
+#define BUSY_TRIES 20
+#define BUSY_PAUSE_NS 1000000
 
 /* What tells about the whole machine, or lets its hardware be timed. */
 static const char *const masked_files[] = {
@@ -204,6 +208,18 @@ static int check_same(int fd, const struct plan_mount *m, struct err *err)
     return 0;
 }
 
+/* Takes it off again: fails with EBUSY where there are mounts below it. Another process that had
+ * its descriptor as well may be about to close it still, and that says the same for a moment. */
+static int take_off(const char *name)
+{
+    int r = umount2(name, UMOUNT_NOFOLLOW);
+    for (int i = 0; r < 0 && errno == EBUSY && i < BUSY_TRIES; i++) {
+        (void)nanosleep(&(struct timespec){.tv_nsec = BUSY_PAUSE_NS}, NULL);
+        r = umount2(name, UMOUNT_NOFOLLOW);
+    }
+    return r;
+}
+
 /* A folder to read is shown by an overlay, so that its inodes are ours alone (mounts_root.c), and
  * m->fd becomes that, as does one that is laid over a folder of the root; one with mounts below it
  * stays what it is, since an overlay would not show those (EINVAL, where they are locked to it).
@@ -226,7 +242,7 @@ static int show_read_only(struct plan_mount *m, int fs, struct err *err)
     close_fd(&m->base_fd);
     if (over && umount2("empty", MNT_DETACH | UMOUNT_NOFOLLOW) < 0)
         return err_errno(err, "take what lies below %s out of sight", m->dst);
-    if (umount2("asked", UMOUNT_NOFOLLOW) == 0 && overlay >= 0)
+    if (take_off("asked") == 0 && overlay >= 0)
         m->fd = steal_fd(&overlay);
     else if (errno != EBUSY) /* that is what one with mounts below it says */
         return err_errno(err, "take the source of %s out of sight", m->dst);

@@ -9,7 +9,7 @@ import tempfile
 
 # With all that they depend on.
 PACKAGES = """base-files base-passwd bash ca-certificates coreutils curl dash debianutils e2fsprogs findutils grep hostname iproute2 kmod libc-bin
-libnss-myhostname login mawk mount netbase passwd procps python3 python3-pytest sed slirp4netns systemd uidmap util-linux xfsprogs zstd""".split()
+git libnss-myhostname login mawk mount netbase passwd procps python3 python3-pytest sed slirp4netns systemd uidmap util-linux xfsprogs zstd""".split()
 LEFT_OUT = ("/usr/share/doc/", "/usr/share/man/", "/usr/share/locale/", "/usr/share/info/", "/usr/share/lintian/", "/usr/include/", "/usr/share/bash-completion/")
 # What their scripts have made on this machine.
 MADE = ["/etc/ld.so.cache", "/etc/nsswitch.conf", "/etc/alternatives", "/etc/ssl/certs"]

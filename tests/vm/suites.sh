@@ -14,6 +14,7 @@ first="bombs or check or inside or many_starts or network"
 left_out="a_thousand_in_a_row"                                          # what a start costs after a thousand of them
 left_out+=" or wrong_usage or what_cannot_be_is_said"                   # how options are parsed
 left_out+=" or for_people or status_is_the_program or what_killed"      # how a trace is printed
+left_out+=" or who_is_calm_keeps"                                       # beside busy lanes a hog gets nothing, and is none
 left_out+=" or orphans_are_reaped"                                      # a thousand of them; strangers_are_reaped has five
 # What differs for a user: groups, ids, limits, the network. The rest is the same code as for root.
 users="bombs or starter or network or identity or limits or one_uid"

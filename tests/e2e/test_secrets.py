@@ -116,6 +116,8 @@ def memory_has(pid, text):
             if not rights.startswith("rw") or "[v" in line:
                 continue
             start, end = (int(x, 16) for x in place.split("-"))
+            if end - start > 1 << 30:  # a sanitizer's own
+                continue
             try:
                 mem.seek(start)
                 n += mem.read(end - start).count(text)

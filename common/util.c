@@ -6,9 +6,11 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -299,6 +301,15 @@ int boot_id(char out[37])
 {
     ssize_t n = file_read_small("/proc/sys/kernel/random/boot_id", out, 37);
     return n < 0 ? (int)n : n == 36 ? 0 : -EIO;
+}
+
+bool fd_is_tcp(int fd)
+{
+    int domain = 0, type = 0, protocol = 0;
+    socklen_t len = sizeof(int);
+    return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain == AF_INET &&
+           getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM &&
+           getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) == 0 && protocol == IPPROTO_TCP;
 }
 
 int fd_set_nonblock(int fd, bool on)

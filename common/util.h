@@ -61,6 +61,8 @@ void sha256_hex(const void *data, size_t len, char out[65]);
 int boot_id(char out[37]);
 
 int fd_set_nonblock(int fd, bool on);
+/* An IPv4 TCP socket? Where one comes out of a sandbox, its word is not taken for that. */
+bool fd_is_tcp(int fd);
 int fd_set_cloexec(int fd, bool on);
 
 /* The folder that holds the running executable and its sibling programs ("/usr/lib/vitrine",

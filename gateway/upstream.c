@@ -61,16 +61,13 @@ static void on_timer(struct timer *t)
 
 bool upstream_socket_ok(int fd, bool site)
 {
-    int domain = -1, type = -1, protocol = -1;
+    int domain = -1, type = -1;
     socklen_t len = sizeof(int);
 
-    if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) < 0 ||
-        getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0 ||
-        getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) < 0)
-        return false;
-    if (site)
-        return domain == AF_UNIX && type == SOCK_STREAM;
-    return domain == AF_INET && type == SOCK_STREAM && protocol == IPPROTO_TCP;
+    if (!site)
+        return fd_is_tcp(fd);
+    return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain == AF_UNIX &&
+           getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM;
 }
 
 /* Begins to connect without ever waiting: MSG_DONTWAIT holds for this call whatever the socket's

@@ -3,6 +3,7 @@
 #include "common/conf.h"
 #include "runner/indexes.h"
 #include "runner/runner.h"
+#include "runner/start_list.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -51,14 +52,6 @@ void build_index_uv(const struct runner *r, char *out)
     out[0] = 0;
 }
 
-static int add(char *list, uint32_t *len, size_t max, const char *fmt, const char *value)
-{
-    char text[PATH_MAX + 256];
-    if (snprintf(text, sizeof(text), fmt, value) >= (int)sizeof(text))
-        return -EMSGSIZE;
-    return proto_list_add(list, len, max, text);
-}
-
 bool build_index_has_way_out(const struct runner *r)
 {
     return strcmp(conf_of(r)->build_index, "none") != 0;
@@ -67,22 +60,16 @@ bool build_index_has_way_out(const struct runner *r)
 int build_index_fill(struct proto_start *start, struct runner *r)
 {
     const struct conf *c = conf_of(r);
-    int n = 0;
-#define ENV(fmt, value)                                                                            \
-    (n = n < 0 ? n : add(start->env, &start->env_len, sizeof(start->env), fmt, value))
-#define MOUNT(fmt, value)                                                                          \
-    (n = n < 0 ? n : add(start->mounts, &start->mounts_len, sizeof(start->mounts), fmt, value))
+    struct start_list env = START_LIST(start, env), mounts = START_LIST(start, mounts);
     if (build_index_has_way_out(r))
         return indexes_fill(r, start);
     if (c->build_find_links[0]) {
-        MOUNT("ro:%s:" WHEELS, c->build_find_links);
-        ENV("PIP_FIND_LINKS=%s", WHEELS);
-        ENV("UV_FIND_LINKS=%s", WHEELS);
+        start_list_add(&mounts, "ro:%s:" WHEELS, c->build_find_links);
+        start_list_add(&env, "PIP_FIND_LINKS=%s", WHEELS);
+        start_list_add(&env, "UV_FIND_LINKS=%s", WHEELS);
     }
-    ENV("PIP_NO_INDEX=%s", "1");
-#undef ENV
-#undef MOUNT
-    return n;
+    start_list_add(&env, "PIP_NO_INDEX=1");
+    return env.failed ? env.failed : mounts.failed;
 }
 
 void build_index_identity(struct runner *r, struct buf *out)

@@ -16,12 +16,12 @@
 #include "runner/recipe.h"
 #include "runner/runner.h"
 #include "runner/space.h"
+#include "runner/start_list.h"
 #include "runner/worker.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -196,26 +196,6 @@ static void on_end(struct worker *w, const struct worker_end *e)
 
 /* ---- the start ---- */
 
-struct list {
-    char *bytes;
-    uint32_t *len;
-    size_t max;
-    int failed;
-};
-
-static __attribute__((format(printf, 2, 3))) void add(struct list *l, const char *fmt, ...)
-{
-    char text[PATH_MAX + 512];
-    va_list ap;
-    va_start(ap, fmt);
-    int n = vsnprintf(text, sizeof(text), fmt, ap);
-    va_end(ap);
-    if (l->failed == 0)
-        l->failed = n < 0 || (size_t)n >= sizeof(text)
-                        ? -EMSGSIZE
-                        : proto_list_add(l->bytes, l->len, l->max, text);
-}
-
 static const char *folder_of(const struct build *b)
 {
     return b->phase == PHASE_DEBS      ? "debs"
@@ -224,7 +204,7 @@ static const char *folder_of(const struct build *b)
 }
 
 /* Where apt of the root finds its sources and keys, and what the root has. */
-static void add_apt(const struct build *b, struct list *mounts)
+static void add_apt(const struct build *b, struct start_list *mounts)
 {
     const char *root = conf_of(b->r)->sandbox_root;
     static const char *const places[][2] = {{"/etc/apt", "apt"},
@@ -233,71 +213,71 @@ static void add_apt(const struct build *b, struct list *mounts)
         char path[PATH_MAX];
         snprintf(path, sizeof(path), "%s%s", strcmp(root, "host") == 0 ? "" : root, places[i][0]);
         if (access(path, F_OK) == 0)
-            add(mounts, "ro:%s:/run/vitrine/%s", path, places[i][1]);
+            start_list_add(mounts, "ro:%s:/run/vitrine/%s", path, places[i][1]);
     }
 }
 
-static void add_command(const struct build *b, struct list *argv)
+static void add_command(const struct build *b, struct start_list *argv)
 {
     static const char *const verbs[] = {[PHASE_PLAN] = "plan",
                                         [PHASE_DEBS] = "debs",
                                         [PHASE_RESOLVE] = "resolve",
                                         [PHASE_INSTALL] = "install"};
     bool plans = b->phase == PHASE_PLAN;
-    add(argv, JOB_PROGRAM);
-    add(argv, "%s", verbs[b->phase]);
+    start_list_add(argv, JOB_PROGRAM);
+    start_list_add(argv, "%s", verbs[b->phase]);
     if (!plans && build_index_has_way_out(b->r)) {
-        add(argv, "--proxy-port");
-        add(argv, "%d", EGRESS_PORT);
+        start_list_add(argv, "--proxy-port");
+        start_list_add(argv, "%d", EGRESS_PORT);
     }
     if (b->phase == PHASE_DEBS)
         return;
-    add(argv, "--python");
-    add(argv, "%s", plans ? conf_of(b->r)->sandbox_python : b->python);
-    add(argv, "--sdk");
-    add(argv, "%s", b->version.sdk);
+    start_list_add(argv, "--python");
+    start_list_add(argv, "%s", plans ? conf_of(b->r)->sandbox_python : b->python);
+    start_list_add(argv, "--sdk");
+    start_list_add(argv, "%s", b->version.sdk);
     if (plans) {
-        add(argv, "--python-version");
-        add(argv, "%s", b->python_version);
+        start_list_add(argv, "--python-version");
+        start_list_add(argv, "%s", b->python_version);
     }
     if (b->command[0]) {
-        add(argv, "--build");
-        add(argv, "%s", b->command);
+        start_list_add(argv, "--build");
+        start_list_add(argv, "%s", b->command);
     }
     if (b->phase == PHASE_INSTALL) {
-        add(argv, "--kind");
-        add(argv, "%s", lock_kind_name(b->kind));
+        start_list_add(argv, "--kind");
+        start_list_add(argv, "%s", lock_kind_name(b->kind));
     }
     for (unsigned i = 0; !plans && i < b->added; i++) {
-        add(argv, "--add");
-        add(argv, "%s", b->add[i]);
+        start_list_add(argv, "--add");
+        start_list_add(argv, "%s", b->add[i]);
     }
 }
 
 static int fill_lists(struct build *b, struct proto_start *start)
 {
-    struct list argv = {start->argv, &start->argv_len, sizeof(start->argv), 0};
-    struct list env = {start->env, &start->env_len, sizeof(start->env), 0};
-    struct list mounts = {start->mounts, &start->mounts_len, sizeof(start->mounts), 0};
+    struct start_list argv = START_LIST(start, argv);
+    struct start_list env = START_LIST(start, env);
+    struct start_list mounts = START_LIST(start, mounts);
     bool plans = b->phase == PHASE_PLAN, debs = b->phase == PHASE_DEBS;
     bool layered = b->layer[0] && !debs && !(b->phase == PHASE_INSTALL && b->kind == LOCK_SHARED);
     add_command(b, &argv);
-    add(&env, "PATH=/usr/local/bin:/usr/bin:/bin%s", layered ? ":/usr/games" : "");
-    add(&env, "LANG=C.UTF-8");
-    add(&env, "HOME=/home/user");
-    add(&env, "TMPDIR=/tmp");
-    add(&mounts, "ro:%s/vitrine-job:" JOB_PROGRAM, b->r->programs);
+    start_list_add(&env, "PATH=/usr/local/bin:/usr/bin:/bin%s", layered ? ":/usr/games" : "");
+    start_list_add(&env, "LANG=C.UTF-8");
+    start_list_add(&env, "HOME=/home/user");
+    start_list_add(&env, "TMPDIR=/tmp");
+    start_list_add(&mounts, "ro:%s/vitrine-job:" JOB_PROGRAM, b->r->programs);
     if (!plans) {
         char path[PATH_MAX];
         env_fresh_path(b, folder_of(b), path, sizeof(path));
-        add(&mounts, "rw:%s:%s", path, debs ? DEBS_DIR : ENV_DIR);
+        start_list_add(&mounts, "rw:%s:%s", path, debs ? DEBS_DIR : ENV_DIR);
     }
     if (debs)
         add_apt(b, &mounts);
     char uv[PATH_MAX];
     build_index_uv(b->r, uv);
     if (uv[0])
-        add(&mounts, "ro:%s:/run/vitrine/uv", uv);
+        start_list_add(&mounts, "ro:%s:/run/vitrine/uv", uv);
     int n = argv.failed < 0 ? argv.failed : env.failed < 0 ? env.failed : mounts.failed;
     if (n == 0 && layered)
         n = layer_fill(start, b->r, b->layer);

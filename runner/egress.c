@@ -11,6 +11,7 @@
 #include "runner/link.h"
 #include "runner/loop.h"
 #include "runner/runner.h"
+#include "runner/spawn.h"
 #include "runner/worker.h"
 
 #include <errno.h>
@@ -18,7 +19,6 @@
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -151,26 +151,15 @@ static int spawn(struct egress *e, int theirs, int policy, int listener, struct 
     if (a < 0 || b < 0 || c < 0)
         return err_errno(err, "cannot hand descriptors over");
     posix_spawn_file_actions_t files;
-    posix_spawnattr_t attr;
-    sigset_t none, all;
-    sigemptyset(&none);
-    sigfillset(&all);
     posix_spawn_file_actions_init(&files);
-    posix_spawnattr_init(&attr);
     posix_spawn_file_actions_adddup2(&files, a, FD_RUNNER);
     posix_spawn_file_actions_adddup2(&files, b, FD_POLICY);
     posix_spawn_file_actions_adddup2(&files, c, FD_LISTENER);
-    posix_spawnattr_setsigmask(&attr, &none);
-    posix_spawnattr_setsigdefault(&attr, &all);
-    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    pid_t pid;
-    int n = posix_spawn(&pid, path, &files, &attr, argv, env);
-    posix_spawn_file_actions_destroy(&files);
-    posix_spawnattr_destroy(&attr);
-    if (n)
-        return err_set(err, n, "cannot start %s: %s", path, strerror(n));
-    e->pidfd = pidfd_open(pid, 0);
-    return e->pidfd < 0 ? err_errno(err, "cannot watch vitrine-egress (pid %d)", pid) : 0;
+    int pidfd = spawn_program(path, &files, argv, env, err);
+    if (pidfd < 0)
+        return pidfd;
+    e->pidfd = pidfd;
+    return 0;
 }
 
 static int start(struct egress *e, int listener, struct err *err)
@@ -193,16 +182,6 @@ static int start(struct egress *e, int listener, struct err *err)
     return e->io ? 0 : -EIO;
 }
 
-/* PID 1's word is not taken for it. */
-static bool is_tcp(int fd)
-{
-    int domain = 0, type = 0, protocol = 0;
-    socklen_t len = sizeof(int);
-    return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain == AF_INET &&
-           getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM &&
-           getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) == 0 && protocol == IPPROTO_TCP;
-}
-
 static void try_again(struct egress *e)
 {
     link_close(&e->dial);
@@ -218,7 +197,7 @@ static void on_dial(void *arg, struct proto_msg *m)
     struct err err = {0};
     if (e->sock >= 0 || m->type != PROTO_DIALED)
         return;
-    if (m->n_fds < 1 || !is_tcp(m->fds[0])) {
+    if (m->n_fds < 1 || !fd_is_tcp(m->fds[0])) {
         try_again(e);
         return;
     }

@@ -10,12 +10,12 @@
 #include "common/util.h"
 #include "runner/egress.h"
 #include "runner/runner.h"
+#include "runner/spawn.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,26 +62,15 @@ static int spawn(struct runner *r, struct indexes *x, char *script)
     }
     env[n] = NULL;
     posix_spawn_file_actions_t files;
-    posix_spawnattr_t attr;
-    sigset_t none, all;
-    sigemptyset(&none);
-    sigfillset(&all);
     posix_spawn_file_actions_init(&files);
-    posix_spawnattr_init(&attr);
     posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_adddup2(&files, x->answer, 1);
     posix_spawn_file_actions_addopen(&files, 2, "/dev/null", O_WRONLY, 0);
-    posix_spawnattr_setsigmask(&attr, &none);
-    posix_spawnattr_setsigdefault(&attr, &all);
-    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    pid_t pid;
-    int code = posix_spawn(&pid, conf_of(r)->sandbox_python, &files, &attr, argv, env);
-    posix_spawn_file_actions_destroy(&files);
-    posix_spawnattr_destroy(&attr);
-    if (code)
-        return -code;
-    x->pidfd = pidfd_open(pid, 0);
-    return x->pidfd < 0 ? -errno : 0;
+    int pidfd = spawn_program(conf_of(r)->sandbox_python, &files, argv, env, NULL);
+    if (pidfd < 0)
+        return pidfd;
+    x->pidfd = pidfd;
+    return 0;
 }
 
 void indexes_begin(struct runner *r)

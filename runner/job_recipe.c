@@ -5,11 +5,11 @@
 #include "runner/recipe.h"
 #include "runner/runner.h"
 #include "runner/space.h"
+#include "runner/start_list.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -92,68 +92,47 @@ static void find_before(struct job *j, struct places *p, bool fresh)
         p->before[0] = 0;
 }
 
-/* The list of what the message says; the first failure sticks. */
-struct list {
-    char *bytes;
-    uint32_t *len;
-    size_t max;
-    int failed;
-};
-
-static __attribute__((format(printf, 2, 3))) void add(struct list *l, const char *fmt, ...)
-{
-    char text[PATH_MAX + 64];
-    va_list ap;
-    va_start(ap, fmt);
-    int n = vsnprintf(text, sizeof(text), fmt, ap);
-    va_end(ap);
-    if (l->failed == 0)
-        l->failed = n < 0 || (size_t)n >= sizeof(text)
-                        ? -EMSGSIZE
-                        : proto_list_add(l->bytes, l->len, l->max, text);
-}
-
 static int fill_lists(const struct job *j, const struct places *p, struct proto_start *start)
 {
     const struct conf *c = conf_of(j->r);
-    struct list argv = {start->argv, &start->argv_len, sizeof(start->argv), 0};
-    struct list env = {start->env, &start->env_len, sizeof(start->env), 0};
-    struct list mounts = {start->mounts, &start->mounts_len, sizeof(start->mounts), 0};
-    add(&argv, JOB_PROGRAM);
-    add(&argv, "%s", j->kind->command);
-    add(&argv, "--name");
-    add(&argv, "%s", j->name);
-    add(&argv, "--max-unpacked");
-    add(&argv, "%" PRIu64, c->upload_max_unpacked);
-    add(&argv, "--max-files");
-    add(&argv, "%" PRIu64, c->upload_max_files);
-    add(&argv, "--max-file");
-    add(&argv, "%" PRIu64, c->upload_max_file);
-    add(&argv, "--max-repo");
-    add(&argv, "%" PRIu64, c->upload_max_repository);
-    add(&argv, "--repo");
-    add(&argv, JOB_REPO);
+    struct start_list argv = START_LIST(start, argv);
+    struct start_list env = START_LIST(start, env);
+    struct start_list mounts = START_LIST(start, mounts);
+    start_list_add(&argv, JOB_PROGRAM);
+    start_list_add(&argv, "%s", j->kind->command);
+    start_list_add(&argv, "--name");
+    start_list_add(&argv, "%s", j->name);
+    start_list_add(&argv, "--max-unpacked");
+    start_list_add(&argv, "%" PRIu64, c->upload_max_unpacked);
+    start_list_add(&argv, "--max-files");
+    start_list_add(&argv, "%" PRIu64, c->upload_max_files);
+    start_list_add(&argv, "--max-file");
+    start_list_add(&argv, "%" PRIu64, c->upload_max_file);
+    start_list_add(&argv, "--max-repo");
+    start_list_add(&argv, "%" PRIu64, c->upload_max_repository);
+    start_list_add(&argv, "--repo");
+    start_list_add(&argv, JOB_REPO);
     if (p->before[0]) {
-        add(&argv, "--before");
-        add(&argv, JOB_BEFORE);
+        start_list_add(&argv, "--before");
+        start_list_add(&argv, JOB_BEFORE);
     }
-    add(&argv, "%s", j->kind->logged ? JOB_TREE : "-");
+    start_list_add(&argv, "%s", j->kind->logged ? JOB_TREE : "-");
     for (uint32_t at = 0; at < j->args_len; at += (uint32_t)strlen(j->args + at) + 1)
-        add(&argv, "%s", j->args + at);
-    add(&env, "PATH=/usr/local/bin:/usr/bin:/bin");
-    add(&env, "LANG=C.UTF-8");
-    add(&env, "HOME=/home/user");
-    add(&env, "TMPDIR=/tmp");
+        start_list_add(&argv, "%s", j->args + at);
+    start_list_add(&env, "PATH=/usr/local/bin:/usr/bin:/bin");
+    start_list_add(&env, "LANG=C.UTF-8");
+    start_list_add(&env, "HOME=/home/user");
+    start_list_add(&env, "TMPDIR=/tmp");
     if (j->kind->logged)
-        add(&mounts, "rw:%s:" JOB_TREE, p->tree);
+        start_list_add(&mounts, "rw:%s:" JOB_TREE, p->tree);
     if (j->kind->data)
-        add(&mounts, "%s:%s/volumes/%" PRIu64 ":" JOB_DATA_FOLDER, j->kind->streams ? "ro" : "rw",
-            j->r->data, j->space->id);
+        start_list_add(&mounts, "%s:%s/volumes/%" PRIu64 ":" JOB_DATA_FOLDER,
+                       j->kind->streams ? "ro" : "rw", j->r->data, j->space->id);
     else
-        add(&mounts, "%s:%s:" JOB_REPO, j->writes ? "rw" : "ro", p->repo);
+        start_list_add(&mounts, "%s:%s:" JOB_REPO, j->writes ? "rw" : "ro", p->repo);
     if (p->before[0])
-        add(&mounts, "ro:%s:" JOB_BEFORE, p->before);
-    add(&mounts, "ro:%s/vitrine-job:" JOB_PROGRAM, j->r->programs);
+        start_list_add(&mounts, "ro:%s:" JOB_BEFORE, p->before);
+    start_list_add(&mounts, "ro:%s/vitrine-job:" JOB_PROGRAM, j->r->programs);
     return argv.failed ? argv.failed : env.failed ? env.failed : mounts.failed;
 }
 

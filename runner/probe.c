@@ -132,16 +132,6 @@ static void on_socket(void *arg, uint32_t events)
         retry(p);
 }
 
-/* PID 1's word is not taken for it. */
-static bool is_tcp(int fd)
-{
-    int domain = 0, type = 0, protocol = 0;
-    socklen_t len = sizeof(int);
-    return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain == AF_INET &&
-           getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM &&
-           getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) == 0 && protocol == IPPROTO_TCP;
-}
-
 static void connect_socket(struct probe *p)
 {
     struct sockaddr_in to = {.sin_family = AF_INET,
@@ -164,7 +154,7 @@ static void on_dial(void *arg, struct proto_msg *m)
     struct probe *p = arg;
     if (p->fd >= 0 || m->type != PROTO_DIALED)
         return;
-    if (m->n_fds < 1 || !is_tcp(m->fds[0])) {
+    if (m->n_fds < 1 || !fd_is_tcp(m->fds[0])) {
         retry(p);
         return;
     }

@@ -7,11 +7,11 @@
 #include "runner/layer.h"
 #include "runner/runner.h"
 #include "runner/space.h"
+#include "runner/start_list.h"
 #include "runner/worker.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -34,69 +34,48 @@ int recipe_check_sdk(const char *sdk, struct err *err)
         sdk);
 }
 
-/* Appends one formatted string to a list of the message. The first failure sticks. */
-struct list {
-    char *bytes;
-    uint32_t *len;
-    size_t max;
-    int failed;
-};
-
-static __attribute__((format(printf, 2, 3))) void add(struct list *l, const char *fmt, ...)
-{
-    char text[PATH_MAX + 512];
-    va_list ap;
-    va_start(ap, fmt);
-    int n = vsnprintf(text, sizeof(text), fmt, ap);
-    va_end(ap);
-    if (l->failed == 0)
-        l->failed = n < 0 || (size_t)n >= sizeof(text)
-                        ? -EMSGSIZE
-                        : proto_list_add(l->bytes, l->len, l->max, text);
-}
-
 static int fill_argv(struct proto_start *start, struct runner *r, const struct worker *w)
 {
     const struct version *v = &w->version;
-    struct list l = {start->argv, &start->argv_len, sizeof(start->argv), 0};
+    struct start_list l = START_LIST(start, argv);
     const char *python = w->env[0] ? ENV "/bin/python" : conf_of(r)->sandbox_python;
     if (strcmp(v->sdk, "static") == 0) {
         const char *slash =
             strrchr(v->app_file, '/'); /* the folder of its page is what is served */
-        add(&l, STATIC_PROGRAM);
-        add(&l, "--port");
-        add(&l, "%u", v->port);
+        start_list_add(&l, STATIC_PROGRAM);
+        start_list_add(&l, "--port");
+        start_list_add(&l, "%u", v->port);
         if (v->app_file[0]) {
-            add(&l, "--index");
-            add(&l, "%s", slash ? slash + 1 : v->app_file);
+            start_list_add(&l, "--index");
+            start_list_add(&l, "%s", slash ? slash + 1 : v->app_file);
         }
-        add(&l, "%s%s%.*s", APP, slash ? "/" : "", slash ? (int)(slash - v->app_file) : 0,
-            v->app_file);
+        start_list_add(&l, "%s%s%.*s", APP, slash ? "/" : "",
+                       slash ? (int)(slash - v->app_file) : 0, v->app_file);
     } else if (strcmp(v->sdk, "streamlit") == 0) {
-        add(&l, "%s", python);
-        add(&l, "-m");
-        add(&l, "streamlit");
-        add(&l, "run");
-        add(&l, "%s", v->app_file);
-        add(&l, "--server.port");
-        add(&l, "%u", v->port);
-        add(&l, "--server.address");
-        add(&l, "127.0.0.1");
-        add(&l, "--server.headless");
-        add(&l, "true");
+        start_list_add(&l, "%s", python);
+        start_list_add(&l, "-m");
+        start_list_add(&l, "streamlit");
+        start_list_add(&l, "run");
+        start_list_add(&l, "%s", v->app_file);
+        start_list_add(&l, "--server.port");
+        start_list_add(&l, "%u", v->port);
+        start_list_add(&l, "--server.address");
+        start_list_add(&l, "127.0.0.1");
+        start_list_add(&l, "--server.headless");
+        start_list_add(&l, "true");
     } else if (strcmp(v->sdk, "command") == 0) {
-        add(&l, "%s/%s", APP, v->app_file);
+        start_list_add(&l, "%s/%s", APP, v->app_file);
     } else if (strcmp(v->sdk, "node") == 0) {
         if (strcmp(v->app_file, "package.json") == 0) {
-            add(&l, "npm");
-            add(&l, "start");
+            start_list_add(&l, "npm");
+            start_list_add(&l, "start");
         } else {
-            add(&l, "node");
-            add(&l, "%s", v->app_file);
+            start_list_add(&l, "node");
+            start_list_add(&l, "%s", v->app_file);
         }
     } else { /* gradio, python */
-        add(&l, "%s", python);
-        add(&l, "%s", v->app_file);
+        start_list_add(&l, "%s", python);
+        start_list_add(&l, "%s", v->app_file);
     }
     return l.failed;
 }
@@ -140,32 +119,33 @@ static int fill_env(struct proto_start *start, struct runner *r, const struct sp
     char host[512], memory[32];
     recipe_host(r, s->label, host, sizeof(host));
     spell_memory(w->limits.v[LIMIT_MEMORY], memory);
-    struct list l = {start->env, &start->env_len, sizeof(start->env), 0};
-    add(&l, "PORT=%u", v->port);
-    add(&l, "SPACE_ID=%s", s->full_name);
-    add(&l, "SPACE_HOST=%s", host);
-    add(&l, "SPACE_TITLE=%s", v->title);
-    add(&l, "SPACE_AUTHOR_NAME=%s", s->owner);
-    add(&l, "SPACE_REPO_NAME=%s", s->name);
-    add(&l, "SYSTEM=spaces");
-    add(&l, "CPU_CORES=%" PRIu64, (w->limits.v[LIMIT_CPU] + 999) / 1000);
-    add(&l, "MEMORY=%s", memory);
-    add(&l, "GRADIO_SERVER_NAME=0.0.0.0");
-    add(&l, "GRADIO_SERVER_PORT=%u", v->port);
+    struct start_list l = START_LIST(start, env);
+    start_list_add(&l, "PORT=%u", v->port);
+    start_list_add(&l, "SPACE_ID=%s", s->full_name);
+    start_list_add(&l, "SPACE_HOST=%s", host);
+    start_list_add(&l, "SPACE_TITLE=%s", v->title);
+    start_list_add(&l, "SPACE_AUTHOR_NAME=%s", s->owner);
+    start_list_add(&l, "SPACE_REPO_NAME=%s", s->name);
+    start_list_add(&l, "SYSTEM=spaces");
+    start_list_add(&l, "CPU_CORES=%" PRIu64, (w->limits.v[LIMIT_CPU] + 999) / 1000);
+    start_list_add(&l, "MEMORY=%s", memory);
+    start_list_add(&l, "GRADIO_SERVER_NAME=0.0.0.0");
+    start_list_add(&l, "GRADIO_SERVER_PORT=%u", v->port);
     if (strcmp(v->sdk, "streamlit") == 0) {
-        add(&l, "STREAMLIT_SERVER_PORT=%u", v->port);
-        add(&l, "STREAMLIT_SERVER_HEADLESS=true");
-        add(&l, "STREAMLIT_BROWSER_GATHER_USAGE_STATS=false");
-        add(&l, "STREAMLIT_SERVER_FILE_WATCHER_TYPE=none"); /* nothing in a version changes */
+        start_list_add(&l, "STREAMLIT_SERVER_PORT=%u", v->port);
+        start_list_add(&l, "STREAMLIT_SERVER_HEADLESS=true");
+        start_list_add(&l, "STREAMLIT_BROWSER_GATHER_USAGE_STATS=false");
+        start_list_add(
+            &l, "STREAMLIT_SERVER_FILE_WATCHER_TYPE=none"); /* nothing in a version changes */
     }
-    add(&l, "HOME=/home/user");
-    add(&l, "PATH=%s/usr/local/bin:/usr/bin:/bin%s", w->env[0] ? ENV "/bin:" : "",
-        w->layer[0] ? ":/usr/games" : "");
+    start_list_add(&l, "HOME=/home/user");
+    start_list_add(&l, "PATH=%s/usr/local/bin:/usr/bin:/bin%s", w->env[0] ? ENV "/bin:" : "",
+                   w->layer[0] ? ":/usr/games" : "");
     if (w->env[0])
-        add(&l, "VIRTUAL_ENV=%s", ENV);
-    add(&l, "LANG=C.UTF-8");
-    add(&l, "PYTHONUNBUFFERED=1");
-    add(&l, "TMPDIR=/tmp");
+        start_list_add(&l, "VIRTUAL_ENV=%s", ENV);
+    start_list_add(&l, "LANG=C.UTF-8");
+    start_list_add(&l, "PYTHONUNBUFFERED=1");
+    start_list_add(&l, "TMPDIR=/tmp");
     return l.failed;
 }
 
@@ -173,18 +153,19 @@ static int fill_mounts(struct proto_start *start, struct runner *r, const struct
                        const struct worker *w)
 {
     const struct version *v = &w->version;
-    struct list l = {start->mounts, &start->mounts_len, sizeof(start->mounts), 0};
-    add(&l, "%s:%s/volumes/%" PRIu64 ":/data", w->data_read_only ? "ro" : "rw", r->data, s->id);
+    struct start_list l = START_LIST(start, mounts);
+    start_list_add(&l, "%s:%s/volumes/%" PRIu64 ":/data", w->data_read_only ? "ro" : "rw", r->data,
+                   s->id);
     if (w->env[0] && !env_has(r, w->env, "app")) { /* else it is the application (recipe_worker) */
         char path[PATH_MAX];
         env_path(r, w->env, path, sizeof(path));
         if (env_has(r, w->env, "node_modules"))
-            add(&l, "ro:%s/node_modules:" APP "/node_modules", path);
+            start_list_add(&l, "ro:%s/node_modules:" APP "/node_modules", path);
         else
-            add(&l, "ro:%s:%s", path, ENV);
+            start_list_add(&l, "ro:%s:%s", path, ENV);
     }
     if (strcmp(v->sdk, "static") == 0)
-        add(&l, "ro:%s/vitrine-static:%s", r->programs, STATIC_PROGRAM);
+        start_list_add(&l, "ro:%s/vitrine-static:%s", r->programs, STATIC_PROGRAM);
     return l.failed;
 }
 
@@ -207,7 +188,7 @@ void recipe_limits(struct proto_start *start, const struct runner *r, const stru
 static int add_rule(void *arg, const char *entry, const struct netrule *rule, struct err *err)
 {
     (void)err;
-    return add(arg, "%s %s", rule->allow ? "allow" : "deny", entry), 0;
+    return start_list_add(arg, "%s %s", rule->allow ? "allow" : "deny", entry), 0;
 }
 
 /* Jobs never have a way out; a worker has what the operator decided. */
@@ -217,7 +198,7 @@ static int fill_network(struct proto_start *start, const struct runner *r,
     const struct conf *c = conf_of(r);
     if (limits->v[LIMIT_NETWORK] != 1)
         return 0;
-    struct list l = {start->net_rules, &start->net_rules_len, sizeof(start->net_rules), 0};
+    struct start_list l = START_LIST(start, net_rules);
     start->net = NET_INTERNET;
     start->net_bandwidth = c->network_bandwidth;
     start->net_connections = (uint32_t)c->network_connections;

@@ -5,13 +5,13 @@
 #include "common/proto.h"
 #include "common/util.h"
 #include "runner/runner.h"
+#include "runner/spawn.h"
 #include "runner/worker.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -36,25 +36,12 @@ static int spawn(struct runner *r, int sock, struct err *err)
                     "--uid-first",     uid_first, NULL};
 
     posix_spawn_file_actions_t files;
-    posix_spawnattr_t attr;
     posix_spawn_file_actions_init(&files);
-    posix_spawnattr_init(&attr);
-    sigset_t none, all;
-    sigemptyset(&none);
-    sigfillset(&all);
     posix_spawn_file_actions_adddup2(&files, sock, STARTER_FD);
-    posix_spawnattr_setsigmask(&attr, &none);
-    posix_spawnattr_setsigdefault(&attr, &all);
-    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    pid_t pid;
-    int n = posix_spawn(&pid, path, &files, &attr, argv, environ);
-    posix_spawn_file_actions_destroy(&files);
-    posix_spawnattr_destroy(&attr);
-    if (n)
-        return err_set(err, n, "cannot start %s: %s", path, strerror(n));
-    r->starter_pidfd = pidfd_open(pid, 0);
-    if (r->starter_pidfd < 0)
-        return err_errno(err, "cannot watch vitrine-sandbox (pid %d)", pid);
+    int pidfd = spawn_program(path, &files, argv, environ, err);
+    if (pidfd < 0)
+        return pidfd;
+    r->starter_pidfd = pidfd;
     return 0;
 }
 

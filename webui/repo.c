@@ -51,11 +51,11 @@ static int read_answer(struct app *app, struct link_job *job, json_t **ret, stru
     return err_set(err, EPROTO, "the answer about the repository cannot be read");
 }
 
-static int ask(struct app *app, const struct space *space, const struct link_arg *args,
-               const json_t *body, json_t **ret, struct err *err)
+static int ask(struct app *app, enum proto_job_kind kind, const struct space *space,
+               const struct link_arg *args, const json_t *body, json_t **ret, struct err *err)
 {
     _cleanup_close_ int fd = body ? write_body(app, body, err) : -1;
-    struct link_job_ask q = {.kind = JOB_READ, .space = space, .args = args, .body_fd = fd};
+    struct link_job_ask q = {.kind = kind, .space = space, .args = args, .body_fd = fd};
     struct link_job *job;
     if (body && fd < 0)
         return fd;
@@ -77,7 +77,7 @@ int repo_resolve(struct app *app, const struct space *space, const char *rev, js
                  struct err *err)
 {
     const struct link_arg args[] = {{"what", "resolve"}, {"rev", rev}, {0}};
-    return ask(app, space, args, NULL, ret, err);
+    return ask(app, JOB_READ, space, args, NULL, ret, err);
 }
 
 int repo_tree(struct app *app, const struct space *space, const char *rev, const char *path,
@@ -91,7 +91,7 @@ int repo_tree(struct app *app, const struct space *space, const char *rev, const
                                     {"offset", number(from, offset)},
                                     {"limit", number(most, limit)},
                                     {0}};
-    return ask(app, space, args, NULL, ret, err);
+    return ask(app, JOB_READ, space, args, NULL, ret, err);
 }
 
 int repo_paths(struct app *app, const struct space *space, const char *rev, const json_t *paths,
@@ -99,7 +99,7 @@ int repo_paths(struct app *app, const struct space *space, const char *rev, cons
 {
     const struct link_arg args[] = {{"what", "paths"}, {"rev", rev}, {0}};
     json_t *body = json_pack("{s:O}", "paths", paths);
-    int r = ask(app, space, args, body, ret, err);
+    int r = ask(app, JOB_READ, space, args, body, ret, err);
     json_decref(body);
     return r;
 }
@@ -113,27 +113,27 @@ int repo_log(struct app *app, const struct space *space, const char *rev, uint64
                                     {"offset", number(from, offset)},
                                     {"limit", number(most, limit)},
                                     {0}};
-    return ask(app, space, args, NULL, ret, err);
+    return ask(app, JOB_READ, space, args, NULL, ret, err);
 }
 
 int repo_refs(struct app *app, const struct space *space, json_t **ret, struct err *err)
 {
     const struct link_arg args[] = {{"what", "refs"}, {0}};
-    return ask(app, space, args, NULL, ret, err);
+    return ask(app, JOB_READ, space, args, NULL, ret, err);
 }
 
 int repo_diff(struct app *app, const struct space *space, const char *rev, json_t **ret,
               struct err *err)
 {
     const struct link_arg args[] = {{"what", "diff"}, {"rev", rev}, {0}};
-    return ask(app, space, args, NULL, ret, err);
+    return ask(app, JOB_READ, space, args, NULL, ret, err);
 }
 
 int repo_preupload(struct app *app, const struct space *space, const char *rev, const json_t *body,
                    json_t **ret, struct err *err)
 {
     const struct link_arg args[] = {{"what", "preupload"}, {"rev", rev}, {0}};
-    return ask(app, space, args, body, ret, err);
+    return ask(app, JOB_READ, space, args, body, ret, err);
 }
 
 int repo_lfs(struct app *app, const struct space *space, const json_t *objects, json_t **ret,
@@ -141,7 +141,7 @@ int repo_lfs(struct app *app, const struct space *space, const json_t *objects, 
 {
     const struct link_arg args[] = {{"what", "lfs"}, {0}};
     json_t *body = json_pack("{s:O}", "objects", objects);
-    int r = ask(app, space, args, body, ret, err);
+    int r = ask(app, JOB_READ, space, args, body, ret, err);
     json_decref(body);
     return r;
 }
@@ -279,14 +279,7 @@ int repo_data_list(struct app *app, const struct space *space, const char *path,
                    struct err *err)
 {
     const struct link_arg args[] = {{"what", "list"}, {"path", path}, {0}};
-    struct link_job_ask q = {.kind = JOB_DATA, .space = space, .args = args, .body_fd = -1};
-    struct link_job *job;
-    int r = link_job_begin(app->link, &q, &job, err);
-    if (r < 0)
-        return r;
-    r = read_answer(app, job, ret, err);
-    link_job_free(job);
-    return r;
+    return ask(app, JOB_DATA, space, args, NULL, ret, err);
 }
 
 int repo_data_delete(struct app *app, const struct space *space, const char *path, struct err *err)

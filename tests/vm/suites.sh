@@ -53,6 +53,13 @@ suite() {
     shift
     # Only what was asked for: vm.suites=NAME,NAME on the kernel's command line.
     [[ ,$(sed -n 's/.*vm\.suites=\([^ ]*\).*/\1/p' /proc/cmdline), = *,$name,* ]] || return 0
+    # vm.only=TEST,TEST: no others of them.
+    local only
+    only=$(sed -n 's/.*vm\.only=\([^ ]*\).*/\1/p' /proc/cmdline)
+    if [ -n "$only" ]; then
+        [ "$1" != -k ] || shift 2
+        set -- -k "${only//,/ or }" "$@"
+    fi
     mkdir -p "/tmp/results-$name"
     VITRINE_RESULTS=/tmp/results-$name tests/run "$@" 2>&1 | tee "$out/$name.log" | sed -u "s/^/$name: /"
     echo "vm: $name ended after $((SECONDS - began)) s" | tee -a "$out/$name.log"

@@ -6,6 +6,7 @@
  * the subreaper) is killed and reaped. A second signal hurries the runner, a third one kills. */
 #include "supervise.h"
 
+#include "accesslog.h"
 #include "bounds.h"
 #include "common/cleanup.h"
 #include "common/log.h"
@@ -114,6 +115,8 @@ static int send_fd(struct supervisor *v, int program, enum proto_type type, enum
                    int fd, struct err *err)
 {
     struct program *p = &v->programs[program];
+    if (type == PROTO_SUP_LOG)
+        return proto_send(p->sup_fd, type, NULL, &fd, 1, err);
     if (type == PROTO_SUP_PEER) {
         struct proto_sup_peer body = {.role = role};
         return proto_send(p->sup_fd, type, &body, &fd, 1, err);
@@ -155,7 +158,10 @@ static void hand_over(struct supervisor *v, int i)
     struct err err = {0};
     int r = 0;
     if (i == GATEWAY) {
-        r = send_fd(v, i, PROTO_SUP_LISTENER, ROLE_PUBLIC, v->s->public_fd, &err);
+        if (v->s->access->fd >= 0)
+            r = send_fd(v, i, PROTO_SUP_LOG, ROLE_NONE, v->s->access->fd, &err);
+        if (r == 0)
+            r = send_fd(v, i, PROTO_SUP_LISTENER, ROLE_PUBLIC, v->s->public_fd, &err);
         if (r == 0)
             r = hand_over_site_dial(v, &err);
     } else if (i == WEBUI) {
@@ -499,10 +505,21 @@ static void on_site_dial(struct supervisor *v)
     }
 }
 
+/* The access log's file was moved away: the gateway gets the new one. */
+static void look_at_access_log(struct supervisor *v, uint64_t now)
+{
+    struct err err = {0};
+    if (accesslog_look(v->s->access, now) && v->programs[GATEWAY].sup_fd >= 0 &&
+        send_fd(v, GATEWAY, PROTO_SUP_LOG, ROLE_NONE, v->s->access->fd, &err) < 0)
+        log_warn(NULL, "up.access_log", "%s", err.msg);
+}
+
 /* What is due by the clock; the time until something is due again, in ms for poll. */
 static int on_clock(struct supervisor *v)
 {
     uint64_t now = mono_ms(), next = UINT64_MAX;
+    look_at_access_log(v, now);
+    next = v->s->access->look_ms;
     for (int i = 0; i < N_PROGRAMS && v->phase == PHASE_RUN; i++) {
         struct program *p = &v->programs[i];
         if (!p->pid && p->start_at_ms <= now)

@@ -11,6 +11,7 @@
  *
  * SIGTERM or Ctrl-C: everything ends, workers included, exit 0. SIGKILL: gateway, webui and runner
  * see the end of their socket to us and end too; workers stay, and the next `up` adopts them. */
+#include "accesslog.h"
 #include "cmd.h"
 #include "common/cleanup.h"
 #include "common/conf.h"
@@ -110,7 +111,10 @@ static int run(struct conf *conf, bool examples, struct err *err)
         return public_fd;
     }
     _cleanup_close_ int site_fd = listener_unix(data.run_fd, "webui.sock", err);
-    r = site_fd < 0 ? site_fd : conf_set(conf, "server.listen", actual, "--listen", err);
+    struct accesslog access = {.fd = -1};
+    r = site_fd < 0 ? site_fd : accesslog_open(&access, conf, err);
+    if (r == 0)
+        r = conf_set(conf, "server.listen", actual, "--listen", err);
     if (r == 0) {
         struct supervise s = {
             .conf = conf,
@@ -118,11 +122,13 @@ static int run(struct conf *conf, bool examples, struct err *err)
             .public_fd = public_fd,
             .site_fd = site_fd,
             .run_fd = data.run_fd,
+            .access = &access,
             .opening = opening_run,
             .opening_arg = &opening,
         };
         r = supervise_run(&s, err);
     }
+    accesslog_close(&access);
     unlinkat(data.run_fd, "webui.sock", 0);
     datadir_close(&data);
     return r;

@@ -325,6 +325,10 @@ int conf_check(const struct conf *c, struct err *err)
     if (!is_one_of(c->log_level, levels))
         return err_set(err, EINVAL, "log.level = \"%.80s\": it must be debug, info, warn or error",
                        c->log_level);
+    static const char *const accesses[] = {"off", "combined", "json", NULL};
+    if (!is_one_of(c->log_access, accesses))
+        return err_set(err, EINVAL, "log.access = \"%.80s\": it must be off, combined or json",
+                       c->log_access);
     bool loopback = false;
     int r = check_listen(c->server_listen, &loopback, err);
     if (r < 0)

@@ -21,6 +21,8 @@
       "the site's URL where a proxy in front changes scheme or port")                              \
     X(log, format, STR, "text", 0, 0, "text or json")                                              \
     X(log, level, STR, "info", 0, 0, "debug, info, warn or error")                                 \
+    X(log, access, STR, "off", 0, 0, "a line for each visitor's request: off, combined or json")   \
+    X(log, access_file, STR, "", 0, 0, "... in this file; empty: access.log in the data folder")   \
     X(lifecycle, sleep_after, MS, "10m", 100, CONF_NEVER,                                          \
       "an idle worker is put to sleep after this")                                                 \
     X(lifecycle, start_timeout, MS, "30m", 1000, CONF_NEVER,                                       \

@@ -42,6 +42,9 @@ enum proto_role {
 /* up -> program, 1 fd: a listening socket */
 #define PROTO_F_SUP_LISTENER(U32, U64, I32, STR, BLOB) U32(role)
 
+/* up -> gateway, 1 fd: the file of the access log, for appending; it replaces an earlier one */
+#define PROTO_F_SUP_LOG(U32, U64, I32, STR, BLOB)
+
 /* ---- dial: the gateway (or the runner, probing) and PID 1 of a sandbox; the gateway and `up`, for
  * the site ---- */
 /* 1 <= count <= PROTO_MAX_FDS */
@@ -237,6 +240,7 @@ enum proto_exit_reason {
     X(SUP_READY, sup_ready)                                                                        \
     X(SUP_PEER, sup_peer)                                                                          \
     X(SUP_LISTENER, sup_listener)                                                                  \
+    X(SUP_LOG, sup_log)                                                                            \
     X(DIAL, dial)                                                                                  \
     X(DIALED, dialed)                                                                              \
     X(RESOLVE, resolve)                                                                            \

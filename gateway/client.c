@@ -1,5 +1,7 @@
 #include "client.h"
 
+#include "access.h"
+#include "account.h"
 #include "limits.h"
 #include "proxy.h"
 #include "reply.h"
@@ -93,6 +95,8 @@ void client_close(struct client *c, bool reset)
     if (c->conn.io.fd < 0)
         return;
     client_unwait(c);
+    if (c->account.from_us)
+        account_end(c, c->state != CLIENT_RELAY && c->state != CLIENT_WATCH);
     client_release(c, false);
     if (l->head_of == c)
         l->head_of = NULL;
@@ -135,6 +139,7 @@ void client_finish(struct client *c)
 {
     bool whole = c->up.done;
 
+    account_end(c, false);
     if (c->loop->head_of == c)
         c->loop->head_of = NULL;
     if (c->head_kept)
@@ -276,6 +281,8 @@ void client_dispatch(struct client *c)
                                               .retry_after_s = 5});
                 return;
             }
+            if (c->account.line)
+                access_space(c, r);
             if (!r->worker)
                 take_wake_facts(c, h);
             wake_dispatch(c, r);
@@ -289,6 +296,7 @@ void client_dispatch(struct client *c)
 
 static void refuse(struct client *c, int status, const char *why)
 {
+    account_begin(c, NULL);
     c->minor = 1;
     c->html = false;
     c->keep_alive = false;
@@ -313,6 +321,7 @@ static void read_request(struct client *c)
                 if (r > 0) {
                     l->head_of = c;
                     take_facts(c, &l->head);
+                    account_begin(c, &l->head);
                     client_dispatch(c);
                     return;
                 }

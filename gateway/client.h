@@ -42,6 +42,15 @@ struct flow {
     uint64_t bytes; /* of content that went */
 };
 
+/* The request that is under way, for log and counters (account.h). */
+struct account {
+    uint64_t from_us;         /* when its head was there; 0: none is under way */
+    uint64_t first_us;        /* when its answer began; 0: not yet */
+    struct access_line *line; /* access.c */
+    uint16_t status;
+    bool cold; /* it waited for its Space to wake */
+};
+
 struct client {
     struct conn conn; /* first */
     struct loop *loop;
@@ -79,6 +88,7 @@ struct client {
     struct flow up, down;  /* the request's body and the answer's */
     struct route *route;   /* HELD, DIAL, WATCH: the Space's */
     struct worker *worker; /* DIAL, PROXY, RELAY: counted in its refs */
+    struct account account;
     struct upstream *upstream;
 };
 

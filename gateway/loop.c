@@ -1,5 +1,6 @@
 #include "loop.h"
 
+#include "access.h"
 #include "client.h"
 #include "limits.h"
 #include "runner.h"
@@ -46,7 +47,8 @@ int loop_new(struct loop **ret, const struct conf *conf, struct err *err)
         return err_set(err, ENOMEM, "no memory for the event loop");
     l->conf = conf;
     l->listener.fd = -1;
-    l->now_ms = mono_ms();
+    l->now_us = mono_us();
+    l->now_ms = l->now_us / 1000;
     list_init(&l->ready);
     list_init(&l->clients);
     l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -79,6 +81,8 @@ int loop_new(struct loop **ret, const struct conf *conf, struct err *err)
         r = runner_new(l, err);
     if (r == 0)
         r = visits_new(l, err);
+    if (r == 0)
+        r = access_new(l, err);
     if (r < 0) {
         loop_free(l);
         return r;
@@ -109,6 +113,7 @@ void loop_free(struct loop *l)
     if (l->runner)
         runner_free(l);
     visits_free(l);
+    access_free(l);
     free_buried(l);
     while (l->free_clients) {
         struct client *c = l->free_clients;
@@ -178,7 +183,8 @@ int loop_run(struct loop *l, struct err *err)
         int n = epoll_wait(l->epoll_fd, events, BATCH, wait_ms);
         if (n < 0 && errno != EINTR)
             return err_errno(err, "epoll_wait failed");
-        l->now_ms = mono_ms();
+        l->now_us = mono_us();
+        l->now_ms = l->now_us / 1000;
         for (int i = 0; i < n; i++) {
             struct io *io = events[i].data.ptr;
             if (io->fd >= 0)

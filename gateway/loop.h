@@ -34,10 +34,12 @@ struct workers;
 struct limits;
 struct runner;
 struct visits;
+struct access;
 
 struct loop {
     int epoll_fd;
     uint64_t now_ms; /* mono_ms at the start of the batch */
+    uint64_t now_us; /* the same */
     bool stopping;   /* SIGTERM: nothing new is accepted */
     bool over;       /* loop_run returns */
     struct io *buried;
@@ -63,6 +65,7 @@ struct loop {
     struct workers *workers;
     struct runner *runner;
     struct visits *visits;
+    struct access *access; /* NULL: no access log */
 
     /* The head that was parsed last and whose it is: valid until the next parse or until its bytes
      * move. Too large to be kept in each connection. */

@@ -23,6 +23,7 @@
  *
  * It ends when `up` goes (end of file on the supervisor's socket), and at once, exit status 0, on
  * SIGTERM: visitors' connections are not waited for beyond a moment. */
+#include "access.h"
 #include "client.h"
 #include "loop.h"
 #include "runner.h"
@@ -142,6 +143,8 @@ static void on_supervisor(struct loop *l, struct io *io, uint32_t events)
             runner_set(l, steal_fd(&m->fds[0]));
         else if (m->type == PROTO_SUP_PEER && m->n_fds == 1 && m->u.sup_peer.role == ROLE_SITE_DIAL)
             worker_set_site(l, steal_fd(&m->fds[0]));
+        else if (m->type == PROTO_SUP_LOG && m->n_fds == 1)
+            access_set_file(l, steal_fd(&m->fds[0]));
         proto_msg_done(m);
     }
     if (!g->ready && l->listener.fd >= 0) {

@@ -1,5 +1,6 @@
 #include "proxy.h"
 
+#include "account.h"
 #include "flow.h"
 #include "limits.h"
 #include "reply.h"
@@ -157,6 +158,8 @@ static int interim(struct client *c, const struct http1_head *h)
         return -1;
     }
     gbuf_consume(u->conn.in, h->len);
+    if (h->status == 101)
+        account_answer(c, 101);
     if (h->status != 101) {
         if (conn_write(c->loop, &c->conn, NULL, 0) < 0) {
             client_close(c, false);
@@ -192,6 +195,7 @@ static void final_head(struct client *c, const struct http1_head *h)
         return;
     }
     gbuf_consume(u->conn.in, h->len);
+    account_answer(c, h->status);
     c->head_parsed = true;
 }
 

@@ -1,5 +1,6 @@
 #include "reply.h"
 
+#include "account.h"
 #include "route.h"
 #include "common/assets.h"
 #include "common/buf.h"
@@ -113,6 +114,8 @@ static void send_body(struct client *c, int status, const char *type, const char
     if (body_len)
         memcpy(c->conn.out->data + c->conn.out->tail, body->data, body_len);
     c->conn.out->tail += (uint32_t)body_len;
+    c->down.bytes = body_len;
+    account_answer(c, status);
     c->state = CLIENT_REPLY;
     client_again(c);
 }
@@ -217,6 +220,7 @@ static void redirect(struct client *c, const char *fields)
                      "Cache-Control: no-store\r\nReferrer-Policy: no-referrer\r\n%s%s\r\n",
                      loop_date(l), fields, c->keep_alive ? "" : "Connection: close\r\n");
     c->conn.out->tail += (uint32_t)n;
+    account_answer(c, 303);
     c->state = CLIENT_REPLY;
     client_again(c);
 }
@@ -314,6 +318,7 @@ void reply_events(struct client *c)
     }
     memcpy(c->conn.out->data + c->conn.out->tail, head, sizeof(head) - 1);
     c->conn.out->tail += sizeof(head) - 1;
+    account_answer(c, 200);
     c->state = CLIENT_WATCH;
     client_again(c);
 }

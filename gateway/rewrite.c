@@ -1,5 +1,6 @@
 #include "rewrite.h"
 
+#include "access.h"
 #include "route.h"
 #include "worker.h"
 
@@ -58,8 +59,11 @@ static bool request_field_passes(const struct client *c, const struct http1_head
         if (c->drop_authorization && !site)
             return false;
         return !h->has_named_hops || !http1_named_hop(h, p, f);
-    case FIELD_COOKIE:
     case FIELD_OTHER:
+        if (c->account.line && http1_is(p + f->name, f->name_len, "x-request-id"))
+            return false;
+        return !h->has_named_hops || !http1_named_hop(h, p, f);
+    case FIELD_COOKIE:
     case FIELD_ACCEPT:
     case FIELD_USER_AGENT:
     case FIELD_SEC_FETCH_MODE:
@@ -158,7 +162,7 @@ int rewrite_request(struct client *c, const struct http1_head *h, const char *p,
     /* a line can grow by the blank behind its colon; the rest is what is added below */
     size_t ip_len = strlen(c->ip);
     int r = gbuf_need(&c->loop->bufs, out,
-                      2u * (size_t)h->len + h->n_fields + 3u * h->host_len + 2 * ip_len + 320);
+                      2u * (size_t)h->len + h->n_fields + 3u * h->host_len + 2 * ip_len + 400);
     if (r < 0)
         return r;
     struct out o = {(*out)->data + (*out)->tail};
@@ -195,6 +199,13 @@ int rewrite_request(struct client *c, const struct http1_head *h, const char *p,
     }
     if (c->upgrade)
         PUT(&o, "Connection: Upgrade\r\nUpgrade: websocket\r\n");
+    if (c->account.line) { /* so that the demo's log can be held against ours */
+        char id[ACCESS_ID];
+        access_id(c, id);
+        PUT(&o, "X-Request-Id: ");
+        put(&o, id, strlen(id));
+        PUT(&o, "\r\n");
+    }
     PUT(&o, "X-Forwarded-For: ");
     put(&o, c->ip, ip_len);
     PUT(&o, "\r\nX-Forwarded-Host: ");

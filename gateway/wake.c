@@ -69,6 +69,8 @@ void wake_hold(struct client *c, struct route *r)
                       });
         return;
     }
+    if (r->known)
+        c->account.cold = true;
     if (!c->held_since_ms)
         c->held_since_ms = l->now_ms;
     c->state = CLIENT_HELD;
@@ -135,6 +137,7 @@ static bool send_event(struct client *c, const struct buf *b)
         return false;
     memcpy(c->conn.out->data + c->conn.out->tail, b->data, b->len);
     c->conn.out->tail += (uint32_t)b->len;
+    c->down.bytes += b->len;
     return true;
 }
 

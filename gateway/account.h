@@ -1,0 +1,14 @@
+/* What is noted of each request, for the access log and the counters: begun with its head, ended
+ * with its answer or its connection. Times are those of the loop's rounds: no clock is asked. */
+#pragma once
+
+#include "client.h"
+
+struct route;
+
+/* A head has come; `h` NULL: something that is none. */
+void account_begin(struct client *c, const struct http1_head *h);
+/* The answer begins. */
+void account_answer(struct client *c, int status);
+/* It is over; `cut`: before the answer was. Nothing happens where none is under way. */
+void account_end(struct client *c, bool cut);

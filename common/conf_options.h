@@ -98,6 +98,12 @@
       "largest file in git; larger ones are kept in Git LFS")                                      \
     X(upload, max_repository, BYTES, "20G", 1048576, UINT64_MAX,                                   \
       "most that the repository of a Space takes, its LFS objects included")                       \
+    X(upload, pack_after, MS, "1m", 100, 86400000,                                                 \
+      "a repository that was written to and then left alone for so long is packed, if it needs "   \
+      "it")                                                                                        \
+    X(upload, keep_unreachable, MS, "14d", 1000, 31536000000,                                      \
+      "commits that no branch or tag leads to any more are kept for so long, as are LFS objects "  \
+      "that no commit names")                                                                      \
     X(upload, job_timeout, MS, "10m", 1000, 86400000, "longest time for unpacking")                \
     X(upload, transfer_timeout, MS, "1h", 1000, 86400000,                                          \
       "longest time for a clone, or the download of a file")                                       \

@@ -23,8 +23,8 @@ int job_lfs(struct job *job, struct err *err)
         return err_set(err, EINVAL, "%.80s is no SHA-256 of an LFS object", oid);
     snprintf(p.oid, sizeof(p.oid), "%s", oid);
     _cleanup_close_ int there = lfs_open(job->repo, oid, NULL, NULL);
-    if (there >= 0)
-        return 0;
+    if (there >= 0) /* and is not an old one that nobody names (cmd_pack.c) */
+        return futimens(there, NULL) < 0 ? err_errno(err, "the LFS object cannot be kept") : 0;
     if (fstat(STDIN_FILENO, &st) < 0 || !S_ISREG(st.st_mode))
         return err_set(err, EINVAL, "the LFS object is no file");
     if (!*job_arg(job, "size", ""))

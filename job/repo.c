@@ -65,6 +65,7 @@ static void sweep(int repo)
     _cleanup_close_ int refs = openat(repo, "refs", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     sweep_locks(repo, 0);
+    unlinkat(repo, "gc.pid", 0);
     if (refs >= 0)
         sweep_locks(refs, REFS_DEPTH);
     sweep_half_made(repo, "objects");

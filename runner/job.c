@@ -10,6 +10,7 @@
 #include "runner/events.h"
 #include "runner/job_recipe.h"
 #include "runner/logs.h"
+#include "runner/pack.h"
 #include "runner/public.h"
 #include "runner/runner.h"
 #include "runner/space.h"
@@ -30,6 +31,7 @@
 #define MAX_JOBS 4096 /* that run or wait: webui has not more connections */
 #define MAX_OUTPUT (256 * 1024)
 #define MAX_OUTPUT_IN_ALL (1024 * 1024)
+#define GAVE_WAY "a submission came"
 #define CHUNKS_A_TURN 4 /* of what it prints; then the others have their turn */
 #define PROGRESS_EACH_MS 100
 
@@ -58,6 +60,14 @@ struct begun {
     unsigned n;
 };
 
+static void fail(struct job *j, int code, const char *message)
+{
+    if (j->error_code) /* the first one counts */
+        return;
+    j->error_code = code;
+    snprintf(j->error, sizeof(j->error), "%s", message);
+}
+
 /* Is there a place for this one among those that run, and is its repository free? */
 static bool may_start(struct job *job, const struct begun *b)
 {
@@ -72,20 +82,17 @@ static bool may_start(struct job *job, const struct begun *b)
         return false;
     job->writes = job_writes(job);
     for (unsigned i = 0; job->writes && i < b->n; i++)
-        if (b->jobs[i]->space == job->space && b->jobs[i]->writes)
+        if (b->jobs[i]->space == job->space && b->jobs[i]->writes) {
+            if (b->jobs[i]->kind->yields && b->jobs[i]->worker) {
+                fail(b->jobs[i], EBUSY, GAVE_WAY);
+                worker_stop(b->jobs[i]->worker, 0);
+            }
             return false;
+        }
     return b->n < MAX_BEGUN;
 }
 
 static void start_waiting(struct runner *r);
-
-static void fail(struct job *j, int code, const char *message)
-{
-    if (j->error_code) /* the first one counts */
-        return;
-    j->error_code = code;
-    snprintf(j->error, sizeof(j->error), "%s", message);
-}
 
 /* ---- the end ---- */
 
@@ -104,6 +111,8 @@ static void answer(struct job *j)
 {
     struct proto_job_result m = {.job_id = j->job_id};
     _cleanup_close_ int fd = -1;
+    if (j->own)
+        return;
     struct err err = {0};
     if (!j->error_code && (fd = memfd_of(j->result, &err)) < 0)
         fail(j, err.code, err.msg);
@@ -123,6 +132,10 @@ static void end(struct job *j)
     if (j->kind->logged && (j->error_code || j->sha[0]))
         event_add(r, s, 0, j->error_code ? "upload.refused" : "upload.accepted", "%s",
                   j->error_code ? j->error : j->sha);
+    if (j->own && j->error_code && j->error_code != EBUSY && j->error_code != ECANCELED)
+        log_warn(NULL, "repo.pack", "%s: %s", s->full_name, j->error);
+    else if (j->own && !j->error_code)
+        log_debug(NULL, "repo.pack", "%s: %s", s->full_name, j->result);
     for (struct job **p = &r->jobs; *p; p = &(*p)->next) {
         if (*p == j) {
             *p = j->next;
@@ -134,9 +147,13 @@ static void end(struct job *j)
     close_fd(&j->out);
     close_fd(&j->body);
     buf_free(&j->line);
+    s->jobs--;
+    if (j->own)
+        pack_ended(s, j->error_code == EBUSY);
+    else if (j->writes && j->kind->writes)
+        pack_later(s);
     free(j->result);
     free(j);
-    s->jobs--;
     if (s->state == LC_DELETING && !s->jobs && !s->workers)
         delete_files(s);
     start_waiting(r);
@@ -323,7 +340,7 @@ static void on_end(struct worker *w, const struct worker_end *e)
 static uint64_t timeout_ms(const struct job *j)
 {
     const struct conf *c = conf_of(j->r);
-    return j->kind->serves ? c->upload_transfer_timeout : c->upload_job_timeout;
+    return j->kind->serves || j->kind->yields ? c->upload_transfer_timeout : c->upload_job_timeout;
 }
 
 static void on_timeout(void *arg)
@@ -446,12 +463,61 @@ static void refuse(struct runner *r, uint64_t job_id, int code, const char *mess
     link_send(&r->webui, PROTO_JOB_RESULT, &m, NULL, 0);
 }
 
+/* At the end of the line. */
+static struct job *job_new(struct space *s, const struct job_kind *kind, struct err *err)
+{
+    struct runner *r = s->r;
+    unsigned n = 0;
+    struct job **last = &r->jobs;
+    for (; *last; last = &(*last)->next)
+        n++;
+    struct job *j = n < MAX_JOBS ? calloc(1, sizeof(*j)) : NULL;
+    if (!j) {
+        err_set(err, n < MAX_JOBS ? ENOMEM : EAGAIN, "%s",
+                n < MAX_JOBS ? "the server is out of memory"
+                             : "the server has too much to do: try again in a moment");
+        return NULL;
+    }
+    *j = (struct job){.r = r,
+                      .space = s,
+                      .kind = kind,
+                      .id = ++r->last_job_id,
+                      .body = -1,
+                      .out = -1,
+                      .line = BUF_INIT(MAX_OUTPUT)};
+    j->timer = (struct loop_timer){.fn = on_timeout, .arg = j};
+    s->jobs++;
+    *last = j;
+    return j;
+}
+
+bool job_pack_runs(const struct runner *r)
+{
+    for (const struct job *j = r->jobs; j; j = j->next)
+        if (j->own)
+            return true;
+    return false;
+}
+
+int job_pack_begin(struct space *s, struct err *err)
+{
+    struct job *j = job_new(s, job_kind(JOB_PACK), err);
+    if (!j)
+        return -err->code;
+    j->own = true;
+    j->args_len = (uint32_t)snprintf(j->args, sizeof(j->args), "keep=%" PRIu64,
+                                     conf_of(s->r)->upload_keep_unreachable / 1000) +
+                  1;
+    start_waiting(s->r);
+    return 0;
+}
+
 void job_begin(struct runner *r, struct proto_msg *m)
 {
     const struct proto_job *ask = &m->u.job;
     struct err err = {0};
     const struct job_kind *kind = job_kind(ask->kind);
-    bool known = kind && (ask->args_len == 0 || ask->args[ask->args_len - 1] == 0);
+    bool known = kind && !kind->yields && (ask->args_len == 0 || ask->args[ask->args_len - 1] == 0);
     if (!known || r->stopping) {
         refuse(r, ask->job_id, EINVAL, r->stopping ? "the server stops" : "no such job");
         return;
@@ -462,31 +528,16 @@ void job_begin(struct runner *r, struct proto_msg *m)
                s ? "it is being deleted" : public_reason(err.code, err.msg));
         return;
     }
-    unsigned n = 0;
-    struct job **last = &r->jobs;
-    for (; *last; last = &(*last)->next)
-        n++;
-    struct job *j = n < MAX_JOBS ? calloc(1, sizeof(*j)) : NULL;
+    struct job *j = job_new(s, kind, &err);
     if (!j) {
-        refuse(r, ask->job_id, n < MAX_JOBS ? ENOMEM : EAGAIN,
-               n < MAX_JOBS ? "the server is out of memory"
-                            : "the server has too much to do: try again in a moment");
+        refuse(r, ask->job_id, err.code, err.msg);
         return;
     }
-    *j = (struct job){.r = r,
-                      .space = s,
-                      .kind = kind,
-                      .job_id = ask->job_id,
-                      .id = ++r->last_job_id,
-                      .body = m->n_fds > 0 ? steal_fd(&m->fds[0]) : -1,
-                      .out = -1,
-                      .line = BUF_INIT(MAX_OUTPUT)};
-    j->timer = (struct loop_timer){.fn = on_timeout, .arg = j};
+    j->job_id = ask->job_id;
+    j->body = m->n_fds > 0 ? steal_fd(&m->fds[0]) : -1;
     snprintf(j->name, sizeof(j->name), "%s", ask->name);
     memcpy(j->args, ask->args, ask->args_len);
     j->args_len = ask->args_len;
-    s->jobs++;
-    *last = j;
     if (ask->kind == JOB_UNPACK)
         logs_build(r, s->id, true, "unpacking %s", j->name[0] ? j->name : "the bundle");
     else if (j->kind->logged)

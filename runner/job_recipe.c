@@ -22,16 +22,17 @@
 #define JOB_DATA_FOLDER "/job/data"
 
 static const struct job_kind kinds[] = {
-    [JOB_UNPACK] = {"unpack", "unpacking", "unpacking", true, false, false, false},
-    [JOB_COMMIT] = {"commit", "the commit", "a commit", true, false, false, false},
-    [JOB_VERSION] = {"version", "the checkout", "checking out", true, false, false, false},
-    [JOB_RECEIVE] = {"receive", "the push", "a git push", true, true, false, false},
-    [JOB_SERVE] = {"serve", "the transfer", NULL, false, true, true, false},
-    [JOB_READ] = {"read", "the question", NULL, false, true, false, false},
-    [JOB_REF] = {"ref", "the change", NULL, true, false, false, false},
-    [JOB_LFS] = {"lfs", "the upload", NULL, true, false, false, false},
-    [JOB_DATA] = {"data", "the transfer", NULL, false, true, true, true},
-    [JOB_DATA_DELETE] = {"data-delete", "the deletion", NULL, false, false, false, true},
+    [JOB_UNPACK] = {"unpack", "unpacking", "unpacking", true, false, false, false, false},
+    [JOB_COMMIT] = {"commit", "the commit", "a commit", true, false, false, false, false},
+    [JOB_VERSION] = {"version", "the checkout", "checking out", true, false, false, false, false},
+    [JOB_RECEIVE] = {"receive", "the push", "a git push", true, true, false, false, false},
+    [JOB_SERVE] = {"serve", "the transfer", NULL, false, true, true, false, false},
+    [JOB_READ] = {"read", "the question", NULL, false, true, false, false, false},
+    [JOB_REF] = {"ref", "the change", NULL, true, false, false, false, false},
+    [JOB_LFS] = {"lfs", "the upload", NULL, true, false, false, false, false},
+    [JOB_DATA] = {"data", "the transfer", NULL, false, true, true, true, false},
+    [JOB_PACK] = {"pack", "packing the repository", NULL, true, false, false, false, true},
+    [JOB_DATA_DELETE] = {"data-delete", "the deletion", NULL, false, false, false, true, false},
 };
 
 const struct job_kind *job_kind(uint32_t kind)

@@ -21,6 +21,7 @@ struct job_kind {
     bool streams;        /* its stdout is for webui */
     bool serves;         /* for as long as somebody reads */
     bool data;           /* of /data, and not of the repository */
+    bool yields;         /* ended when another one is to write: it is tried again later */
 };
 /* NULL where there is none. */
 const struct job_kind *job_kind(uint32_t kind);
@@ -30,6 +31,7 @@ struct job {
     struct runner *r;
     struct space *space;
     const struct job_kind *kind;
+    bool own;        /* the runner's: nobody waits for its result */
     bool writes;     /* as its kind, or as the repository must be made first */
     uint64_t job_id; /* webui's */
     uint64_t id;     /* its worker's, and N of .new-N */

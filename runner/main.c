@@ -42,6 +42,7 @@
 #include "runner/job.h"
 #include "runner/life.h"
 #include "runner/life_build.h"
+#include "runner/pack.h"
 #include "runner/prune.h"
 #include "runner/runner.h"
 #include "runner/space.h"
@@ -267,6 +268,7 @@ static int begin(struct runner *r, struct err *err)
     r->prune_timer = (struct loop_timer){.fn = on_prune, .arg = r};
     loop_timer_set(r->loop, &r->prune_timer, TICK_MS / 2);
     env_collect_begin(r);
+    pack_begin(r);
     r->supervisor.on_msg = on_supervisor;
     r->supervisor.on_gone = on_supervisor_gone;
     r->supervisor.arg = r;
@@ -286,6 +288,7 @@ int main(void)
     if (n < 0)
         log_error(NULL, "runner.failed", "%s", err.msg);
     chore_kill_all(r);
+    pack_end(r);
     volumes_close(r);
     indexes_free(r);
     starter_end(r);

@@ -11,6 +11,7 @@
 #include "runner/link.h"
 #include "runner/loop.h"
 
+#include <dirent.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -53,6 +54,8 @@ struct runner {
     struct job *jobs;
     struct build *builds; /* in the order in which they came */
     struct loop_timer collect_timer;
+    struct loop_timer pack_timer; /* looks at one repository after the other (pack.c) */
+    DIR *pack_round;              /* NULL: between two rounds */
     struct budget budget;
     struct loop_timer room_timer; /* asks the next idle worker to make room */
 

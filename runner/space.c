@@ -15,6 +15,7 @@
 #include "runner/probe.h"
 #include "runner/public.h"
 #include "runner/recipe.h"
+#include "runner/pack.h"
 #include "runner/runner.h"
 #include "runner/space_start.h"
 #include "runner/volume.h"
@@ -167,6 +168,7 @@ void space_free(struct space *s)
         p = &(*p)->next;
     *p = s->next;
     loop_timer_cancel(s->r->loop, &s->retry_timer);
+    loop_timer_cancel(s->r->loop, &s->pack_timer);
     loop_timer_cancel(s->r->loop, &s->tail_timer);
     loop_timer_cancel(s->r->loop, &s->removal_timer);
     budget_leave(&s->r->budget, &s->claim);
@@ -322,7 +324,8 @@ void space_tick(struct runner *r)
                          s->state == LC_PAUSED || s->state == LC_FAILED || s->state == LC_UNBUILT ||
                          s->state == LC_EMPTY;
             if (rests && !s->workers && !s->commands && !s->jobs && !s->unsaved &&
-                !volume_is_busy(s) && mono_ms() - s->touched_ms > FORGET_AFTER_MS)
+                !volume_is_busy(s) && !pack_is_due(s) &&
+                mono_ms() - s->touched_ms > FORGET_AFTER_MS)
                 space_free(s);
         }
     }

@@ -46,6 +46,7 @@ struct space {
     struct budget_claim claim; /* its place in the line, while it waits for one */
     struct backoff backoff;
     struct loop_timer retry_timer;
+    struct loop_timer pack_timer; /* its repository is to be packed (pack.c) */
 
     bool watched; /* somebody waits for it: log lines of its start are sent on */
     struct loop_timer tail_timer;

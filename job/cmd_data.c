@@ -4,7 +4,8 @@
  *
  *   data         what=list path=            stdout: {"path","entries":[{"name","enc","type","size",
  *                                           "modified"}],"more"}
- *   data         what=file path=            stdout: {"size","length"} as `serve` has it, the bytes
+ *   data         what=file path= [offset=] [length=]
+ *                                           stdout: {"size","length"} as `serve` has it, the bytes
  *   data-delete  path=                      a file, or a folder with everything in it
  *
  * Paths are bytes below /data, "" for that itself. `name` is for people (UTF-8 without control
@@ -171,7 +172,7 @@ static int list(const char *path, struct err *err)
                      err);
 }
 
-static int send_file(const char *path, struct err *err)
+static int send_file(const struct job *job, const char *path, struct err *err)
 {
     static char data[256 * 1024];
     char name[256], quoted[NAMES_QUOTED_MAX], head[96];
@@ -184,9 +185,14 @@ static int send_file(const char *path, struct err *err)
         openat(parent, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
     if (!name[0] || fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
         return err_set(err, ENOENT, "there is no file %s", names_quote(path, quoted));
-    uint64_t left = (uint64_t)st.st_size;
+    uint64_t size = (uint64_t)st.st_size, offset = job_number(job, "offset", UINT64_MAX, 0);
+    offset = offset < size ? offset : size;
+    uint64_t left = job_number(job, "length", UINT64_MAX, UINT64_MAX);
+    left = left < size - offset ? left : size - offset;
     int n =
-        snprintf(head, sizeof head, "{\"size\":%" PRIu64 ",\"length\":%" PRIu64 "}\n", left, left);
+        snprintf(head, sizeof head, "{\"size\":%" PRIu64 ",\"length\":%" PRIu64 "}\n", size, left);
+    if (lseek(fd, (off_t)offset, SEEK_SET) < 0)
+        return err_errno(err, "the file cannot be read");
     int r = write_all(STDOUT_FILENO, head, (size_t)n);
     while (r == 0 && left > 0) {
         ssize_t got = read(fd, data, left < sizeof data ? (size_t)left : sizeof data);
@@ -201,7 +207,7 @@ static int send_file(const char *path, struct err *err)
 int job_data(struct job *job, struct err *err)
 {
     const char *path = job_arg(job, "path", "");
-    return strcmp(job_arg(job, "what", "list"), "file") == 0 ? send_file(path, err)
+    return strcmp(job_arg(job, "what", "list"), "file") == 0 ? send_file(job, path, err)
                                                              : list(path, err);
 }
 

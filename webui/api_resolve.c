@@ -4,6 +4,7 @@
 
 #include "common/cleanup.h"
 #include "webui/hubrepo.h"
+#include "webui/range.h"
 #include "webui/reach.h"
 #include "webui/repo.h"
 
@@ -15,44 +16,6 @@
 
 #define BLOCK_BYTES 65536
 #define CSP "default-src 'none'; sandbox; frame-ancestors 'none'"
-
-struct part {
-    uint64_t offset, length;
-    bool asked; /* by a Range */
-};
-
-/* RFC 9110, 14.2: one range of bytes; what is not understood is ignored. False where it lies
- * outside. */
-static bool part_of(const char *range, uint64_t size, struct part *ret)
-{
-    unsigned long long first, last;
-    char *end;
-    *ret = (struct part){.length = size};
-    if (!range || strncmp(range, "bytes=", 6) != 0 || strchr(range, ','))
-        return true;
-    range += 6;
-    if (*range == '-') {
-        last = strtoull(range + 1, &end, 10);
-        if (end == range + 1 || *end)
-            return true;
-        if (last > size)
-            last = size;
-        *ret = (struct part){size - last, last, true};
-        return last > 0;
-    }
-    first = strtoull(range, &end, 10);
-    if (end == range || *end != '-')
-        return true;
-    last = end[1] ? strtoull(end + 1, &end, 10) : UINT64_MAX;
-    if (*end && *end != '-')
-        return true;
-    if (first >= size || last < first)
-        return false;
-    if (last >= size)
-        last = size - 1;
-    *ret = (struct part){first, last - first + 1, true};
-    return true;
-}
 
 static ssize_t on_read(void *cls, uint64_t pos, char *out, size_t max)
 {
@@ -87,7 +50,7 @@ static void disposition(const char *path, char out[300])
 }
 
 static enum MHD_Result give(struct req *r, unsigned status, const struct file *f,
-                            const struct part *part, struct MHD_Response *response)
+                            const struct range *range, struct MHD_Response *response)
 {
     char text[300];
     if (!response)
@@ -97,21 +60,13 @@ static enum MHD_Result give(struct req *r, unsigned status, const struct file *f
     MHD_add_response_header(response, "Content-Disposition", text);
     MHD_add_response_header(response, "X-Repo-Commit", f->commit);
     MHD_add_response_header(response, "ETag", f->etag);
-    MHD_add_response_header(response, "Accept-Ranges", "bytes");
+    range_headers(response, range, f->size);
     MHD_add_response_header(response, "Cache-Control", "no-cache");
     if (f->lfs) {
         MHD_add_response_header(response, "X-Linked-Etag", f->etag);
         snprintf(text, sizeof text, "%llu", (unsigned long long)f->size);
         MHD_add_response_header(response, "X-Linked-Size", text);
     }
-    if (status == 206)
-        snprintf(text, sizeof text, "bytes %llu-%llu/%llu", (unsigned long long)part->offset,
-                 (unsigned long long)(part->offset + part->length - 1),
-                 (unsigned long long)f->size);
-    else if (status == 416)
-        snprintf(text, sizeof text, "bytes */%llu", (unsigned long long)f->size);
-    if (status == 206 || status == 416)
-        MHD_add_response_header(response, "Content-Range", text);
     return req_queue(r, status, response, CSP);
 }
 
@@ -160,32 +115,33 @@ enum MHD_Result api_resolve(struct req *r)
     struct view v;
     enum MHD_Result answer;
     struct file f;
-    struct part part;
+    struct range range = {0};
     if (!reach_files(r, &v, &answer))
         return answer;
     if (look(r, &v.space, &f, &err) < 0)
         return hubrepo_fail(r, &err);
     const char *known = req_header(r, "If-None-Match");
     if (known && strstr(known, f.etag))
-        return give(r, 304, &f, NULL, no_body());
+        return give(r, 304, &f, &range, no_body());
     if (r->head)
-        return give(r, 200, &f, NULL,
+        return give(r, 200, &f, &range,
                     MHD_create_response_from_callback(f.size, 1, no_content, NULL, NULL));
-    if (!part_of(req_header(r, "Range"), f.size, &part))
-        return give(r, 416, &f, NULL, no_body());
+    if (!range_of(r, f.size, f.etag, &range))
+        return range_refuse(r, f.size);
     if (f.size == 0)
-        return give(r, 200, &f, NULL, no_body());
+        return give(r, 200, &f, &range, no_body());
     struct repo_file *file = malloc(sizeof *file);
     if (!file)
         return MHD_NO;
     /* By the commit that was looked at: the branch may have moved. */
-    if (repo_file(r->app, &v.space, f.commit, r->rest, part.offset, part.length, file, &err) < 0) {
+    if (repo_file(r->app, &v.space, f.commit, r->rest, range.offset, range.length, file, &err) <
+        0) {
         free(file);
         return hubrepo_fail(r, &err);
     }
     struct MHD_Response *response =
-        MHD_create_response_from_callback(part.length, BLOCK_BYTES, on_read, file, on_free);
+        MHD_create_response_from_callback(range.length, BLOCK_BYTES, on_read, file, on_free);
     if (!response)
         on_free(file);
-    return give(r, part.asked ? 206 : 200, &f, &part, response);
+    return give(r, range_status(&range), &f, &range, response);
 }

@@ -7,6 +7,7 @@
 #include "common/util.h"
 #include "webui/limits.h"
 #include "webui/pages.h"
+#include "webui/range.h"
 #include "webui/reach.h"
 #include "webui/repo.h"
 
@@ -103,7 +104,24 @@ enum MHD_Result api_data_file(struct req *r)
     if (!f)
         return MHD_NO;
     *f = REPO_FILE_NONE;
-    if (repo_data_file(r->app, &v.space, path_of(r, path), f, &err) < 0) {
+    struct range range = {.length = UINT64_MAX};
+    int n = 0;
+    if (range_is_asked(r)) {
+        n = repo_data_file(r->app, &v.space, path_of(r, path), 0, 0, f, &err);
+        uint64_t size = f->size;
+        repo_file_close(f);
+        if (n == 0 && !range_of(r, size, NULL, &range)) {
+            free(f);
+            return range_refuse(r, size);
+        }
+    }
+    if (n == 0)
+        n = repo_data_file(r->app, &v.space, path_of(r, path), range.offset, range.length, f, &err);
+    if (n == 0 && range.asked && f->length != range.length) { /* the demo cut it meanwhile */
+        repo_file_close(f);
+        n = err_set(&err, EAGAIN, "the file is changing: try again");
+    }
+    if (n < 0) {
         free(f);
         return req_fail(r, &err);
     }
@@ -120,7 +138,9 @@ enum MHD_Result api_data_file(struct req *r)
     else
         MHD_add_response_header(response, "Content-Disposition", "attachment");
     MHD_add_response_header(response, "Content-Type", "application/octet-stream");
-    return req_queue(r, 200, response, "default-src 'none'; sandbox; frame-ancestors 'none'");
+    range_headers(response, &range, f->size);
+    return req_queue(r, range_status(&range), response,
+                     "default-src 'none'; sandbox; frame-ancestors 'none'");
 }
 
 /* ---- the page ---- */

@@ -6,6 +6,7 @@
 #include "webui/lfs_link.h"
 #include "webui/owners.h"
 #include "webui/pipe.h"
+#include "webui/range.h"
 #include "webui/repo.h"
 #include "webui/upload.h"
 
@@ -114,24 +115,29 @@ enum MHD_Result git_lfs_get(struct req *r)
     enum MHD_Result answer;
     struct err err = {0};
     struct view v;
-    unsigned long long from = 0;
-    const char *range = req_header(r, "Range");
+    struct range range = {.length = UINT64_MAX};
+    char etag[80];
     if (!git_space(r, &v, &answer))
         return answer;
-    bool part = range && sscanf(range, "bytes=%llu-", &from) == 1 && from > 0;
-    if (repo_lfs_object(r->app, &v.space, r->what, from, UINT64_MAX, &f, &err) < 0)
+    snprintf(etag, sizeof etag, "\"%.64s\"", r->what);
+    if (range_is_asked(r)) { /* how much of it there is tells what is asked for */
+        if (repo_lfs_object(r->app, &v.space, r->what, 0, 0, &f, &err) < 0)
+            return req_fail(r, &err);
+        uint64_t size = f.size;
+        repo_file_close(&f);
+        if (!range_of(r, size, etag, &range))
+            return range_refuse(r, size);
+    }
+    if (repo_lfs_object(r->app, &v.space, r->what, range.offset, range.length, &f, &err) < 0)
         return req_fail(r, &err);
-    char said[80];
-    snprintf(said, sizeof said, "bytes %llu-%llu/%llu", from, (unsigned long long)f.size - 1,
-             (unsigned long long)f.size);
-    part = part && f.length > 0;
+    uint64_t size = f.size;
     struct MHD_Response *response = pipe_file(&f);
     if (!response)
         return MHD_NO;
     MHD_add_response_header(response, "Content-Type", "application/octet-stream");
-    if (part)
-        MHD_add_response_header(response, "Content-Range", said);
-    return req_queue(r, part ? 206 : 200, response, CSP);
+    MHD_add_response_header(response, "ETag", etag);
+    range_headers(response, &range, size);
+    return req_queue(r, range_status(&range), response, CSP);
 }
 
 enum MHD_Result git_lfs_verify(struct req *r)

@@ -7,6 +7,7 @@
 #include "common/utf8.h"
 #include "webui/parts.h"
 #include "webui/pipe.h"
+#include "webui/range.h"
 #include "webui/reach.h"
 #include "webui/repo.h"
 
@@ -241,6 +242,11 @@ enum MHD_Result page_files(struct req *r)
     return answer;
 }
 
+static void etag_of(const struct repo_file *f, char out[80])
+{
+    snprintf(out, 80, "\"%.64s\"", *f->lfs ? f->lfs : f->oid);
+}
+
 enum MHD_Result page_raw(struct req *r)
 {
     _cleanup_buf_ struct buf disposition = BUF_INIT(8192);
@@ -255,12 +261,29 @@ enum MHD_Result page_raw(struct req *r)
     if (buf_puts(&disposition, "attachment; filename*=UTF-8''") < 0 ||
         add_path(&disposition, slash ? slash + 1 : r->rest) < 0)
         return req_error(r, 414, "the path is too long");
-    if (repo_file(r->app, &v.space, rev_of(r), r->rest, 0, UINT64_MAX, &f, &err) < 0)
+    struct range range = {.length = UINT64_MAX};
+    char commit[65] = "", etag[80];
+    if (range_is_asked(r)) {
+        if (repo_file(r->app, &v.space, rev_of(r), r->rest, 0, 0, &f, &err) < 0)
+            return req_fail(r, &err);
+        uint64_t size = f.size;
+        etag_of(&f, etag);
+        snprintf(commit, sizeof commit, "%s", f.commit); /* the branch may move */
+        repo_file_close(&f);
+        if (!range_of(r, size, etag, &range))
+            return range_refuse(r, size);
+    }
+    if (repo_file(r->app, &v.space, *commit ? commit : rev_of(r), r->rest, range.offset,
+                  range.length, &f, &err) < 0)
         return req_fail(r, &err);
+    uint64_t size = f.size;
+    etag_of(&f, etag);
     struct MHD_Response *response = pipe_file(&f);
     if (!response)
         return MHD_NO;
+    MHD_add_response_header(response, "ETag", etag);
+    range_headers(response, &range, size);
     MHD_add_response_header(response, "Content-Type", "application/octet-stream");
     MHD_add_response_header(response, "Content-Disposition", disposition.data);
-    return req_queue(r, 200, response, CSP_RAW);
+    return req_queue(r, range_status(&range), response, CSP_RAW);
 }

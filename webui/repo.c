@@ -268,11 +268,11 @@ int repo_lfs_object(struct app *app, const struct space *space, const char *oid,
     return open_file(app, space, JOB_SERVE, args, offset, length, ret, err);
 }
 
-int repo_data_file(struct app *app, const struct space *space, const char *path,
-                   struct repo_file *ret, struct err *err)
+int repo_data_file(struct app *app, const struct space *space, const char *path, uint64_t offset,
+                   uint64_t length, struct repo_file *ret, struct err *err)
 {
     struct link_arg args[6] = {{"what", "file"}, {"path", path}};
-    return open_file(app, space, JOB_DATA, args, 0, UINT64_MAX, ret, err);
+    return open_file(app, space, JOB_DATA, args, offset, length, ret, err);
 }
 
 int repo_data_list(struct app *app, const struct space *space, const char *path, json_t **ret,

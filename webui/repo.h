@@ -80,8 +80,8 @@ int repo_lfs_object(struct app *app, const struct space *space, const char *oid,
  * of either. Paths are the bytes that the demo gave them, "" for /data itself. */
 int repo_data_list(struct app *app, const struct space *space, const char *path, json_t **ret,
                    struct err *err);
-int repo_data_file(struct app *app, const struct space *space, const char *path,
-                   struct repo_file *ret, struct err *err);
+int repo_data_file(struct app *app, const struct space *space, const char *path, uint64_t offset,
+                   uint64_t length, struct repo_file *ret, struct err *err);
 int repo_data_delete(struct app *app, const struct space *space, const char *path, struct err *err);
 void repo_file_close(struct repo_file *f);
 /* All of a small file; -EFBIG where it has more than `out` takes. */

@@ -55,6 +55,10 @@ def test_listed(v):
 def test_downloaded_as_an_attachment(v):
     a = v.api("GET", at("models/tiny/w.bin", "/data/file"))
     assert a.status == 200 and a.body == bytes(range(256)) * 1000
+    for asked, status, got, said in [("bytes=10-19", 206, bytes(range(10, 20)), "bytes 10-19/256000"), ("bytes=-6", 206, bytes(range(250, 256)), "bytes 255994-255999/256000"),
+                                     ("bytes=256000-", 416, b"", "bytes */256000")]:
+        a = v.api("GET", at("models/tiny/w.bin", "/data/file"), headers={"Range": asked})
+        assert (a.status, a.body, a.headers["content-range"]) == (status, got, said), asked
     a = v.api("GET", at("page.html", "/data/file"))
     assert a.headers["content-type"] == "application/octet-stream" and a.headers["x-content-type-options"] == "nosniff"
     assert a.headers["content-disposition"] == "attachment; filename*=UTF-8''page.html" and "sandbox" in a.headers["content-security-policy"]

@@ -149,6 +149,11 @@ def test_lfs(up, space):
     r = refused(up, name, bare, words="its LFS object 111111111111... was not uploaded")
     oid = hashlib.sha256(data).hexdigest()
     assert up.http("GET", f"/spaces/{name}.git/info/lfs/objects/{oid}").body == data
+    for asked, status, got, said in [("bytes=10-", 206, data[10:], f"bytes 10-{len(data) - 1}/{len(data)}"), ("bytes=0-4", 206, data[:5], f"bytes 0-4/{len(data)}"),
+                                     ("bytes=-3", 206, data[-3:], f"bytes {len(data) - 3}-{len(data) - 1}/{len(data)}"),
+                                     (f"bytes={len(data)}-", 416, b"", f"bytes */{len(data)}"), ("bytes=99999999999-", 416, b"", f"bytes */{len(data)}")]:
+        a = up.http("GET", f"/spaces/{name}.git/info/lfs/objects/{oid}", headers={"Range": asked})
+        assert (a.status, a.body, a.headers["content-range"]) == (status, got, said), asked
     wrong = up.http("PUT", f"/spaces/{name}.git/info/lfs/objects/{'2' * 64}", body=b"abc")
     assert wrong.status == 401
     wrong = up.api("PUT", f"/spaces/{name}.git/info/lfs/objects/{'2' * 64}", body=b"abc")

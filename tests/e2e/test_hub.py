@@ -86,7 +86,16 @@ def test_resolve(hub, space):
                                ("bytes=x", 200, data)]:
         a = hub.vitrine.get(path, headers={"Range": asked})
         assert (a.status, a.body) == (status, got), asked
+        assert status != 416 or a.headers["content-range"] == "bytes */25600"
     assert hub.vitrine.get(path, headers={"Range": "bytes=1-2"}).headers["content-range"] == "bytes 1-2/25600"
+    etag = head.headers["etag"]
+    assert hub.vitrine.get(path, headers={"Range": "bytes=1-2", "If-Range": etag}).body == data[1:3]
+    assert hub.vitrine.get(path, headers={"Range": "bytes=1-2", "If-Range": '"other"'}).body == data
+    raw = f"/spaces/{space}/raw/sub/data.bin"
+    a = hub.vitrine.get(raw, headers={"Range": "bytes=5-9"})
+    assert (a.status, a.body, a.headers["content-range"], a.headers["etag"]) == (206, data[5:10], "bytes 5-9/25600", etag)
+    a = hub.vitrine.get(raw, headers={"Range": "bytes=25600-"})
+    assert (a.status, a.body, a.headers["content-range"]) == (416, b"", "bytes */25600")
     for wrong, code in [("main/none", "EntryNotFound"), ("none/README.md", "RevisionNotFound"), ("main/sub", "EntryNotFound"), ("main/../x", "EntryNotFound")]:
         a = hub.vitrine.http("HEAD", f"/spaces/{space}/resolve/{wrong}")
         assert a.status in (400, 404) and a.headers.get("x-error-code", code) == code, wrong

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 
 /* The others that the platform sets (PATH, LANG, ...) are defaults, which an owner's replace. */
 static const char *const ours[] = {
@@ -47,6 +48,41 @@ int space_env_check_name(const char *name, struct err *err)
     if (space_env_is_ours(name))
         return err_set(err, EINVAL, "%s is set by the server: choose another name", name);
     return 0;
+}
+
+bool space_env_is_for_builds(const char *name)
+{
+    /* in all spellings: npm and curl read their variables in either case */
+    static const char *const beginnings[] = {
+        "PIP_",  "UV_",  "NPM_",     "YARN_",    "PNPM_", "COREPACK_", "PYTHON", "LD_",  "GLIBC_",
+        "GCONV", "GIT_", "SSL_CERT", "CURL_CA_", "APT_",  "DPKG_",     "XDG_",   "BASH_"};
+    static const char *const names[] = {"PATH",
+                                        "ENV",
+                                        "IFS",
+                                        "SHELL",
+                                        "TMPDIR",
+                                        "TMP",
+                                        "TEMP",
+                                        "VIRTUAL_ENV",
+                                        "HTTP_PROXY",
+                                        "HTTPS_PROXY",
+                                        "ALL_PROXY",
+                                        "NO_PROXY",
+                                        "FTP_PROXY",
+                                        "PREFIX",
+                                        "LOCPATH",
+                                        "REQUESTS_CA_BUNDLE",
+                                        "NODE_OPTIONS",
+                                        "NODE_PATH",
+                                        "NODE_EXTRA_CA_CERTS",
+                                        "NODE_TLS_REJECT_UNAUTHORIZED"};
+    for (size_t i = 0; i < sizeof(beginnings) / sizeof(*beginnings); i++)
+        if (strncasecmp(name, beginnings[i], strlen(beginnings[i])) == 0)
+            return false;
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+        if (strcasecmp(name, names[i]) == 0)
+            return false;
+    return true;
 }
 
 size_t space_env_bytes(const char *name, size_t value_len)

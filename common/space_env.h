@@ -20,5 +20,8 @@
 int space_env_check_name(const char *name, struct err *err);
 /* The platform sets it, and no owner can. */
 bool space_env_is_ours(const char *name);
+/* A build sees it, too: not those that steer its installers (whose indexes and caches are the
+ * operator's), its way out, or what is loaded into every program. */
+bool space_env_is_for_builds(const char *name);
 /* What one takes of SPACE_ENV_BYTES. */
 size_t space_env_bytes(const char *name, size_t value_len);

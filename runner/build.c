@@ -524,6 +524,10 @@ static void after_plan(struct build *b)
         succeed(b, "");
         return;
     }
+    if (needs_env && build_read_variables(b, false) < 0) {
+        give_up(b);
+        return;
+    }
     if (needs_env)
         build_make_request(b);
     if (has_layer && needs_env && !b->anew && life_resolution(b->r, b->request, env, NULL) == 1 &&
@@ -634,6 +638,10 @@ static void begin_env(struct build *b)
     save(b, "resolving");
     watch(b);
     build_say(b, "resolve", "for %s", b->python);
+    if (build_read_variables(b, true) < 0) {
+        give_up(b);
+        return;
+    }
     for (unsigned i = 0; i < b->added; i++)
         build_say(b, "resolve", "with %s, for sdk %s", b->add[i], b->version.sdk);
     start_step(b);

@@ -9,6 +9,7 @@
 #include "runner/build_index.h"
 #include "runner/build_env.h"
 #include "runner/egress.h"
+#include "runner/environment.h"
 #include "runner/gateway.h"
 #include "runner/layer.h"
 #include "runner/logs.h"
@@ -281,7 +282,11 @@ static int fill_lists(struct build *b, struct proto_start *start)
     int n = argv.failed < 0 ? argv.failed : env.failed < 0 ? env.failed : mounts.failed;
     if (n == 0 && layered)
         n = layer_fill(start, b->r, b->layer);
-    return n < 0 || plans ? n : build_index_fill(start, b->r);
+    if (n == 0 && !plans)
+        n = build_index_fill(start, b->r);
+    /* What all owners share is made of the lock alone, and Debian's packages of names. */
+    bool sees = !plans && !debs && !(b->phase == PHASE_INSTALL && b->kind == LOCK_SHARED);
+    return n == 0 && sees ? environment_add_variables(start, b->r, b->space->id, NULL) : n;
 }
 
 static void limit(struct build *b, struct worker *w, struct proto_start *start)

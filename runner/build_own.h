@@ -42,6 +42,7 @@ struct build {
     char python[256], python_id[65], base[65], digest[65];
     bool bound, has_files, pins_sdk;
     char command[4096];           /* app_build_command, "" for none */
+    char variables[65];           /* of those that it sees, "" without any */
     char debs_digest[65];         /* of packages.txt, "" without one */
     char add[BUILD_ADD_MAX][160]; /* requirements that the SDK adds */
     unsigned added;
@@ -96,6 +97,9 @@ int build_read_plan(struct build *b, const char *json, char *warning, size_t siz
 bool build_needs_env(const struct build *b);
 /* npm makes it, or a command of the bundle's own. */
 bool build_is_npm(const struct build *b);
+/* The variables of its Space: b->variables, and a word about them in the log. On failure the build
+ * has one. */
+int build_read_variables(struct build *b, bool tell);
 /* Whether its card has an app_build_command. */
 bool build_has_command(struct runner *r, uint64_t space_id, const struct version *v);
 /* b->debs_request, from packages.txt and the root; b->key, from what was unpacked. */

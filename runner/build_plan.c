@@ -4,6 +4,7 @@
 #include "common/conf.h"
 #include "common/util.h"
 #include "runner/build_index.h"
+#include "runner/environment.h"
 #include "runner/runner.h"
 #include "runner/space.h"
 
@@ -81,6 +82,22 @@ void build_read_card(struct build *b)
     else if (command)
         snprintf(b->command, sizeof(b->command), "%s", command);
     json_decref(card);
+}
+
+int build_read_variables(struct build *b, bool tell)
+{
+    _cleanup_buf_ struct buf given = BUF_INIT(65536), left_out = BUF_INIT(65536);
+    struct err err = {0};
+    if (environment_of_build(b->r, b->space->id, b->variables, &given, &left_out, &err) < 0) {
+        build_fail(b, err.msg);
+        return -err.code;
+    }
+    if (tell && given.len)
+        build_say(b, "resolve", "with the variables %.800s", given.data);
+    if (tell && left_out.len)
+        build_say(b, "resolve", "without the variables %.600s, which would steer the build itself",
+                  left_out.data);
+    return 0;
 }
 
 static int copy_text(json_t *o, const char *key, char *out, size_t size)
@@ -178,6 +195,8 @@ void build_make_request(struct build *b)
     if (b->bound)
         buf_printf(&text, "tree %s\nspace %" PRIu64 "\n", b->version.sha,
                    build_is_npm(b) ? b->space->id : 0);
+    if (b->variables[0])
+        buf_printf(&text, "variables %s\n", b->variables);
     for (unsigned i = 0; i < b->added; i++)
         buf_printf(&text, "add %s\n", b->add[i]);
     build_index_identity(b->r, &text);
@@ -192,6 +211,8 @@ void build_make_key(struct build *b)
         buf_printf(&text, "owner %s\n", b->space->owner);
     if (b->kind != LOCK_SHARED && b->layer[0])
         buf_printf(&text, "layer %s\n", b->layer);
+    if (b->kind != LOCK_SHARED && b->variables[0])
+        buf_printf(&text, "variables %s\n", b->variables);
     if (b->kind == LOCK_BOUND)
         buf_printf(&text, "tree %s\n", b->version.sha);
     if (b->kind == LOCK_BOUND && build_is_npm(b)) /* its files are the worker's own: its uid's */

@@ -3,6 +3,7 @@
 #include "common/cleanup.h"
 #include "common/sealed.h"
 #include "common/space_env.h"
+#include "common/util.h"
 #include "runner/runner.h"
 #include "runner/site.h"
 
@@ -33,10 +34,20 @@ static void take_out(char *list, uint32_t *len, const char *name)
     }
 }
 
+static bool is_set(const struct proto_start *start, const char *name)
+{
+    size_t len = strlen(name);
+    for (uint32_t at = 0; at < start->env_len; at += (uint32_t)strlen(start->env + at) + 1)
+        if (strncmp(start->env + at, name, len) == 0 && start->env[at + len] == '=')
+            return true;
+    return false;
+}
+
 struct adding {
     struct runner *r;
     uint64_t space_id;
     bool secrets;
+    bool builds; /* it is a build's */
     struct proto_start *start;
     uint32_t count;
 };
@@ -56,6 +67,8 @@ static int add_one(void *arg, const char *name, const char *value, struct err *e
                     name);
         return err ? -err->code : -EBADMSG;
     }
+    if (a->builds && (!space_env_is_for_builds(name) || is_set(a->start, name)))
+        return 0;
     take_out(a->start->env, &a->start->env_len, name);
     const char *text_value = a->secrets ? opened : value;
     size_t size = space_env_bytes(name, strlen(text_value));
@@ -69,9 +82,10 @@ static int add_one(void *arg, const char *name, const char *value, struct err *e
 }
 
 static int add_all(struct proto_start *start, struct runner *r, uint64_t space_id, bool secrets,
-                   struct err *err)
+                   bool builds, struct err *err)
 {
-    struct adding a = {.r = r, .space_id = space_id, .secrets = secrets, .start = start};
+    struct adding a = {
+        .r = r, .space_id = space_id, .secrets = secrets, .builds = builds, .start = start};
     int n = site_env_each(r, space_id, secrets, add_one, &a, err);
     if (secrets)
         start->secrets = a.count;
@@ -81,13 +95,43 @@ static int add_all(struct proto_start *start, struct runner *r, uint64_t space_i
 int environment_add_variables(struct proto_start *start, struct runner *r, uint64_t space_id,
                               struct err *err)
 {
-    return add_all(start, r, space_id, false, err);
+    return add_all(start, r, space_id, false, true, err);
+}
+
+struct listing {
+    struct buf all; /* NAME=VALUE and a NUL, of each */
+    struct buf *given, *left_out;
+};
+
+static int list_one(void *arg, const char *name, const char *value, struct err *err)
+{
+    struct listing *l = arg;
+    if (space_env_check_name(name, NULL) < 0)
+        return 0;
+    bool given = space_env_is_for_builds(name);
+    struct buf *names = given ? l->given : l->left_out;
+    int n = buf_printf(names, "%s%s", names->len ? ", " : "", name);
+    if (n >= 0 && given)
+        n = buf_printf(&l->all, "%s=%s", name, value) < 0 ? -ENOMEM : buf_append(&l->all, "", 1);
+    return n < 0 ? err_set(err, ENOMEM, "no memory for the environment") : 0;
+}
+
+int environment_of_build(struct runner *r, uint64_t space_id, char digest[65], struct buf *given,
+                         struct buf *left_out, struct err *err)
+{
+    struct listing l = {.all = BUF_INIT(2 * SPACE_ENV_BYTES), .given = given, .left_out = left_out};
+    digest[0] = 0;
+    int n = site_env_each(r, space_id, false, list_one, &l, err);
+    if (n == 0 && l.all.len)
+        sha256_hex(l.all.data, l.all.len, digest);
+    buf_free(&l.all);
+    return n;
 }
 
 int environment_add(struct proto_start *start, struct runner *r, uint64_t space_id, struct err *err)
 {
-    int n = add_all(start, r, space_id, false, err);
-    return n < 0 ? n : add_all(start, r, space_id, true, err);
+    int n = add_all(start, r, space_id, false, false, err);
+    return n < 0 ? n : add_all(start, r, space_id, true, false, err);
 }
 
 void environment_forget(struct proto_start *start)

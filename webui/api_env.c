@@ -76,7 +76,7 @@ static enum MHD_Result change(struct req *r, bool secret, bool deletes)
     forget(body);
     if (res < 0)
         return req_fail(r, &err);
-    env_changed(r->app, &v.space);
+    env_changed(r->app, &v.space, !secret);
     if (!secret)
         return list(r, false);
     json_t *o = json_pack("{s:b, s:[]}", "ok", 1, "warnings");

@@ -111,12 +111,33 @@ json_t *env_json(struct app *app, int64_t space_id, bool secrets, struct err *er
     return out;
 }
 
-void env_changed(struct app *app, const struct space *space)
+/* npm, or a command of the card, makes it: what its variables say may be in what it made. */
+static bool is_made(struct app *app, const struct space *space)
 {
+    _cleanup_free_ char *readme = NULL, *card = NULL;
+    if (strcmp(space->sdk, "node") == 0)
+        return true;
+    return space->version_id &&
+           site_version_texts(app->site, space->version_id, &readme, &card, NULL) == 0 && card &&
+           strstr(card, "\"app_build_command\"");
+}
+
+void env_changed(struct app *app, const struct space *space, bool variable)
+{
+    static const char *const builds[] = {"BUILD_ERROR", "BUILDING", "SLEEPING", "RUNTIME_ERROR",
+                                         "APP_STARTING"};
     struct view v;
     struct err err = {0};
     struct log_ctx ctx = {.space = space->full};
     view_of(app, space, &v);
+    bool made = variable && is_made(app, space), wanted = strncmp(v.stage, "RUNNING", 7) == 0;
+    for (size_t i = 0; made && !wanted && i < sizeof builds / sizeof *builds; i++)
+        wanted = strcmp(v.stage, builds[i]) == 0;
+    if (made) {
+        if (wanted && submit_command(app, space, "rebuild", &err) < 0)
+            log_info(&ctx, "env.rebuild", "%s", err.msg);
+        return;
+    }
     if (strncmp(v.stage, "RUNNING", 7) != 0 && strcmp(v.stage, "APP_STARTING") != 0 &&
         strcmp(v.stage, "RUNTIME_ERROR") != 0)
         return;

@@ -100,7 +100,7 @@ int hardware_set(struct app *app, const struct space *space, const char *flavour
     }
     int r = site_set_hardware(app->site, space->id, flavour, err);
     if (r == 0)
-        env_changed(app, space);
+        env_changed(app, space, false);
     return r;
 }
 

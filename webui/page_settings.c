@@ -172,7 +172,7 @@ enum MHD_Result page_settings_post(struct req *r)
         return err.internal || http_status_of(&err) == 500
                    ? req_fail(r, &err)
                    : show(r, http_status_of(&err), &v, err.msg, "");
-    env_changed(r->app, &v.space);
+    env_changed(r->app, &v.space, !secret);
     if (*warning)
         return show(r, 200, &v, "", warning);
     return req_redirect(r, place);

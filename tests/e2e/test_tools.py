@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 import wheels
-from vitrine import Vitrine
+from vitrine import Vitrine, until
 
 HAS_NPM = shutil.which("npm", path="/usr/local/bin:/usr/bin:/bin")
 needs_npm = pytest.mark.skipif(not HAS_NPM, reason="this system has no npm in /usr")
@@ -107,3 +107,21 @@ def test_static_that_is_built(up):
 
 def test_docker_is_refused_with_words(up):
     assert "sdk: \"docker\" is not supported by this version; use static, gradio, streamlit, python, node or command" in fails(up, "demo/docker", sdk="docker")
+
+
+def test_a_build_sees_the_variables(up):
+    card = "app_build_command: mkdir dist && env | sort > dist/index.html\napp_file: dist/index.html\n"
+    steering = {"PIP_INDEX_URL": "http://evil.example/", "npm_config_registry": "http://evil.example/", "LD_PRELOAD": "/evil.so", "HTTPS_PROXY": "http://evil.example", "PATH": "/evil",
+                "PYTHONPATH": "/evil"}
+    before = runs(up, "demo/vars", sdk="static", card=card)
+    assert "GREETING" not in before
+    for name, value in {**steering, "GREETING": "hello world"}.items():
+        assert up.cli("var", "demo/vars", "set", f"{name}={value}").returncode == 0
+    assert up.cli("secret", "demo/vars", "set", "HIDDEN", input="a secret of it").returncode == 0
+    assert until(lambda: "GREETING=hello world" in up.get("/", host=up.host("demo/vars")).body.decode(), 30)
+    shown = up.get("/", host=up.host("demo/vars")).body.decode()
+    assert "evil" not in shown and "HIDDEN" not in shown
+    log = log_of(up, "demo/vars")
+    assert "with the variables GREETING" in log and "without the variables HTTPS_PROXY, LD_PRELOAD, PATH" in log
+    assert up.cli("var", "demo/vars", "set", "GREETING=bye").returncode == 0
+    assert until(lambda: "GREETING=bye" in up.get("/", host=up.host("demo/vars")).body.decode(), 30)

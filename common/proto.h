@@ -138,6 +138,7 @@ enum proto_job_kind {
     JOB_DATA,       /* what is in /data: a folder's list, a file */
     JOB_DATA_DELETE,
     JOB_PACK, /* the runner's own: git gc */
+    JOB_CARD, /* of no Space: a README.md is judged */
 };
 /* webui -> runner, 1 fd where it has a body (a seekable file, read-only use). Done in a job sandbox
  * as the Space's uid, with its repository. `name` is the upload's file name, or ""; args: "KEY=VALUE"

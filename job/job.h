@@ -56,6 +56,7 @@ int job_lfs(struct job *job, struct err *err);   /* stdin: an LFS object */
 
 int job_data(struct job *job, struct err *err); /* what is in /data; needs no repository */
 int job_data_delete(struct job *job, struct err *err);
+int job_card(struct job *job, struct err *err); /* stdin: a README.md; needs no repository */
 int job_pack(struct job *job, struct err *err); /* takes care of the repository */
 
 /* git's pre-receive hook, run by `receive`. An exit status. */

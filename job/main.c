@@ -14,6 +14,7 @@
  *   ref       makes and removes branches and tags (cmd_ref.c)
  *   lfs       stdin an LFS object, which is stored (cmd_lfs.c)
  *   data, data-delete   what the Space keeps in /data (cmd_data.c)
+ *   card      stdin a README.md, which is judged (cmd_card.c)
  *   pack      the repository is packed, and what nobody needs goes (cmd_pack.c)
  *
  *   plan, resolve, install: the steps of a build, with options of their own (env.h)
@@ -55,17 +56,17 @@ static const struct command {
     {"serve", job_serve, true},      {"read", job_read, true},
     {"ref", job_ref, false},         {"lfs", job_lfs, false},
     {"data", job_data, true},        {"data-delete", job_data_delete, false},
-    {"pack", job_pack, false},
+    {"pack", job_pack, false},       {"card", job_card, false},
 };
 
 static int usage(void)
 {
-    fprintf(
-        stderr,
-        "usage: vitrine-job unpack|commit|version|receive|serve|read|ref|lfs|data|data-delete|pack "
-        "[--name FILENAME]\n"
-        "       --max-unpacked BYTES --max-files N [--max-file BYTES] [--max-repo BYTES]\n"
-        "       [--repo DIR] [--before DIR] DEST [KEY=VALUE...]\n");
+    fprintf(stderr,
+            "usage: vitrine-job "
+            "unpack|commit|version|receive|serve|read|ref|lfs|data|data-delete|pack|card "
+            "[--name FILENAME]\n"
+            "       --max-unpacked BYTES --max-files N [--max-file BYTES] [--max-repo BYTES]\n"
+            "       [--repo DIR] [--before DIR] DEST [KEY=VALUE...]\n");
     return 2;
 }
 
@@ -163,7 +164,7 @@ static int run(const struct command *command, struct job *job, struct err *err)
     struct git_limits limits = {.max_input = job->max_unpacked,
                                 .memory = (uint64_t)GIT_ALLOC_MIB << 20};
 
-    if (command->run == job_data || command->run == job_data_delete)
+    if (command->run == job_data || command->run == job_data_delete || command->run == job_card)
         return command->run(job, err);
     if (!job->repo)
         return command->run == job_unpack ? job_unpack(job, err)

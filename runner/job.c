@@ -50,7 +50,7 @@ struct finish {
 
 static const struct line *line_of(const struct job_kind *k)
 {
-    return k->serves ? &serves : k->streams && !k->writes ? &asks : &submits;
+    return k->serves ? &serves : (k->streams || k->bare) && !k->writes ? &asks : &submits;
 }
 
 #define MAX_BEGUN 64 /* more are there only while many of them end */
@@ -127,9 +127,9 @@ static void end(struct job *j)
     struct runner *r = j->r;
     struct space *s = j->space;
     answer(j);
-    if (j->error_code && j->kind->logged)
+    if (s && j->error_code && j->kind->logged)
         logs_build(r, s->id, false, "refused: %s", j->error);
-    if (j->kind->logged && (j->error_code || j->sha[0]))
+    if (s && j->kind->logged && (j->error_code || j->sha[0]))
         event_add(r, s, 0, j->error_code ? "upload.refused" : "upload.accepted", "%s",
                   j->error_code ? j->error : j->sha);
     if (j->own && j->error_code && j->error_code != EBUSY && j->error_code != ECANCELED)
@@ -147,14 +147,15 @@ static void end(struct job *j)
     close_fd(&j->out);
     close_fd(&j->body);
     buf_free(&j->line);
-    s->jobs--;
+    if (s)
+        s->jobs--;
     if (j->own)
         pack_ended(s, j->error_code == EBUSY);
     else if (j->writes && j->kind->writes)
         pack_later(s);
     free(j->result);
     free(j);
-    if (s->state == LC_DELETING && !s->jobs && !s->workers)
+    if (s && s->state == LC_DELETING && !s->jobs && !s->workers)
         delete_files(s);
     start_waiting(r);
 }
@@ -464,9 +465,9 @@ static void refuse(struct runner *r, uint64_t job_id, int code, const char *mess
 }
 
 /* At the end of the line. */
-static struct job *job_new(struct space *s, const struct job_kind *kind, struct err *err)
+static struct job *job_new(struct runner *r, struct space *s, const struct job_kind *kind,
+                           struct err *err)
 {
-    struct runner *r = s->r;
     unsigned n = 0;
     struct job **last = &r->jobs;
     for (; *last; last = &(*last)->next)
@@ -486,7 +487,8 @@ static struct job *job_new(struct space *s, const struct job_kind *kind, struct 
                       .out = -1,
                       .line = BUF_INIT(MAX_OUTPUT)};
     j->timer = (struct loop_timer){.fn = on_timeout, .arg = j};
-    s->jobs++;
+    if (s)
+        s->jobs++;
     *last = j;
     return j;
 }
@@ -501,7 +503,7 @@ bool job_pack_runs(const struct runner *r)
 
 int job_pack_begin(struct space *s, struct err *err)
 {
-    struct job *j = job_new(s, job_kind(JOB_PACK), err);
+    struct job *j = job_new(s->r, s, job_kind(JOB_PACK), err);
     if (!j)
         return -err->code;
     j->own = true;
@@ -522,13 +524,13 @@ void job_begin(struct runner *r, struct proto_msg *m)
         refuse(r, ask->job_id, EINVAL, r->stopping ? "the server stops" : "no such job");
         return;
     }
-    struct space *s = space_get(r, ask->space_id, ask->space, &err);
-    if (!s || s->state == LC_DELETING) {
+    struct space *s = kind->bare ? NULL : space_get(r, ask->space_id, ask->space, &err);
+    if (!kind->bare && (!s || s->state == LC_DELETING)) {
         refuse(r, ask->job_id, s ? EBUSY : err.code,
                s ? "it is being deleted" : public_reason(err.code, err.msg));
         return;
     }
-    struct job *j = job_new(s, kind, &err);
+    struct job *j = job_new(r, s, kind, &err);
     if (!j) {
         refuse(r, ask->job_id, err.code, err.msg);
         return;
@@ -538,9 +540,9 @@ void job_begin(struct runner *r, struct proto_msg *m)
     snprintf(j->name, sizeof(j->name), "%s", ask->name);
     memcpy(j->args, ask->args, ask->args_len);
     j->args_len = ask->args_len;
-    if (ask->kind == JOB_UNPACK)
+    if (s && ask->kind == JOB_UNPACK)
         logs_build(r, s->id, true, "unpacking %s", j->name[0] ? j->name : "the bundle");
-    else if (j->kind->logged)
+    else if (s && j->kind->logged)
         logs_build(r, s->id, true, "%s", j->kind->logged);
     start_waiting(r);
 }

@@ -22,17 +22,20 @@
 #define JOB_DATA_FOLDER "/job/data"
 
 static const struct job_kind kinds[] = {
-    [JOB_UNPACK] = {"unpack", "unpacking", "unpacking", true, false, false, false, false},
-    [JOB_COMMIT] = {"commit", "the commit", "a commit", true, false, false, false, false},
-    [JOB_VERSION] = {"version", "the checkout", "checking out", true, false, false, false, false},
-    [JOB_RECEIVE] = {"receive", "the push", "a git push", true, true, false, false, false},
-    [JOB_SERVE] = {"serve", "the transfer", NULL, false, true, true, false, false},
-    [JOB_READ] = {"read", "the question", NULL, false, true, false, false, false},
-    [JOB_REF] = {"ref", "the change", NULL, true, false, false, false, false},
-    [JOB_LFS] = {"lfs", "the upload", NULL, true, false, false, false, false},
-    [JOB_DATA] = {"data", "the transfer", NULL, false, true, true, true, false},
-    [JOB_PACK] = {"pack", "packing the repository", NULL, true, false, false, false, true},
-    [JOB_DATA_DELETE] = {"data-delete", "the deletion", NULL, false, false, false, true, false},
+    [JOB_UNPACK] = {"unpack", "unpacking", "unpacking", true, false, false, false, false, false},
+    [JOB_COMMIT] = {"commit", "the commit", "a commit", true, false, false, false, false, false},
+    [JOB_VERSION] = {"version", "the checkout", "checking out", true, false, false, false, false,
+                     false},
+    [JOB_RECEIVE] = {"receive", "the push", "a git push", true, true, false, false, false, false},
+    [JOB_SERVE] = {"serve", "the transfer", NULL, false, true, true, false, false, false},
+    [JOB_READ] = {"read", "the question", NULL, false, true, false, false, false, false},
+    [JOB_REF] = {"ref", "the change", NULL, true, false, false, false, false, false},
+    [JOB_LFS] = {"lfs", "the upload", NULL, true, false, false, false, false, false},
+    [JOB_DATA] = {"data", "the transfer", NULL, false, true, true, true, false, false},
+    [JOB_PACK] = {"pack", "packing the repository", NULL, true, false, false, false, true, false},
+    [JOB_CARD] = {"card", "the question", NULL, false, false, false, false, false, true},
+    [JOB_DATA_DELETE] = {"data-delete", "the deletion", NULL, false, false, false, true, false,
+                         false},
 };
 
 const struct job_kind *job_kind(uint32_t kind)
@@ -111,8 +114,10 @@ static int fill_lists(const struct job *j, const struct places *p, struct proto_
     start_list_add(&argv, "%" PRIu64, c->upload_max_file);
     start_list_add(&argv, "--max-repo");
     start_list_add(&argv, "%" PRIu64, c->upload_max_repository);
-    start_list_add(&argv, "--repo");
-    start_list_add(&argv, JOB_REPO);
+    if (!j->kind->bare) {
+        start_list_add(&argv, "--repo");
+        start_list_add(&argv, JOB_REPO);
+    }
     if (p->before[0]) {
         start_list_add(&argv, "--before");
         start_list_add(&argv, JOB_BEFORE);
@@ -129,7 +134,7 @@ static int fill_lists(const struct job *j, const struct places *p, struct proto_
     if (j->kind->data)
         start_list_add(&mounts, "%s:%s/volumes/%" PRIu64 ":" JOB_DATA_FOLDER,
                        j->kind->streams ? "ro" : "rw", j->r->data, j->space->id);
-    else
+    else if (!j->kind->bare) /* that one sees nothing but itself and its body */
         start_list_add(&mounts, "%s:%s:" JOB_REPO, j->writes ? "rw" : "ro", p->repo);
     if (p->before[0])
         start_list_add(&mounts, "ro:%s:" JOB_BEFORE, p->before);
@@ -145,14 +150,16 @@ static int fill(const struct job *j, const struct places *p, struct proto_start 
     struct space_limits limits;
     space_limits_default(&limits, c); /* what a Space has of its own is for its worker */
     recipe_limits(start, j->r, &limits);
-    start->uid_index = j->space->uid_index;
+    /* of no Space: the uid of sandboxes that are made by hand, which owns nothing */
+    start->uid_index = j->space ? j->space->uid_index : j->r->range.count - 2;
     /* the job's own limits, which have the words, are below that */
     start->file_size_bytes = c->upload_max_repository > c->upload_max_unpacked
                                  ? c->upload_max_repository
                                  : c->upload_max_unpacked;
     snprintf(start->hostname, sizeof(start->hostname), "job");
     snprintf(start->cwd, sizeof(start->cwd), "%s",
-             j->kind->data     ? JOB_DATA_FOLDER
+             j->kind->bare     ? "/tmp"
+             : j->kind->data   ? JOB_DATA_FOLDER
              : j->kind->logged ? JOB_TREE
                                : JOB_REPO);
     int n = fill_lists(j, p, start);
@@ -193,10 +200,10 @@ static int make_places(struct job *j, struct places *p, struct err *err)
 int job_recipe(struct job *j, struct proto_start *start, struct err *err)
 {
     struct places places = {0};
-    int n = make_places(j, &places, err);
+    int n = j->kind->bare ? 0 : make_places(j, &places, err);
     if (n < 0)
         return n;
-    if (!j->kind->data)
+    if (!j->kind->bare && !j->kind->data)
         find_before(j, &places, is_fresh(places.repo));
     return fill(j, &places, start, err);
 }
@@ -204,7 +211,7 @@ int job_recipe(struct job *j, struct proto_start *start, struct err *err)
 bool job_writes(const struct job *j)
 {
     char repo[PATH_MAX];
-    if (j->kind->data)
+    if (j->kind->data || j->kind->bare)
         return false;
     return j->kind->writes || path_of(j, "repos", ".git", repo) < 0 || is_fresh(repo);
 }

@@ -22,6 +22,7 @@ struct job_kind {
     bool serves;         /* for as long as somebody reads */
     bool data;           /* of /data, and not of the repository */
     bool yields;         /* ended when another one is to write: it is tried again later */
+    bool bare;           /* of no Space */
 };
 /* NULL where there is none. */
 const struct job_kind *job_kind(uint32_t kind);
@@ -29,7 +30,7 @@ const struct job_kind *job_kind(uint32_t kind);
 struct job {
     struct job *next;
     struct runner *r;
-    struct space *space;
+    struct space *space; /* NULL: of none */
     const struct job_kind *kind;
     bool own;        /* the runner's: nobody waits for its result */
     bool writes;     /* as its kind, or as the repository must be made first */

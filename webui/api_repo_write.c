@@ -131,15 +131,42 @@ enum MHD_Result api_no_xet(struct req *r)
                      limit);
 }
 
-/* The card is YAML, a stranger's, and read in a job where it is committed: what is wrong with it is
- * said there, with its line, before anything has changed. */
+/* The sentences of a list, with newlines between them. */
+static int join(const json_t *list, struct buf *out)
+{
+    size_t i;
+    json_t *o;
+    int r = 0;
+    json_array_foreach(list, i, o)
+    {
+        const char *message = json_string_value(json_object_get(o, "message"));
+        if (r == 0 && message)
+            r = buf_printf(out, "%s%s", out->len ? "\n" : "", message);
+    }
+    return r;
+}
+
+/* The card is YAML, a stranger's, and read in a job, by what reads it when it is submitted. Asked
+ * without a token, too: RepoCard.validate sends none. */
 enum MHD_Result api_validate_yaml(struct req *r)
 {
     _cleanup_body_ json_t *body = NULL;
+    _cleanup_buf_ struct buf said = BUF_INIT(64 * 1024);
     enum MHD_Result answer;
+    struct err err = {0};
+    json_t *judged = NULL;
     if (!body_object(r, &body, &answer))
         return answer;
-    if (!json_is_string(json_object_get(body, "content")))
+    const char *content = json_string_value(json_object_get(body, "content"));
+    const char *type = json_string_value(json_object_get(body, "repoType"));
+    if (!content)
         return req_error(r, 400, "\"content\" is missing");
-    return req_json(r, 200, json_pack("{s:[], s:[]}", "errors", "warnings"));
+    if (repo_card(r->app, content, !type || strcmp(type, "space") == 0, &judged, &err) < 0)
+        return req_fail(r, &err);
+    const json_t *errors = json_object_get(judged, "errors");
+    if (json_array_size(errors) == 0)
+        return req_json(r, 200, judged);
+    (void)join(errors, &said);
+    json_object_set_new(judged, "error", json_string(said.len ? said.data : "the card is wrong"));
+    return req_json(r, 400, judged);
 }

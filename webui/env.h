@@ -23,7 +23,7 @@ int env_set_all(struct app *app, int64_t space_id, const json_t *secrets, const 
 json_t *env_json(struct app *app, int64_t space_id, bool secrets, struct err *err);
 
 /* What its workers are started with has changed: as on Hugging Face a Space that runs, starts or
- * failed is restarted; one that sleeps or was stopped has it at its next start. Where it is a variable
- * and npm or a command of the card makes what is shown, that is built anew, asleep or not. What goes
- * wrong there shows in the Space's stage. */
+ * failed is restarted; one that sleeps or was stopped has it at its next start. Where it is a
+ * variable and npm or a command of the card makes what is shown, that is built anew, asleep or not.
+ * What goes wrong there shows in the Space's stage. */
 void env_changed(struct app *app, const struct space *space, bool variable);

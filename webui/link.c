@@ -457,8 +457,8 @@ int link_job_begin(struct link *l, const struct link_job_ask *q, struct link_job
         return err_set(err, ENOMEM, "out of memory");
     job->link = l;
     job->body = (struct proto_job){
-        .job_id = new_id(l), .kind = q->kind, .space_id = (uint64_t)q->space->id};
-    snprintf(job->body.space, sizeof job->body.space, "%s", q->space->full);
+        .job_id = new_id(l), .kind = q->kind, .space_id = q->space ? (uint64_t)q->space->id : 0};
+    snprintf(job->body.space, sizeof job->body.space, "%s", q->space ? q->space->full : "");
     snprintf(job->body.name, sizeof job->body.name, "%s", q->name ? q->name : "");
     for (size_t i = 0; q->args && q->args[i].key; i++) {
         _cleanup_buf_ struct buf text = BUF_INIT(sizeof job->body.args);

@@ -34,7 +34,7 @@ struct link_arg {
 };
 struct link_job_ask {
     enum proto_job_kind kind;
-    const struct space *space;
+    const struct space *space;   /* NULL for one of no Space */
     const char *name;            /* of the upload; may be NULL */
     const struct link_arg *args; /* ends with a key of NULL; may be NULL */
     int body_fd;                 /* stays the caller's, open until the job is freed; -1 none */

@@ -67,6 +67,23 @@ static int ask(struct app *app, enum proto_job_kind kind, const struct space *sp
     return r;
 }
 
+int repo_card(struct app *app, const char *readme, bool is_space, json_t **ret, struct err *err)
+{
+    const struct link_arg args[] = {{"what", is_space ? NULL : "yaml"}, {0}};
+    _cleanup_close_ int fd = upload_tmpfile(app, err);
+    struct link_job_ask q = {.kind = JOB_CARD, .args = args, .body_fd = fd};
+    struct link_job *job;
+    int r = fd < 0 ? fd : write_all(fd, readme, strlen(readme));
+    if (r < 0)
+        return fd < 0 ? fd : upload_write_failed(-r, err);
+    r = link_job_begin(app->link, &q, &job, err);
+    if (r < 0)
+        return r;
+    r = link_job_wait(job, wait_ms(app), ret, err);
+    link_job_free(job);
+    return r;
+}
+
 static const char *number(char out[24], uint64_t n)
 {
     snprintf(out, 24, "%" PRIu64, n);

@@ -76,6 +76,8 @@ int repo_file(struct app *app, const struct space *space, const char *rev, const
 /* The same for a stored LFS object. */
 int repo_lfs_object(struct app *app, const struct space *space, const char *oid, uint64_t offset,
                     uint64_t length, struct repo_file *ret, struct err *err);
+/* A README.md, judged as a submission would (job/cmd_card.c): {"errors":[...],"warnings":[...]}. */
+int repo_card(struct app *app, const char *readme, bool is_space, json_t **ret, struct err *err);
 /* What the Space keeps in /data (job/cmd_data.c): a folder's list as JSON, a file, and the removal
  * of either. Paths are the bytes that the demo gave them, "" for /data itself. */
 int repo_data_list(struct app *app, const struct space *space, const char *path, json_t **ret,

@@ -143,7 +143,7 @@ const struct route routes[] = {
     {"DELETE", SPACE "/tag/:what", WRITE, BODY_SMALL, api_tag},
     {"POST", SPACE "/preupload/:what", WRITE, BODY_JSON, api_preupload},
     {"POST", SPACE "/commit/:what", WRITE, BODY_LARGE, api_commit},
-    {"POST", "/api/validate-yaml", LOGIN, BODY_JSON, api_validate_yaml},
+    {"POST", "/api/validate-yaml", 0, BODY_JSON, api_validate_yaml},
     {"GET", SPACE "/xet-write-token/:what", 0, BODY_NONE, api_no_xet},
     {"GET", SPACE "/Xet-is-not-spoken-here,set-HF_HUB_DISABLE_XET=1", 0, BODY_NONE, api_no_xet},
     {"GET", PAGE "/resolve/:what/*", 0, BODY_NONE, api_resolve},

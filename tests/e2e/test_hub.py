@@ -1,4 +1,5 @@
 """Hugging Face's own clients, of today and of a year ago, unmodified: upload, download, and everything around a Space."""
+import json
 import os
 import re
 
@@ -178,6 +179,36 @@ for line in fetch_space_logs(sys.argv[1], follow=True):
 """, name)
     assert lines.endswith("hello from here\n")
     hub.vitrine.cli("delete", name)
+
+
+def test_the_card_is_judged_first(hub, space):
+    said = hub.script("""
+def why(call, *args, **kw):
+    with warnings.catch_warnings(record=True) as w:
+        warnings.simplefilter("always")
+        try:
+            call(*args, **kw)
+            say("fine", [str(x.message) for x in w])
+        except Exception as e:
+            say(type(e).__name__, str(e))
+def commit(text):
+    return api.create_commit(sys.argv[1], [CommitOperationAdd("README.md", text.encode())], commit_message="x", repo_type="space")
+why(commit, "---\\nsdk: nonsense\\n---\\n")
+why(commit, "---\\nsdk: static\\ntitle: [\\n---\\n")
+why(commit, "---\\nsdk: static\\ncolorFrom: beige\\n---\\n")
+why(commit, "no front matter")
+why(SpaceCard("---\\nsdk: nonsense\\n---\\n").validate)
+why(SpaceCard("---\\nsdk: static\\n---\\n").validate)
+why(RepoCard("---\\nsdk: nonsense\\n---\\n").validate, repo_type="model")
+""", space)
+    assert said[0][0] == "ValueError" and "- README.md:2: sdk: " in said[0][1]
+    assert said[1][0] == "ValueError" and re.search("README.md:[34]: the front matter is no YAML", said[1][1])
+    if not hub.folder.endswith("yearold"):  # RepoCard.validate of that one asks huggingface.co, whatever HF_ENDPOINT is
+        assert said[4][0] == "ValueError" and "README.md:2: sdk: " in said[4][1]
+        assert [s[0] for s in said[5:]] == ["fine", "fine"] and [] == said[5][1], said
+    assert "no front matter" in json.dumps(said[3]), said
+    head = hub.vitrine.http("POST", "/api/validate-yaml", body=json.dumps({"content": "---\nsdk: x\n---\n", "repoType": "space"}), headers={"Content-Type": "application/json"})
+    assert head.status == 400 and json.loads(head.body)["errors"][0]["line"] == 2
 
 
 def test_what_is_refused(hub, space):

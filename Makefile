@@ -331,7 +331,7 @@ install: all
 	cp -r $(BUILD)/examples $(DESTDIR)$(PREFIX)/lib/vitrine/ && rm -f $(DESTDIR)$(PREFIX)/lib/vitrine/examples/.*.built
 	$(foreach s,1 5 8,$(if $(wildcard man/*.$(s)),install -d $(DESTDIR)$(PREFIX)/share/man/man$(s) && \
 		install -m 0644 $(wildcard man/*.$(s)) $(DESTDIR)$(PREFIX)/share/man/man$(s)/;))
-	install -m 0644 LICENSE share/vitrine.service $(wildcard README.md ARCHITECTURE.md SECURITY.md) $(DESTDIR)$(PREFIX)/share/doc/vitrine/
+	install -m 0644 LICENSE share/vitrine.service share/vitrine.socket $(wildcard README.md ARCHITECTURE.md SECURITY.md) $(DESTDIR)$(PREFIX)/share/doc/vitrine/
 
 clean:
 	rm -rf $(BUILD)

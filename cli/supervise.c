@@ -13,6 +13,7 @@
 #include "common/proto.h"
 #include "common/service.h"
 #include "common/util.h"
+#include "publics.h"
 #include "sitedial.h"
 
 #include <errno.h>
@@ -152,6 +153,20 @@ static int join_peers(struct supervisor *v, int a, int b, struct err *err)
     return r;
 }
 
+/* The first one last: with it the gateway is ready. */
+static int send_publics(struct supervisor *v, int i, struct err *err)
+{
+    const struct publics *all = v->s->publics;
+    int r = 0;
+    for (unsigned k = all->n; r == 0 && k-- > 0;) {
+        struct proto_sup_listener body = {
+            .role = ROLE_PUBLIC, .number = k, .flags = all->sockets[k].flags};
+        r = proto_send(v->programs[i].sup_fd, PROTO_SUP_LISTENER, &body, &all->sockets[k].fd, 1,
+                       err);
+    }
+    return r;
+}
+
 /* Everything that program `i` needs from us, and its peers because of it. */
 static void hand_over(struct supervisor *v, int i)
 {
@@ -161,7 +176,7 @@ static void hand_over(struct supervisor *v, int i)
         if (v->s->access->fd >= 0)
             r = send_fd(v, i, PROTO_SUP_LOG, ROLE_NONE, v->s->access->fd, &err);
         if (r == 0)
-            r = send_fd(v, i, PROTO_SUP_LISTENER, ROLE_PUBLIC, v->s->public_fd, &err);
+            r = send_publics(v, i, &err);
         if (r == 0)
             r = hand_over_site_dial(v, &err);
     } else if (i == WEBUI) {

@@ -9,14 +9,15 @@
 #include "common/err.h"
 
 struct accesslog;
+struct publics;
 
 struct supervise {
     const struct conf *conf;
-    const char *program_dir;  /* where vitrine-runner and the others lie */
-    int public_fd;            /* the visitors' listening socket, for the gateway */
-    int site_fd;              /* the listening socket of webui.sock */
-    int run_fd;               /* DATA/run */
-    struct accesslog *access; /* the access log's file, for the gateway */
+    const char *program_dir;       /* where vitrine-runner and the others lie */
+    const struct publics *publics; /* the visitors' listening sockets, for the gateway */
+    int site_fd;                   /* the listening socket of webui.sock */
+    int run_fd;                    /* DATA/run */
+    struct accesslog *access;      /* the access log's file, for the gateway */
     /* Runs in a child of its own once the programs are started, and says what there is to say; its
      * result is that process's exit status. Not 0: the system did not come up, and it is stopped.
      */

@@ -12,6 +12,7 @@
  * SIGTERM or Ctrl-C: everything ends, workers included, exit 0. SIGKILL: gateway, webui and runner
  * see the end of their socket to us and end too; workers stay, and the next `up` adopts them. */
 #include "accesslog.h"
+#include "activation.h"
 #include "cmd.h"
 #include "common/cleanup.h"
 #include "common/conf.h"
@@ -21,6 +22,7 @@
 #include "datadir.h"
 #include "listener.h"
 #include "opening.h"
+#include "publics.h"
 #include "sandbox/service.h"
 #include "serveropts.h"
 #include "supervise.h"
@@ -79,9 +81,9 @@ static int prepare_services(const struct conf *conf, struct err *err)
     return 0;
 }
 
-static int run(struct conf *conf, bool examples, struct err *err)
+static int run(struct conf *conf, struct activation *activation, bool examples, struct err *err)
 {
-    char program_dir[3072], actual[300];
+    char program_dir[3072];
     struct opening opening = {.conf = conf, .examples = examples};
     int r = find_programs(program_dir, sizeof(program_dir), err);
     if (r == 0 && examples)
@@ -104,22 +106,20 @@ static int run(struct conf *conf, bool examples, struct err *err)
         return r;
     }
     opening.data = &data;
-    _cleanup_close_ int public_fd = listener_tcp(
-        conf->server_listen, data.after_a_crash ? PORT_WAIT_MS : 0, actual, sizeof(actual), err);
-    if (public_fd < 0) {
+    struct publics publics;
+    r = publics_open(&publics, conf, activation, data.after_a_crash ? PORT_WAIT_MS : 0, err);
+    if (r < 0) {
         datadir_close(&data);
-        return public_fd;
+        return r;
     }
     _cleanup_close_ int site_fd = listener_unix(data.run_fd, "webui.sock", err);
     struct accesslog access = {.fd = -1};
     r = site_fd < 0 ? site_fd : accesslog_open(&access, conf, err);
-    if (r == 0)
-        r = conf_set(conf, "server.listen", actual, "--listen", err);
     if (r == 0) {
         struct supervise s = {
             .conf = conf,
             .program_dir = program_dir,
-            .public_fd = public_fd,
+            .publics = &publics,
             .site_fd = site_fd,
             .run_fd = data.run_fd,
             .access = &access,
@@ -129,6 +129,7 @@ static int run(struct conf *conf, bool examples, struct err *err)
         r = supervise_run(&s, err);
     }
     accesslog_close(&access);
+    publics_close(&publics);
     unlinkat(data.run_fd, "webui.sock", 0);
     datadir_close(&data);
     return r;
@@ -154,13 +155,19 @@ int cmd_up(int argc, char **argv)
     /* Nothing that whoever started us left open reaches the programs. */
     close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
 
+    struct activation activation;
+    int r = activation_take(&activation, &err);
+    if (r < 0)
+        return cmd_fail(argv[0], &err);
+
     struct conf conf;
-    int r = serveropts_conf(&opts, &conf, &err);
+    r = serveropts_conf(&opts, &conf, &err);
     if (r < 0)
         return cmd_fail(argv[0], &err);
     log_init("vitrine-up", serveropts_log_format(&conf), serveropts_log_level(&conf),
              STDERR_FILENO);
-    r = run(&conf, examples, &err);
+    r = run(&conf, &activation, examples, &err);
     conf_free(&conf);
+    activation_close(&activation);
     return r < 0 ? cmd_fail(argv[0], &err) : CMD_DONE;
 }

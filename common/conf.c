@@ -8,14 +8,13 @@
 #include "cleanup.h"
 #include "flavours.h"
 #include "hostlist.h"
+#include "listen.h"
 #include "netrule.h"
 #include "util.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <netinet/in.h>
-#include <arpa/inet.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -261,34 +260,48 @@ static bool is_one_of(const char *s, const char *const *words)
     return false;
 }
 
-/* "127.0.0.1:8080", "[::1]:8080"; `loopback` says whether only this machine reaches it. */
-static int check_listen(const char *listen, bool *loopback, struct err *err)
+static int check_one_listen(void *arg, const struct listen_entry *e, struct err *err)
 {
-    char host[64];
-    const char *colon = strrchr(listen, ':');
-    uint64_t port;
-    if (!colon || colon == listen || (size_t)(colon - listen) >= sizeof host ||
-        parse_count(colon + 1, &port) < 0 || port > 65535)
+    const struct conf *c = arg;
+    bool loopback = true;
+    int r =
+        e->kind == LISTEN_TCP ? listen_address(e->where, "server.also_listen", &loopback, err) : 0;
+    if (r == 0 && e->proxied && e->kind != LISTEN_UNIX && !*c->server_trusted_proxies)
         return err_set(err, EINVAL,
-                       "server.listen = \"%.80s\": it must be ADDRESS:PORT, such as 127.0.0.1:8080 "
-                       "or [::1]:8080",
-                       listen);
-    size_t len = (size_t)(colon - listen);
-    bool brackets = listen[0] == '[' && colon[-1] == ']';
-    memcpy(host, listen + brackets, len - 2 * brackets);
-    host[len - 2 * brackets] = '\0';
-    struct in_addr v4;
-    struct in6_addr v6;
-    if (!brackets && inet_pton(AF_INET, host, &v4) == 1)
-        *loopback = ntohl(v4.s_addr) >> 24 == 127;
-    else if (brackets && inet_pton(AF_INET6, host, &v6) == 1)
-        *loopback = IN6_IS_ADDR_LOOPBACK(&v6);
-    else
+                       "server.also_listen: \"%.80s proxy\" takes connections from "
+                       "server.trusted_proxies only, and there are none: name them",
+                       e->where);
+    if (r == 0 && !loopback && !e->proxied && !c->server_allow_insecure_listen)
         return err_set(err, EINVAL,
-                       "server.listen = \"%.80s\": \"%s\" is no address; write a numeric one "
-                       "(IPv6 in brackets)",
-                       listen, host);
+                       "server.also_listen: \"%.80s\" is reachable from other machines and there "
+                       "is no TLS: set server.allow_insecure_listen = true, or add the word proxy "
+                       "where a proxy in front sends the PROXY protocol",
+                       e->where);
+    return r;
+}
+
+static int check_trusted(void *arg, const char *entry, const struct netrule *rule, struct err *err)
+{
+    (void)arg;
+    if (rule->port)
+        return err_set(err, EINVAL,
+                       "server.trusted_proxies: \"%s\": a proxy is trusted whatever its port",
+                       entry);
     return 0;
+}
+
+static int check_listeners(const struct conf *c, struct err *err)
+{
+    static const char *const headers[] = {"x-forwarded-for", "forwarded", NULL};
+    if (!is_one_of(c->server_proxy_header, headers))
+        return err_set(err, EINVAL,
+                       "server.proxy_header = \"%.80s\": it must be x-forwarded-for or forwarded",
+                       c->server_proxy_header);
+    int r = netrule_list(c->server_trusted_proxies, "server.trusted_proxies", true, check_trusted,
+                         NULL, err);
+    return r < 0 ? r
+                 : listen_each(c->server_also_listen, "server.also_listen", check_one_listen,
+                               (void *)(uintptr_t)c, err);
 }
 
 /* A host name as DNS and cookies take it: labels of letters, digits and '-', at most 63 each. With
@@ -330,7 +343,7 @@ int conf_check(const struct conf *c, struct err *err)
         return err_set(err, EINVAL, "log.access = \"%.80s\": it must be off, combined or json",
                        c->log_access);
     bool loopback = false;
-    int r = check_listen(c->server_listen, &loopback, err);
+    int r = listen_address(c->server_listen, "server.listen", &loopback, err);
     if (r < 0)
         return r;
     if (!loopback && !c->server_allow_insecure_listen)
@@ -339,7 +352,9 @@ int conf_check(const struct conf *c, struct err *err)
                        "TLS: listen on 127.0.0.1 behind a proxy, or set "
                        "server.allow_insecure_listen = true",
                        c->server_listen);
-    r = check_domain("server.domain", c->server_domain, err);
+    r = check_listeners(c, err);
+    if (r == 0)
+        r = check_domain("server.domain", c->server_domain, err);
     if (r == 0 && *c->server_demo_domain)
         r = check_domain("server.demo_domain", c->server_demo_domain, err);
     if (r < 0)

@@ -19,6 +19,13 @@
     X(server, allow_insecure_listen, BOOL, "false", 0, 0, "listen beyond loopback without TLS")    \
     X(server, public_url, STR, "", 0, 0,                                                           \
       "the site's URL where a proxy in front changes scheme or port")                              \
+    X(server, also_listen, STR, "", 0, 0,                                                          \
+      "further sockets: ADDRESS:PORT, unix:PATH [mode=0660] [owner=USER:GROUP] or fd:NAME, each "  \
+      "with the word proxy where connections begin with a PROXY header; commas separate")          \
+    X(server, trusted_proxies, STR, "", 0, 0,                                                      \
+      "addresses of proxies in front whose word on visitors is taken: ADDRESS[/PREFIX], ...")      \
+    X(server, proxy_header, STR, "x-forwarded-for", 0, 0,                                          \
+      "the field by which they give it: x-forwarded-for (and -proto, -host) or forwarded")         \
     X(log, format, STR, "text", 0, 0, "text or json")                                              \
     X(log, level, STR, "info", 0, 0, "debug, info, warn or error")                                 \
     X(log, access, STR, "off", 0, 0, "a line for each visitor's request: off, combined or json")   \

@@ -33,14 +33,19 @@ enum proto_role {
     ROLE_WEBUI,
     ROLE_SITE_DIAL, /* gateway only: a dial socket (DIAL/DIALED) that yields *connected* stream
                        sockets to webui */
-    ROLE_PUBLIC,    /* gateway's SUP_LISTENER: the visitors' listening TCP socket */
+    ROLE_PUBLIC,    /* gateway's SUP_LISTENER: a listening socket of the visitors' */
     ROLE_SITE,      /* webui's SUP_LISTENER: its listening Unix socket */
 };
 #define PROTO_F_SUP_READY(U32, U64, I32, STR, BLOB)
 /* up -> program, 1 fd: a SEQPACKET socket to the peer of that role; it replaces an earlier one */
 #define PROTO_F_SUP_PEER(U32, U64, I32, STR, BLOB) U32(role)
-/* up -> program, 1 fd: a listening socket */
-#define PROTO_F_SUP_LISTENER(U32, U64, I32, STR, BLOB) U32(role)
+/* up -> program, 1 fd: a listening socket. The gateway has several, by number; one replaces an
+ * earlier one of its number. */
+enum proto_listen_flags {
+    LISTENER_PROXIED = 1, /* connections begin with a PROXY header (proxyhead.h) */
+};
+#define PROTO_LISTENERS 16
+#define PROTO_F_SUP_LISTENER(U32, U64, I32, STR, BLOB) U32(role) U32(number) U32(flags)
 
 /* up -> gateway, 1 fd: the file of the access log, for appending; it replaces an earlier one */
 #define PROTO_F_SUP_LOG(U32, U64, I32, STR, BLOB)

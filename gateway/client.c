@@ -2,15 +2,17 @@
 
 #include "access.h"
 #include "account.h"
+#include "forwarded.h"
+#include "intro.h"
 #include "limits.h"
 #include "proxy.h"
 #include "reply.h"
+#include "trust.h"
 #include "visit.h"
 #include "wake.h"
 #include "worker.h"
 #include "common/log.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -80,7 +82,7 @@ void client_release(struct client *c, bool reuse)
     }
     if (w) {
         if (w->site)
-            limits_leave_site(c->address);
+            limits_leave_site(c->visitor ? c->visitor : c->address);
         c->worker = NULL;
         w->bytes_in += c->up.bytes;
         w->bytes_out += c->down.bytes;
@@ -104,6 +106,8 @@ void client_close(struct client *c, bool reset)
     list_remove(&c->ready);
     list_remove(&c->all);
     l->n_clients--;
+    if (c->visitor)
+        limits_leave(l->limits, c->visitor);
     limits_leave(l->limits, c->address);
     conn_close(l, &c->conn, reset);
     loop_bury(l, &c->conn.io, free_client);
@@ -155,6 +159,8 @@ void client_finish(struct client *c)
     size_t from = offsetof(struct client, minor), to = offsetof(struct client, requests);
     memset((char *)c + from, 0, to - from);
     c->up = c->down = (struct flow){0};
+    if (c->trusted)
+        forwarded_drop(c);
     c->requests++;
     c->head_since_ms = c->held_since_ms = 0;
     c->route = NULL;
@@ -305,6 +311,11 @@ static void refuse(struct client *c, int status, const char *why)
     reply_send(c, &(struct reply){.status = status, .title = why, .close = true});
 }
 
+static const struct reply too_many = {.status = 503,
+                                      .title = "Too many requests at the same time",
+                                      .text = "Your address has too many requests under way.",
+                                      .retry_after_s = 5};
+
 static void read_request(struct client *c)
 {
     struct loop *l = c->loop;
@@ -321,6 +332,11 @@ static void read_request(struct client *c)
                 if (r > 0) {
                     l->head_of = c;
                     take_facts(c, &l->head);
+                    if (c->trusted && !forwarded_take(c, &l->head)) {
+                        account_begin(c, &l->head);
+                        reply_send(c, &too_many);
+                        return;
+                    }
                     account_begin(c, &l->head);
                     client_dispatch(c);
                     return;
@@ -390,6 +406,9 @@ void client_step(struct client *c)
             return;
         }
         switch ((enum client_state)state) {
+        case CLIENT_INTRO:
+            intro_step(c);
+            break;
         case CLIENT_READ:
             read_request(c);
             break;
@@ -422,6 +441,9 @@ static void on_timer(struct timer *t)
     struct client *c = container_of(t, struct client, timer);
 
     switch ((enum client_state)c->state) {
+    case CLIENT_INTRO:
+        client_close(c, false);
+        return;
     case CLIENT_READ:
         if (gbuf_len(c->conn.in) == 0) {
             client_close(c, false);
@@ -456,24 +478,6 @@ static void on_timer(struct timer *t)
     client_step(c);
 }
 
-static void take_address(struct client *c, const struct sockaddr_storage *peer)
-{
-    if (peer->ss_family == AF_INET6) {
-        const struct sockaddr_in6 *a = (const struct sockaddr_in6 *)(const void *)peer;
-        if (IN6_IS_ADDR_V4MAPPED(&a->sin6_addr)) {
-            inet_ntop(AF_INET, &a->sin6_addr.s6_addr[12], c->ip, sizeof(c->ip));
-        } else {
-            inet_ntop(AF_INET6, &a->sin6_addr, c->ip, sizeof(c->ip));
-            c->ip6 = true;
-        }
-    } else if (peer->ss_family == AF_INET) {
-        inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)peer)->sin_addr, c->ip,
-                  sizeof(c->ip));
-    } else {
-        memcpy(c->ip, "unknown", sizeof("unknown"));
-    }
-}
-
 static void turn_away(int fd)
 {
     static const char busy[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n"
@@ -492,13 +496,19 @@ static bool is_loopback(const struct sockaddr_storage *peer)
            ntohl(((const struct sockaddr_in *)(const void *)peer)->sin_addr.s_addr) >> 24 == 127;
 }
 
-static void accept_one(struct loop *l, int fd, const struct sockaddr_storage *peer)
+static void accept_one(struct loop *l, const struct listener *from, int fd,
+                       const struct sockaddr_storage *peer)
 {
     struct limits_address *address;
     /* With a proxy in front every visitor has the proxy's address: only the totals hold then. */
-    bool behind_proxy = l->conf->server_public_url[0] && is_loopback(peer);
+    bool trusted = trust_covers(l, peer);
+    bool behind_proxy = trusted || (l->conf->server_public_url[0] && is_loopback(peer));
     uint64_t max = behind_proxy ? UINT64_MAX : l->conf->gateway_max_per_address;
 
+    if (from->proxied && !trusted) { /* it could claim to be anybody */
+        close(fd);
+        return;
+    }
     if (l->n_clients >= l->conf->gateway_max_connections ||
         !(address = limits_enter(l->limits, peer, max))) {
         turn_away(fd);
@@ -521,7 +531,11 @@ static void accept_one(struct loop *l, int fd, const struct sockaddr_storage *pe
     c->timer.on_fire = on_timer;
     c->address = address;
     c->behind_proxy = behind_proxy;
-    take_address(c, peer);
+    c->state = from->proxied ? CLIENT_INTRO : CLIENT_READ;
+    c->trusted = trusted && !from->proxied; /* a proxied one speaks by its header */
+    trust_text(peer, c->peer_ip, &c->peer_ip6);
+    memcpy(c->ip, c->peer_ip, sizeof(c->ip));
+    c->ip6 = c->peer_ip6;
     list_push_back(&l->clients, &c->all);
     l->n_clients++;
     client_set_deadline(c, l->conf->gateway_header_timeout);
@@ -532,8 +546,9 @@ static void accept_one(struct loop *l, int fd, const struct sockaddr_storage *pe
 static void accept_again(struct timer *t)
 {
     struct loop *l = container_of(t, struct loop, accept_timer);
-    if (l->listener.fd >= 0 && !l->stopping)
-        loop_mod_level(l, &l->listener, EPOLLIN);
+    for (int i = 0; i < PROTO_LISTENERS && !l->stopping; i++)
+        if (l->listeners[i].io.fd >= 0)
+            loop_mod_level(l, &l->listeners[i].io, EPOLLIN);
     l->accept_paused = false;
 }
 
@@ -545,7 +560,7 @@ void client_on_listener(struct loop *l, struct io *io, uint32_t events)
         socklen_t len = sizeof(peer);
         int fd = accept4(io->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
-            accept_one(l, fd, &peer);
+            accept_one(l, container_of(io, struct listener, io), fd, &peer);
             continue;
         }
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {

@@ -1,10 +1,10 @@
 /* A visitor's connection, and the one request on it that is being answered.
  *
- * READ (a head is awaited) -> ASK (whether it may see a private Space is awaited) -> HELD (the
- * Space's worker is awaited) -> DIAL (a connection to it is awaited) -> PROXY (the exchange) ->
- * READ again, or RELAY (upgraded), or REPLY (an answer of our own), WATCH (the waiting page's event
- * stream), LINGER (answered and half closed: what still arrives is thrown away, so that the answer
- * is not lost by a reset). */
+ * INTRO (a PROXY header is awaited, where there must be one) -> READ (a head is awaited) -> ASK
+ * (whether it may see a private Space is awaited) -> HELD (the Space's worker is awaited) -> DIAL
+ * (a connection to it is awaited) -> PROXY (the exchange) -> READ again, or RELAY (upgraded), or
+ * REPLY (an answer of our own), WATCH (the waiting page's event stream), LINGER (answered and half
+ * closed: what still arrives is thrown away, so that the answer is not lost by a reset). */
 #pragma once
 
 #include "chunk.h"
@@ -16,6 +16,7 @@ struct route;
 struct limits_address;
 
 enum client_state {
+    CLIENT_INTRO,
     CLIENT_READ,
     CLIENT_ASK,
     CLIENT_HELD,
@@ -60,10 +61,14 @@ struct client {
     struct link wait;  /* route->held, worker->pending, route->watchers, or those whose token is
                           asked  about (visit.c), by state */
     struct client *next_free;
-    struct limits_address *address;
+    struct limits_address *address; /* of who connected, or of whom its PROXY header names */
+    struct limits_address
+        *visitor;      /* while a request is under way: whom a trusted proxy speaks for */
     bool behind_proxy; /* its address is that of a proxy in front: it says nothing of the visitor */
+    bool trusted;      /* ... one whose word on the visitor is taken (forwarded.h) */
     char ip[46];       /* the visitor's, as text */
-    bool ip6;
+    char peer_ip[46];  /* `address` as text */
+    bool ip6, peer_ip6;
 
     uint8_t state; /* enum client_state */
 
@@ -71,6 +76,7 @@ struct client {
     uint8_t minor;
     bool keep_alive; /* as the visitor asked; false once something forbids it */
     bool is_head, retryable, upgrade, html, navigation, bot, robots, wait_path;
+    bool https;              /* so the visitor came to us, or to a trusted proxy */
     bool drop_authorization; /* it is ours, not the demo's */
     bool token_is_authorization;
     bool retried;     /* on another connection, after a kept one had been closed */
@@ -81,6 +87,8 @@ struct client {
     uint8_t interims; /* 1xx answers passed on */
     uint8_t pace;     /* enum client_pace: what the visitor is expected to do meanwhile */
     uint16_t head_len;
+    uint16_t host_at,
+        host_len; /* in the head: what a trusted proxy says was asked for; 0 bytes: nothing */
     uint16_t parsed_len; /* bytes of an unfinished head that were looked at */
     int64_t pace_from;   /* bytes that had moved when that began */
     uint32_t requests;   /* answered on this connection */
@@ -92,7 +100,7 @@ struct client {
     struct upstream *upstream;
 };
 
-/* Accepts what waits at loop->listener. */
+/* Accepts what waits at a listener. */
 void client_on_listener(struct loop *l, struct io *io, uint32_t events);
 
 /* Does what can be done now; the client may be closed when it returns. */

@@ -4,6 +4,7 @@
 #include "client.h"
 #include "limits.h"
 #include "runner.h"
+#include "trust.h"
 #include "visit.h"
 #include "worker.h"
 #include "common/cleanup.h"
@@ -46,7 +47,8 @@ int loop_new(struct loop **ret, const struct conf *conf, struct err *err)
     if (!l)
         return err_set(err, ENOMEM, "no memory for the event loop");
     l->conf = conf;
-    l->listener.fd = -1;
+    for (int i = 0; i < PROTO_LISTENERS; i++)
+        l->listeners[i].io.fd = -1;
     l->now_us = mono_us();
     l->now_ms = l->now_us / 1000;
     list_init(&l->ready);
@@ -83,6 +85,8 @@ int loop_new(struct loop **ret, const struct conf *conf, struct err *err)
         r = visits_new(l, err);
     if (r == 0)
         r = access_new(l, err);
+    if (r == 0)
+        r = trust_new(l, err);
     if (r < 0) {
         loop_free(l);
         return r;
@@ -114,6 +118,7 @@ void loop_free(struct loop *l)
         runner_free(l);
     visits_free(l);
     access_free(l);
+    trust_free(l);
     free_buried(l);
     while (l->free_clients) {
         struct client *c = l->free_clients;
@@ -122,7 +127,8 @@ void loop_free(struct loop *l)
     }
     gbuf_pool_free(&l->bufs);
     limits_free(l->limits);
-    loop_close(l, &l->listener);
+    for (int i = 0; i < PROTO_LISTENERS; i++)
+        loop_close(l, &l->listeners[i].io);
     close_fd(&l->epoll_fd);
     free(l->wheel);
     free(l);

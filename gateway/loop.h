@@ -29,12 +29,19 @@ struct io {
     void (*on_free)(struct loop *l, struct io *io);
 };
 
+/* A listening socket of the visitors'. */
+struct listener {
+    struct io io; /* first */
+    bool proxied; /* its connections begin with a PROXY header (intro.h) */
+};
+
 struct routes;
 struct workers;
 struct limits;
 struct runner;
 struct visits;
 struct access;
+struct trust;
 
 struct loop {
     int epoll_fd;
@@ -53,7 +60,7 @@ struct loop {
     size_t domain_len, demo_suffix_len;
     char site_origin[280]; /* "http://localhost:8080" */
 
-    struct io listener; /* the visitors' listening socket */
+    struct listener listeners[PROTO_LISTENERS]; /* by number; fd -1: none */
     bool accept_paused; /* out of descriptors: taken up again by accept_timer */
     struct timer accept_timer;
     struct link clients; /* all of them, for the end */
@@ -61,6 +68,8 @@ struct loop {
     struct client *free_clients;
 
     struct limits *limits;
+    struct trust *trust;
+    uint64_t intro_said_ms; /* when a connection without a PROXY header was spoken of last */
     struct routes *routes;
     struct workers *workers;
     struct runner *runner;

@@ -70,12 +70,13 @@ static void on_signal(struct loop *l, struct io *io, uint32_t events)
 
     while (read(io->fd, &info, sizeof(info)) == sizeof(info)) {
         l->stopping = true;
-        loop_close(l, &l->listener);
+        for (int i = 0; i < PROTO_LISTENERS; i++)
+            loop_close(l, &l->listeners[i].io);
         struct link *at, *next;
         for (at = l->clients.next; at != &l->clients; at = next) {
             struct client *c = container_of(at, struct client, all);
             next = at->next;
-            if (c->state == CLIENT_READ && !c->conn.in)
+            if (c->state == CLIENT_INTRO || (c->state == CLIENT_READ && !c->conn.in))
                 client_close(c, false);
         }
         if (list_empty(&l->clients))
@@ -90,6 +91,10 @@ static void on_signal(struct loop *l, struct io *io, uint32_t events)
 static void set_listener_options(const struct loop *l, int fd)
 {
     uint64_t unanswered = l->conf->gateway_body_idle_timeout;
+    int domain = AF_UNIX;
+    socklen_t len = sizeof(domain);
+    if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) < 0 || domain == AF_UNIX)
+        return;
     if (unanswered < VANISHED_MS)
         unanswered = VANISHED_MS;
     const struct {
@@ -104,21 +109,25 @@ static void set_listener_options(const struct loop *l, int fd)
     };
     for (unsigned i = 0; i < sizeof(options) / sizeof(*options); i++)
         if (setsockopt(fd, options[i].level, options[i].name, &options[i].value, sizeof(int)) < 0)
-            log_warn(NULL, "gateway.listen", "an option of the listening socket: %s",
+            log_warn(NULL, "gateway.listen", "an option of a listening socket: %s",
                      strerror(errno));
 }
 
-static void take_listener(struct loop *l, int fd)
+static void take_listener(struct loop *l, const struct proto_sup_listener *m, int fd)
 {
-    loop_close(l, &l->listener);
+    struct listener *listener = &l->listeners[m->number];
+    loop_close(l, &listener->io);
     set_listener_options(l, fd);
-    l->listener = (struct io){.fd = fd, .shared = true, .on_event = client_on_listener};
+    *listener = (struct listener){
+        .io = {.fd = fd, .shared = true, .on_event = client_on_listener},
+        .proxied = m->flags & LISTENER_PROXIED,
+    };
     int r = fd_set_nonblock(fd, true);
     if (r == 0)
-        r = loop_add_level(l, &l->listener, EPOLLIN);
+        r = loop_add_level(l, &listener->io, EPOLLIN);
     if (r < 0) {
-        log_error(NULL, "gateway.listen", "cannot watch the listening socket: %s", strerror(-r));
-        loop_close(l, &l->listener);
+        log_error(NULL, "gateway.listen", "cannot watch a listening socket: %s", strerror(-r));
+        loop_close(l, &listener->io);
     }
 }
 
@@ -137,8 +146,9 @@ static void on_supervisor(struct loop *l, struct io *io, uint32_t events)
             l->over = true;
             return;
         }
-        if (m->type == PROTO_SUP_LISTENER && m->n_fds == 1 && m->u.sup_listener.role == ROLE_PUBLIC)
-            take_listener(l, steal_fd(&m->fds[0]));
+        if (m->type == PROTO_SUP_LISTENER && m->n_fds == 1 &&
+            m->u.sup_listener.role == ROLE_PUBLIC && m->u.sup_listener.number < PROTO_LISTENERS)
+            take_listener(l, &m->u.sup_listener, steal_fd(&m->fds[0]));
         else if (m->type == PROTO_SUP_PEER && m->n_fds == 1 && m->u.sup_peer.role == ROLE_RUNNER)
             runner_set(l, steal_fd(&m->fds[0]));
         else if (m->type == PROTO_SUP_PEER && m->n_fds == 1 && m->u.sup_peer.role == ROLE_SITE_DIAL)
@@ -147,7 +157,7 @@ static void on_supervisor(struct loop *l, struct io *io, uint32_t events)
             access_set_file(l, steal_fd(&m->fds[0]));
         proto_msg_done(m);
     }
-    if (!g->ready && l->listener.fd >= 0) {
+    if (!g->ready && l->listeners[0].io.fd >= 0) {
         struct err err = {0};
         g->ready = true;
         if (service_ready(&g->service, &err) < 0)

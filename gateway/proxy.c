@@ -24,8 +24,9 @@ static bool enter_site(struct client *c, const struct worker *w)
 {
     const struct conf *conf = c->loop->conf;
     return w->refs < conf->gateway_site_connections &&
-           limits_enter_site(c->address,
-                             c->behind_proxy ? UINT64_MAX : conf->gateway_site_per_address);
+           limits_enter_site(c->visitor ? c->visitor : c->address,
+                             c->behind_proxy && !c->visitor ? UINT64_MAX
+                                                            : conf->gateway_site_per_address);
 }
 
 void proxy_request(struct client *c, struct worker *w)

@@ -160,9 +160,11 @@ static void put_others_cookies(struct out *o, const char *p, const struct http1_
 int rewrite_request(struct client *c, const struct http1_head *h, const char *p, struct gbuf **out)
 {
     /* a line can grow by the blank behind its colon; the rest is what is added below */
-    size_t ip_len = strlen(c->ip);
+    size_t ip_len = strlen(c->ip), host_len = c->host_len ? c->host_len : h->host_len;
+    const char *host = p + (c->host_len ? c->host_at : h->host);
     int r = gbuf_need(&c->loop->bufs, out,
-                      2u * (size_t)h->len + h->n_fields + 3u * h->host_len + 2 * ip_len + 400);
+                      2u * (size_t)h->len + h->n_fields + h->host_len + 2 * host_len + 2 * ip_len +
+                          400);
     if (r < 0)
         return r;
     struct out o = {(*out)->data + (*out)->tail};
@@ -209,16 +211,22 @@ int rewrite_request(struct client *c, const struct http1_head *h, const char *p,
     PUT(&o, "X-Forwarded-For: ");
     put(&o, c->ip, ip_len);
     PUT(&o, "\r\nX-Forwarded-Host: ");
-    put(&o, p + h->host, h->host_len);
-    PUT(&o, "\r\nX-Forwarded-Proto: http\r\nForwarded: for=");
+    put(&o, host, host_len);
+    if (c->https)
+        PUT(&o, "\r\nX-Forwarded-Proto: https\r\nForwarded: for=");
+    else
+        PUT(&o, "\r\nX-Forwarded-Proto: http\r\nForwarded: for=");
     if (c->ip6)
         PUT(&o, "\"[");
     put(&o, c->ip, ip_len);
     if (c->ip6)
         PUT(&o, "]\"");
     PUT(&o, ";host=\"");
-    put(&o, p + h->host, h->host_len);
-    PUT(&o, "\";proto=http\r\nVia: 1.1 vitrine\r\n\r\n");
+    put(&o, host, host_len);
+    if (c->https)
+        PUT(&o, "\";proto=https\r\nVia: 1.1 vitrine\r\n\r\n");
+    else
+        PUT(&o, "\";proto=http\r\nVia: 1.1 vitrine\r\n\r\n");
     (*out)->tail = (uint32_t)(o.p - (*out)->data);
     return 0;
 }

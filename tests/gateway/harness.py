@@ -213,6 +213,11 @@ class Gateway:
         self.sup.send("SUP_LISTENER", [listener.fileno()], role=codec.ENUM["ROLE_PUBLIC"])
         self.sup.wait("SUP_READY")
 
+    def listen(self, sock, number=1, flags=0):
+        """One more listening socket, which the test keeps."""
+        self.sup.send("SUP_LISTENER", [sock.fileno()], role=codec.ENUM["ROLE_PUBLIC"], number=number, flags=flags)
+        return sock
+
     def _read_stderr(self):
         for line in self.process.stderr:
             self.stderr += line

@@ -1,4 +1,4 @@
-/* objects: cli/listener.o */
+/* objects: cli/listener.o cli/holder.o */
 /* Addresses to listen on, and the sockets that they become. */
 #include "cli/listener.h"
 #include "common/cleanup.h"

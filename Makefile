@@ -49,7 +49,7 @@ quiet := $(findstring s,$(filter-out --%,$(firstword -$(MAKEFLAGS))))
 say = $(if $(filter 0,$(V)),@$(if $(quiet),,printf '  %-5s %s\n' $(1) $(2);),)
 
 # ---- programs ----------------------------------------------------------------------------------
-PROGRAMS := vitrine vitrine-runner vitrine-gateway vitrine-webui vitrine-egress vitrine-sandbox vitrine-job vitrine-static
+PROGRAMS := vitrine vitrine-runner vitrine-gateway vitrine-webui vitrine-egress vitrine-sandbox vitrine-job vitrine-preload vitrine-static
 DIR_vitrine := cli
 DIR_vitrine-runner := runner
 DIR_vitrine-gateway := gateway
@@ -57,6 +57,7 @@ DIR_vitrine-webui := webui
 DIR_vitrine-egress := egress
 DIR_vitrine-sandbox := sandbox
 DIR_vitrine-job := job
+DIR_vitrine-preload := preload
 DIR_vitrine-static := static
 COMMON_LIBS := -lsodium -lsqlite3 -linih
 LIBS_vitrine := -lcurl -ljansson -larchive -pthread $(COMMON_LIBS)
@@ -66,6 +67,7 @@ LIBS_vitrine-webui := -lmicrohttpd -ljansson -lcmark-gfm -lcmark-gfm-extensions 
 LIBS_vitrine-egress := -lcurl $(COMMON_LIBS)
 LIBS_vitrine-sandbox := -static-pie -lsodium
 LIBS_vitrine-job := -larchive -lyaml -ljansson $(COMMON_LIBS)
+LIBS_vitrine-preload := -lcurl -ljansson $(COMMON_LIBS)
 # Linked statically they start 0.3 ms sooner, and forks copy less; the file server so also runs in a
 # root without a libc.
 LIBS_vitrine-static := -static-pie
@@ -75,7 +77,7 @@ all: $(addprefix $(BUILD)/,$(PROGRAMS)) examples ; @:
 objs = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)/*.c))
 # What lives below the sandbox's filter of system calls is built without sanitizers, whose runtime
 # the filter kills. (Its code is in unit tests and fuzz targets, which have them.)
-PLAIN := $(if $(SANITIZER),vitrine-sandbox vitrine-job vitrine-static)
+PLAIN := $(if $(SANITIZER),vitrine-sandbox vitrine-job vitrine-preload vitrine-static)
 plain_objs = $(patsubst %.c,$(BUILD)/plain/%.o,$(wildcard $(1)/*.c))
 assets = $(sort $(shell find $(1)/pages $(1)/static -type f 2>/dev/null))
 assets_obj = $(if $(call assets,$(1)),$(BUILD)/obj/$(1)/assets.o)

@@ -57,7 +57,7 @@ void checks_programs(struct checks *k)
 {
     static const char *const programs[] = {"vitrine-runner", "vitrine-gateway", "vitrine-webui",
                                            "vitrine-egress", "vitrine-sandbox", "vitrine-job",
-                                           "vitrine-static"};
+                                           "vitrine-static", "vitrine-preload"};
     struct err err = {0};
     char dir[3072], missing[200] = "";
     if (exe_dir(dir, sizeof(dir), &err) < 0) {

@@ -38,7 +38,7 @@
 
 static const char *const programs[] = {"vitrine-runner", "vitrine-gateway", "vitrine-webui",
                                        "vitrine-egress", "vitrine-sandbox", "vitrine-job",
-                                       "vitrine-static"};
+                                       "vitrine-static", "vitrine-preload"};
 
 static int find_programs(char *dir, size_t len, struct err *err)
 {

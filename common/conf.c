@@ -8,6 +8,7 @@
 #include "cleanup.h"
 #include "flavours.h"
 #include "hostlist.h"
+#include "hub_url.h"
 #include "listen.h"
 #include "netrule.h"
 #include "util.h"
@@ -383,6 +384,12 @@ int conf_check(const struct conf *c, struct err *err)
         (r = hostlist_each(c->build_hosts, "build.hosts", NULL, NULL, err)) < 0 ||
         (r = hostlist_each(c->build_inside_hosts, "build.inside_hosts", NULL, NULL, err)) < 0)
         return r;
+    struct hub_url hub;
+    if (*c->build_hub && hub_url_parse(c->build_hub, &hub, err) < 0)
+        return err_prefix(err, EINVAL, "build.hub");
+    if (*c->build_hub_token_file && *c->build_hub_token_file != '/')
+        return err_set(err, EINVAL, "build.hub_token_file = \"%.80s\": it must be an absolute path",
+                       c->build_hub_token_file);
     if (c->lifecycle_backoff_first > c->lifecycle_backoff_max)
         return err_set(err, EINVAL,
                        "lifecycle.backoff_first is longer than lifecycle.backoff_max: make it "

@@ -136,7 +136,14 @@
     X(build, uv, STR, "auto", 0, 0,                                                                \
       "the installer uv: its path, auto (where PATH has one), or none (pip is used)")              \
     X(build, find_links, STR, "", 0, 0, "folder with wheels that builds may use, too")             \
-    X(build, env_keep, MS, "7d", 60000, CONF_NEVER,                                                \
+    X(build, hub, STR, "", 0, 0,                                                                   \
+      "URL of the Hugging Face Hub, or of your mirror of it, from which preload_from_hub is "      \
+      "filled; empty: it is not")                                                                  \
+    X(build, hub_token_file, STR, "", 0, 0,                                                        \
+      "file with a token for that hub, which builds never see")                                    \
+    X(build, preload_size, BYTES, "20G", 1048576, UINT64_MAX,                                      \
+      "most that a Space may have preloaded from the hub")                                         \
+    X(build, env_keep, MS, "7d", 1000, CONF_NEVER,                                                 \
       "an environment that no Space's version needs is removed after this")                        \
     X(build, env_size, BYTES, "50G", 1048576, UINT64_MAX,                                          \
       "... and earlier, the longest unused first, while all together take more")                   \

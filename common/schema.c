@@ -196,5 +196,7 @@ const char *const schema_life[] = {
     "CREATE INDEX resolutions_env ON resolutions (env);",
     /* 6: the Debian packages of a version, laid over its root: envs/KEY as well, '' for none */
     "ALTER TABLE builds ADD COLUMN layer TEXT NOT NULL DEFAULT '';",
+    /* 7: its cache of models: envs/KEY as well, '' for none */
+    "ALTER TABLE builds ADD COLUMN models TEXT NOT NULL DEFAULT '';",
     NULL,
 };

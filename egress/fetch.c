@@ -227,7 +227,8 @@ static void write_head(struct fetch *f)
     char line[128];
     bool head = c->request.method_len == 4;
     bool body = !head && h->status != 204 && h->status != 304;
-    if (c->login && body && is_page(f) && (f->links = malloc(sizeof(*f->links))))
+    if (c->login && body && !f->e->policy.verbatim && is_page(f) &&
+        (f->links = malloc(sizeof(*f->links))))
         links_init(f->links, c->login->secure, c->login->host, c->login->port, c->login->door);
     f->chunked = body && c->request.minor == 1 && (f->links || !h->has_length);
     int n = snprintf(line, sizeof(line), "HTTP/1.1 %u ", h->status);

@@ -151,6 +151,8 @@ static const char *take(struct policy *p, char *line)
         return take_text(line, p->no_proxy, sizeof(p->no_proxy));
     if (strcmp(name, "ca") == 0)
         return take_text(line, p->ca, sizeof(p->ca));
+    if (strcmp(name, "verbatim") == 0)
+        return (p->verbatim = strcmp(line, "yes") == 0) ? NULL : "not `verbatim yes`";
     for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
         if (strcmp(name, numbers[i].name) == 0)
             return number(line, 1, UINT64_MAX, numbers[i].value) ? NULL : "no number";

@@ -10,6 +10,8 @@
  *                                        Proxy-Authorization
  *   no_proxy LIST                        as programs read it from the environment
  *   ca PATH                              certificates that are trusted
+ *   verbatim yes                         the bodies of those who need a login pass as they are:
+ *                                        files, not the pages of an index
  *   connections N, bytes N, connection_ms N, idle_ms N */
 #pragma once
 
@@ -57,6 +59,7 @@ struct policy {
     struct policy_proxy proxies[2]; /* for http, for https */
     char no_proxy[POLICY_VALUE];
     char ca[1024];
+    bool verbatim;
     uint64_t connections, bytes, connection_ms, idle_ms;
 
     struct netrule own[POLICY_OWN], not_public[POLICY_RULES];

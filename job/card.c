@@ -1,6 +1,7 @@
 #include "job/card.h"
 
 #include "common/cleanup.h"
+#include "common/preload_entry.h"
 #include "common/utf8.h"
 #include "common/util.h"
 #include "job/names.h"
@@ -248,6 +249,45 @@ static int check_storage(const struct value *v, struct err *err)
     return check_word(v, words, "is none of small, medium, large", err);
 }
 
+static int check_preload_entry(const struct value *v, const json_t *item, unsigned line,
+                               struct err *err)
+{
+    struct preload_entry entry;
+    char quoted[NAMES_QUOTED_MAX];
+    struct err why = {0};
+    const char *text = json_is_string(item) ? json_string_value(item) : NULL;
+
+    if (!text)
+        return err_set(err, EINVAL, "README.md:%u: %s: an entry is no text", line, v->key->name);
+    if (preload_entry_parse(text, &entry, &why) == 0)
+        return 0;
+    return err_set(err, EINVAL, "README.md:%u: %s: %s: %s", line, v->key->name,
+                   names_quote(text, quoted), why.msg);
+}
+
+/* A list of entries, or one. */
+static int check_preload(const struct value *v, struct err *err)
+{
+    size_t i;
+    json_t *item;
+
+    if (json_is_string(v->json))
+        return check_preload_entry(v, v->json, v->key->line, err);
+    if (!json_is_array(v->json))
+        return wrong(v, err, "is no list");
+    if (json_array_size(v->json) > PRELOAD_ENTRIES_MAX)
+        return wrong(v, err, "has more than 64 entries");
+    json_array_foreach(v->json, i, item)
+    {
+        unsigned line = i < v->key->n_items ? v->key->item_lines[i] : v->key->line;
+        int r = check_preload_entry(v, item, line, err);
+
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
 /* The three headers that Hugging Face lets a Space set, with the values they can have. */
 static int check_headers(const struct value *v, struct err *err)
 {
@@ -318,7 +358,7 @@ static const struct known_key {
     {"disable_embedding", check_bool, false},
     {"startup_duration_timeout", check_timeout, true},
     {"custom_headers", check_headers, false},
-    {"preload_from_hub", check_list, false},
+    {"preload_from_hub", check_preload, false},
     {"suggested_hardware", check_any_text, true},
     {"suggested_storage", check_storage, true},
 };
@@ -421,10 +461,6 @@ static int fill_in(struct card *card, const struct front *front, struct err *err
     const char *timeout = text_or(card, "startup_duration_timeout", NULL);
     json_t *port = json_object_get(card->object, "app_port");
 
-    if (json_object_get(card->object, "preload_from_hub"))
-        card_warn(card, "preload_from_hub: this server downloads no models before a start; the "
-                        "program does it by itself where it has a network, and can keep them in "
-                        "/data (HF_HOME=/data/hf)");
     if (strstr(text_or(card, "thumbnail", ""), "://"))
         card_warn(card, "thumbnail: a picture elsewhere is not shown; name a PNG, JPEG, GIF or "
                         "WebP file of the bundle");

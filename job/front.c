@@ -168,6 +168,19 @@ static json_t *scalar_value(const yaml_event_t *event)
 static int read_node(struct reader *rd, yaml_event_t *event, int depth, json_t **ret,
                      struct err *err);
 
+/* Remembers in which line an item of the newest key stands. */
+static int note_item(struct reader *rd, const yaml_event_t *item, struct err *err)
+{
+    struct front_key *k = &rd->front->keys[rd->front->count - 1];
+    unsigned *grown = reallocarray(k->item_lines, k->n_items + 1, sizeof(*grown));
+
+    if (!grown)
+        return err_set(err, ENOMEM, "out of memory");
+    k->item_lines = grown;
+    k->item_lines[k->n_items++] = line_of(rd, &item->start_mark);
+    return 0;
+}
+
 static int read_list(struct reader *rd, int depth, json_t *list, struct err *err)
 {
     for (;;) {
@@ -177,7 +190,10 @@ static int read_list(struct reader *rd, int depth, json_t *list, struct err *err
 
         if (r < 0 || event.type == YAML_SEQUENCE_END_EVENT)
             return r;
-        r = read_node(rd, &event, depth, &item, err);
+        if (depth == 2) /* the value of a key of the top level */
+            r = note_item(rd, &event, err);
+        if (r == 0)
+            r = read_node(rd, &event, depth, &item, err);
         if (r < 0)
             return r;
         if (json_array_append_new(list, item) < 0)
@@ -345,6 +361,7 @@ void front_free(struct front *front)
     for (size_t i = 0; i < front->count; i++) {
         free(front->keys[i].name);
         free(front->keys[i].raw);
+        free(front->keys[i].item_lines);
     }
     free(front->keys);
     json_decref(front->object);

@@ -30,6 +30,8 @@ struct front_key {
     char *raw;  /* a scalar's text as it was written, without quotes; NULL for lists and maps */
     bool plain; /* a scalar without quotes: `null` is nothing, "null" is a word */
     unsigned line;
+    unsigned *item_lines; /* of a list: the line of each item */
+    size_t n_items;
 };
 
 struct front {

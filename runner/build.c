@@ -5,6 +5,7 @@
 #include "common/log.h"
 #include "common/util.h"
 #include "runner/build_index.h"
+#include "runner/build_models.h"
 #include "runner/build_own.h"
 #include "runner/chore.h"
 #include "runner/control.h"
@@ -30,6 +31,8 @@
 #include <sys/stat.h>
 
 #define LOCK_BYTES (4 << 20)
+#define FOUND_BYTES (32 << 20)
+#define STALE_TRIES 3
 #define HELD_UP_TRIES 5
 #define HELD_UP_PAUSE_MS 1000
 #define INDEXES_LOOK_MS 10
@@ -50,36 +53,43 @@ static bool is_there(const struct runner *r, uint64_t space_id, const char *sha,
            lstat(path, &st) == 0;
 }
 
+static bool is_whole(struct runner *r, const char *key)
+{
+    return life_env_known(r, key) && env_is_there(r, key);
+}
+
 /* Nobody has to look inside: its SDK brings nothing, and there is no file that asks for anything.
  */
 static bool asks_for_nothing(struct runner *r, uint64_t space_id, const struct version *v)
 {
     if (strcmp(v->sdk, "static") == 0)
-        return !build_has_command(r, space_id, v);
+        return !build_card_asks(r, space_id, v);
     if (is_there(r, space_id, v->sha, "packages.txt"))
         return false;
     if (strcmp(v->sdk, "node") == 0)
-        return !is_there(r, space_id, v->sha, "package.json") && !build_has_command(r, space_id, v);
+        return !is_there(r, space_id, v->sha, "package.json") && !build_card_asks(r, space_id, v);
     return (strcmp(v->sdk, "python") == 0 || strcmp(v->sdk, "command") == 0) &&
            !is_there(r, space_id, v->sha, "requirements.txt") &&
            !is_there(r, space_id, v->sha, "pre-requirements.txt") &&
-           !build_has_command(r, space_id, v);
+           !build_card_asks(r, space_id, v);
 }
 
 enum build_state build_look(struct runner *r, uint64_t space_id, const struct version *v,
-                            char env[65], char layer[65])
+                            char env[65], char layer[65], char models[65])
 {
-    env[0] = layer[0] = 0;
+    env[0] = layer[0] = models[0] = 0;
     if (asks_for_nothing(r, space_id, v))
         return BUILD_NO_ENV;
     if (life_build_env(r, space_id, v->id, env, NULL) != 1)
         return BUILD_MISSING;
     if (life_build_layer(r, space_id, v->id, layer, NULL) != 1 ||
-        (layer[0] && !(life_env_known(r, layer) && env_is_there(r, layer))))
+        (layer[0] && !is_whole(r, layer)) ||
+        life_build_models(r, space_id, v->id, models, NULL) != 1 ||
+        (models[0] && !is_whole(r, models)))
         return BUILD_MISSING;
     if (!env[0])
         return BUILD_NO_ENV;
-    return life_env_known(r, env) && env_is_there(r, env) ? BUILD_HAS_ENV : BUILD_MISSING;
+    return is_whole(r, env) ? BUILD_HAS_ENV : BUILD_MISSING;
 }
 
 /* ---- the end of one ---- */
@@ -107,6 +117,8 @@ static void free_build(struct build *b)
     buf_free(&b->line);
     buf_free(&b->lock);
     buf_free(&b->debs);
+    buf_free(&b->preload);
+    buf_free(&b->found);
     free(b);
     s->jobs--;
     if (s->state == LC_DELETING && !s->jobs && !s->workers)
@@ -276,21 +288,28 @@ static void on_deadline(void *arg)
     give_up(b);
 }
 
+static bool is_sealing(const struct build *b)
+{
+    return b->phase == PHASE_SEAL || b->phase == PHASE_DEBS_SEAL || b->phase == PHASE_MODELS_SEAL;
+}
+
 static void on_measured(void *arg, int code)
 {
     struct build *b = arg;
     uint64_t took = mono_ms() - b->look_ms;
     char size[32], text[200];
     b->look_ms = 0;
-    if (b->over || b->phase == PHASE_SEAL || b->phase == PHASE_DEBS_SEAL)
+    if (b->over || is_sealing(b))
         return;
     if (code == EFBIG || code == EMFILE) {
-        format_bytes(conf_of(b->r)->build_size, size);
+        format_bytes(b->phase == PHASE_MODELS ? conf_of(b->r)->build_preload_size
+                                              : conf_of(b->r)->build_size,
+                     size);
         if (code == EFBIG)
             snprintf(text, sizeof(text),
-                     "it took more than %s of the disk (build.size); ask for "
+                     "it took more than %s of the disk (build.%s); ask for "
                      "less, or the operator for more room",
-                     size);
+                     size, b->phase == PHASE_MODELS ? "preload_size" : "size");
         else
             snprintf(text, sizeof(text), "it made more than %" PRIu64 " files (build.inodes)",
                      conf_of(b->r)->build_inodes);
@@ -339,6 +358,15 @@ static void save(struct build *b, const char *state)
         log_warn(NULL, "build.row", "the row of build %" PRIu64 " could not be written", b->row);
 }
 
+static void watch(struct build *b)
+{
+    struct runner *r = b->r;
+    if (!loop_timer_is_set(&b->deadline))
+        loop_timer_set(r->loop, &b->deadline, conf_of(r)->build_timeout);
+    if (!loop_timer_is_set(&b->look))
+        loop_timer_set(r->loop, &b->look, LOOK_FIRST_MS);
+}
+
 /* The Space's reason, which people read while it is built. */
 static void explain(struct build *b, const char *text)
 {
@@ -354,8 +382,8 @@ static void explain(struct build *b, const char *text)
 static bool has_slot(const struct build *b)
 {
     return !b->removing &&
-           (b->phase == PHASE_DEBS || b->phase == PHASE_DEBS_SEAL || b->phase == PHASE_RESOLVE ||
-            b->phase == PHASE_INSTALL || b->phase == PHASE_SEAL);
+           (b->phase == PHASE_DEBS || b->phase == PHASE_MODELS || b->phase == PHASE_RESOLVE ||
+            b->phase == PHASE_INSTALL || is_sealing(b));
 }
 
 static struct build *equal_one(const struct build *b)
@@ -369,7 +397,7 @@ static struct build *equal_one(const struct build *b)
 
 static bool use_existing(struct build *b, const char *key)
 {
-    if (!life_env_known(b->r, key) || !env_is_there(b->r, key))
+    if (!is_whole(b->r, key))
         return false;
     char env[65];
     memcpy(env, key, sizeof(env));
@@ -429,11 +457,6 @@ static void install_from_source(struct build *b)
 
 /* ---- packages.txt ---- */
 
-static bool layer_is_there(struct build *b, const char *key)
-{
-    return life_env_known(b->r, key) && env_is_there(b->r, key);
-}
-
 /* Did these words lead to a layer before? */
 static bool find_layer(struct build *b)
 {
@@ -441,13 +464,13 @@ static bool find_layer(struct build *b)
         return true;
     build_make_debs_request(b);
     if (!b->anew && life_resolution(b->r, b->debs_request, b->layer, NULL) == 1 &&
-        layer_is_there(b, b->layer))
+        is_whole(b->r, b->layer))
         return true;
     b->layer[0] = 0;
     return false;
 }
 
-static void begin_env(struct build *b);
+static void begin_models(struct build *b);
 
 static void have_layer(struct build *b, const char *key)
 {
@@ -458,7 +481,7 @@ static void have_layer(struct build *b, const char *key)
     if (b->cancelled || b->over)
         give_up(b);
     else
-        begin_env(b);
+        begin_models(b);
 }
 
 static void on_layer_sealed(void *arg, int code)
@@ -482,7 +505,7 @@ static void debs_unpacked(struct build *b)
 {
     struct err err = {0};
     build_make_debs_key(b);
-    if (layer_is_there(b, b->key)) {
+    if (is_whole(b->r, b->key)) {
         char key[65];
         memcpy(key, b->key, sizeof(key));
         build_say(b, "packages", "layer %.12s is there already", key);
@@ -494,6 +517,84 @@ static void debs_unpacked(struct build *b)
     loop_timer_cancel(b->r->loop, &b->look);
     chore_kill_of(b->r, b);
     if (env_seal(b, "debs", on_layer_sealed, &err) < 0) {
+        build_fail(b, public_reason(err.code, err.msg));
+        give_up(b);
+    }
+}
+
+/* ---- preload_from_hub ---- */
+
+static void begin_env(struct build *b);
+
+/* Did these entries lead to a cache before? */
+static bool find_models(struct build *b)
+{
+    if (!b->preload.len)
+        return true;
+    build_models_make_request(b);
+    if (!b->anew && life_resolution(b->r, b->models_request, b->models, NULL) == 1 &&
+        is_whole(b->r, b->models)) {
+        build_say(b, "preload", "models %.12s are there already", b->models);
+        return true;
+    }
+    b->models[0] = 0;
+    return false;
+}
+
+static void fetch_models(struct build *b)
+{
+    b->phase = PHASE_MODELS;
+    buf_clear(&b->found);
+    save(b, "resolving");
+    watch(b);
+    start_step(b);
+}
+
+static void begin_models(struct build *b)
+{
+    if (!b->preload.len || b->models[0]) {
+        begin_env(b);
+        return;
+    }
+    build_say(b, "preload", "preload_from_hub, from %s", conf_of(b->r)->build_hub);
+    fetch_models(b);
+}
+
+static void on_models_sealed(void *arg, int code)
+{
+    struct build *b = arg;
+    char size[32];
+    if (code == ESTALE && !b->cancelled && ++b->found_stale < STALE_TRIES) {
+        fetch_models(b); /* somebody else's, which was there, is gone: its own then */
+        return;
+    }
+    if (code ||
+        life_env_save(b->r, b->key, b->space->owner, "", env_bytes(b->r, b->key), NULL) < 0) {
+        build_fail(b, public_reason(code ? code : EIO, "its models could not be stored"));
+        give_up(b);
+        return;
+    }
+    memcpy(b->models, b->key, sizeof(b->models));
+    b->key[0] = 0;
+    format_bytes(env_bytes(b->r, b->models), size);
+    build_say(b, "preload", "models %.12s, %s", b->models, size);
+    if (life_resolution_save(b->r, b->models_request, b->models, NULL) < 0)
+        log_warn(NULL, "build.row", "what preload_from_hub led to could not be written down");
+    if (b->cancelled || b->over)
+        give_up(b);
+    else
+        begin_env(b);
+}
+
+static void models_fetched(struct build *b)
+{
+    struct err err = {0};
+    build_models_make_key(b);
+    b->phase = PHASE_MODELS_SEAL;
+    loop_timer_cancel(b->r->loop, &b->deadline);
+    loop_timer_cancel(b->r->loop, &b->look);
+    chore_kill_of(b->r, b);
+    if (env_seal(b, "models", on_models_sealed, &err) < 0) {
         build_fail(b, public_reason(err.code, err.msg));
         give_up(b);
     }
@@ -512,15 +613,19 @@ static void after_plan(struct build *b)
 {
     char env[65];
     /* they are part of what is asked for; nobody else's wake waits while they are being read */
-    if (build_index_has_way_out(b->r) && !indexes_are_ready(b->r)) {
+    if ((build_index_has_way_out(b->r) || b->preload.len) && !indexes_are_ready(b->r)) {
         indexes_begin(b->r);
         b->retry.fn = on_indexes;
         loop_timer_set(b->r->loop, &b->retry, INDEXES_LOOK_MS);
         return;
     }
+    if (!build_models_has_hub(b)) {
+        give_up(b);
+        return;
+    }
     bool needs_env = build_needs_env(b);
-    bool has_layer = find_layer(b);
-    if (!needs_env && has_layer) {
+    bool has_layer = find_layer(b), has_models = find_models(b);
+    if (!needs_env && has_layer && has_models) {
         succeed(b, "");
         return;
     }
@@ -530,8 +635,8 @@ static void after_plan(struct build *b)
     }
     if (needs_env)
         build_make_request(b);
-    if (has_layer && needs_env && !b->anew && life_resolution(b->r, b->request, env, NULL) == 1 &&
-        use_existing(b, env))
+    if (has_layer && has_models && needs_env && !b->anew &&
+        life_resolution(b->r, b->request, env, NULL) == 1 && use_existing(b, env))
         return;
     b->phase = PHASE_QUEUED;
     if (life_build_create(b->r, b, "queued", NULL) < 0) {
@@ -572,6 +677,8 @@ void build_job_ended(struct build *b, bool ok, int code)
         after_plan(b);
     } else if (ok && b->phase == PHASE_DEBS) {
         debs_unpacked(b);
+    } else if (ok && b->phase == PHASE_MODELS) {
+        models_fetched(b);
     } else if (ok && b->phase == PHASE_RESOLVE) {
         resolved(b);
     } else if (ok) {
@@ -595,21 +702,12 @@ static void advance(struct build *b)
 
 /* ---- the queue ---- */
 
-static void watch(struct build *b)
-{
-    struct runner *r = b->r;
-    if (!loop_timer_is_set(&b->deadline))
-        loop_timer_set(r->loop, &b->deadline, conf_of(r)->build_timeout);
-    if (!loop_timer_is_set(&b->look))
-        loop_timer_set(r->loop, &b->look, LOOK_FIRST_MS);
-}
-
 static void begin_resolving(struct build *b)
 {
     explain(b, "");
     watch(b);
     if (!b->debs_digest[0] || b->layer[0]) {
-        begin_env(b);
+        begin_models(b);
         return;
     }
     if (!build_index_has_way_out(b->r)) {
@@ -631,8 +729,8 @@ static void begin_env(struct build *b)
         succeed(b, "");
         return;
     }
-    if (b->debs_digest[0] && !b->anew && life_resolution(b->r, b->request, env, NULL) == 1 &&
-        use_existing(b, env))
+    if ((b->debs_digest[0] || b->preload.len) && !b->anew &&
+        life_resolution(b->r, b->request, env, NULL) == 1 && use_existing(b, env))
         return;
     b->phase = PHASE_RESOLVE;
     save(b, "resolving");
@@ -697,7 +795,9 @@ void build_begin(struct space *s, const struct version *v)
                         .id = ++r->last_job_id,
                         .out = -1,
                         .lock = BUF_INIT(LOCK_BYTES),
-                        .debs = BUF_INIT(LOCK_BYTES)};
+                        .debs = BUF_INIT(LOCK_BYTES),
+                        .preload = BUF_INIT(LOCK_BYTES),
+                        .found = BUF_INIT(FOUND_BYTES)};
     b->deadline = (struct loop_timer){.fn = on_deadline, .arg = b};
     b->retry = (struct loop_timer){.fn = on_retry, .arg = b};
     b->look = (struct loop_timer){.fn = on_look, .arg = b};
@@ -709,7 +809,7 @@ void build_begin(struct space *s, const struct version *v)
         last = &(*last)->next;
     *last = b;
     build_read_card(b);
-    if (build_index_has_way_out(r))
+    if (build_index_has_way_out(r) || b->preload.len)
         indexes_begin(r); /* beside the plan */
     start_step(b);
 }
@@ -724,8 +824,7 @@ static void cancel(struct build *b, const char *why)
     snprintf(b->reason, sizeof(b->reason), "%s", why);
     if (b->row)
         build_say(b, "cancelled", "%s", why);
-    if (b->phase != PHASE_SEAL &&
-        b->phase != PHASE_DEBS_SEAL) /* that one is nearly done, and may be of use to somebody */
+    if (!is_sealing(b)) /* that one is nearly done, and may be of use to somebody */
         give_up(b);
 }
 

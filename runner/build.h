@@ -8,6 +8,7 @@
  *   plan      what is asked for, in which interpreter; asked for before? then nothing is built
  *   (queue)   build.parallel builds at a time, in order
  *   debs      packages.txt -> a layer for its root, which the steps that follow have as well
+ *   models    preload_from_hub -> a cache of models, whose files all Spaces share (build_models.h)
  *   resolve   requirements -> lock; source packages may run code here, so the lock is a claim
  *   install   lock -> environment, in a fresh folder; one that is shared by all owners takes wheels
  *             with the lock's hashes and nothing else
@@ -29,9 +30,10 @@ enum build_state {
     BUILD_HAS_ENV,
 };
 /* Whether the version can be started. `env` becomes the key of its environment, `layer` that of the
- * Debian packages that are laid over its root (layer.h), "" without one. */
+ * Debian packages that are laid over its root (layer.h), `models` that of its cache of models, ""
+ * without one. */
 enum build_state build_look(struct runner *r, uint64_t space_id, const struct version *v,
-                            char env[65], char layer[65]);
+                            char env[65], char layer[65], char models[65]);
 
 /* Begins what the version lacks; the Space is in STARTING or SWITCHING. Goes on with
  * space_begin_start, or with EV_BUILD and then EV_BUILT or EV_BUILD_FAIL. */

@@ -5,10 +5,12 @@
 #include "common/log.h"
 #include "common/usage.h"
 #include "common/util.h"
+#include "runner/build_models.h"
 #include "runner/build_own.h"
 #include "runner/chore.h"
 #include "runner/events.h"
 #include "runner/life_build.h"
+#include "runner/models.h"
 #include "runner/runner.h"
 #include "runner/space.h"
 
@@ -23,6 +25,7 @@
 #define COLLECT_FIRST_MS 60000
 #define COLLECT_EACH_MS 600000
 #define COLLECT_A_TURN 16
+#define MODELS_SLACK (16u << 20) /* folders, links; its program keeps to the limit itself */
 #define JUST_USED_MS                                                                               \
     600000 /* not removed for want of room: somebody may be about to start in it                   \
             */
@@ -75,6 +78,10 @@ struct order {
     char fresh[PATH_MAX], made[PATH_MAX], path[PATH_MAX];
     char about[2048];
     uint64_t most_bytes, most_inodes;
+    const char *data;
+    const char *models; /* lines of models_take, or NULL */
+    uint64_t space_id;
+    char parts[PATH_MAX]; /* what counts as well; "" nothing */
 };
 
 static int write_about(const struct order *o, uint64_t bytes, struct err *err)
@@ -107,7 +114,9 @@ static int seal(const void *arg, struct err *err)
 {
     const struct order *o = arg;
     struct usage usage;
-    int n = tidy(o, err);
+    int n = o->models ? models_take(o->data, o->space_id, o->made, o->models, err) : 0;
+    if (n == 0)
+        n = tidy(o, err);
     if (n == 0)
         n = usage_of_tree(o->fresh, 0, &usage, err);
     if (n == 0)
@@ -127,10 +136,13 @@ static int seal(const void *arg, struct err *err)
 static int measure(const void *arg, struct err *err)
 {
     const struct order *o = arg;
-    struct usage usage;
+    struct usage usage, parts = {0};
     int n = usage_of_tree(o->fresh, o->most_inodes, &usage, err);
+    if (n == 0 && o->parts[0])
+        n = usage_of_tree(o->parts, o->most_inodes, &parts, err);
     if (n < 0)
         return n;
+    usage.bytes += parts.bytes;
     return usage.bytes > o->most_bytes ? -EFBIG : usage.inodes > o->most_inodes ? -EMFILE : 0;
 }
 
@@ -142,8 +154,17 @@ static int remove_fresh(const void *arg, struct err *err)
 
 static void fill_order(const struct build *b, const char *name, struct order *o)
 {
-    *o = (struct order){.most_bytes = conf_of(b->r)->build_size,
-                        .most_inodes = conf_of(b->r)->build_inodes};
+    bool models = b->phase == PHASE_MODELS || b->phase == PHASE_MODELS_SEAL;
+    *o = (struct order){.most_bytes = models ? conf_of(b->r)->build_preload_size + MODELS_SLACK
+                                             : conf_of(b->r)->build_size,
+                        .most_inodes = conf_of(b->r)->build_inodes,
+                        .data = b->r->data,
+                        .space_id = b->space->id};
+    if (b->phase == PHASE_MODELS_SEAL)
+        o->models = b->found.len ? b->found.data : "";
+    if (models)
+        snprintf(o->parts, sizeof(o->parts), "%s/" MODELS_PARTS "/%" PRIu64, b->r->data,
+                 b->space->id);
     env_fresh_path(b, "", o->fresh, sizeof(o->fresh));
     env_fresh_path(b, name, o->made, sizeof(o->made));
     snprintf(o->path, sizeof(o->path), "%s/envs/%s", b->r->data, b->key);
@@ -204,16 +225,16 @@ static int remove_envs(const void *arg, struct err *err)
 
 static void on_collected(void *owner, int code)
 {
-    (void)owner;
     if (code)
         log_warn(NULL, "env.collect", "environments are left: %s", strerror(code));
+    build_models_sweep(owner); /* a cache of models may have been one of them */
 }
 
 /* Versions that are about to start, or run, and whose rows do not say so. */
 static bool is_meant(const struct runner *r, const char *key)
 {
     for (const struct build *b = r->builds; b; b = b->next)
-        if (strcmp(b->key, key) == 0 || strcmp(b->layer, key) == 0)
+        if (strcmp(b->key, key) == 0 || strcmp(b->layer, key) == 0 || strcmp(b->models, key) == 0)
             return true;
     for (size_t i = 0; i < RUNNER_SPACE_BUCKETS; i++) {
         for (const struct space *s = r->spaces[i]; s; s = s->next) {
@@ -224,6 +245,9 @@ static bool is_meant(const struct runner *r, const char *key)
                 strcmp(env, key) == 0)
                 return true;
             if (life_build_layer((struct runner *)r, s->id, s->beside.id, env, NULL) == 1 &&
+                strcmp(env, key) == 0)
+                return true;
+            if (life_build_models((struct runner *)r, s->id, s->beside.id, env, NULL) == 1 &&
                 strcmp(env, key) == 0)
                 return true;
         }
@@ -270,6 +294,8 @@ static void collect(struct runner *r)
     struct err err = {0};
     if (m.n && chore_begin(r, remove_envs, &m, on_collected, r, &err) < 0)
         log_warn(NULL, "env.collect", "%s", err.msg);
+    if (!m.n)
+        build_models_sweep(r);
 }
 
 static void on_collect(void *arg)

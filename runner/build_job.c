@@ -7,12 +7,14 @@
 #include "common/log.h"
 #include "common/util.h"
 #include "runner/build_index.h"
+#include "runner/build_models.h"
 #include "runner/build_env.h"
 #include "runner/egress.h"
 #include "runner/environment.h"
 #include "runner/gateway.h"
 #include "runner/layer.h"
 #include "runner/logs.h"
+#include "runner/models.h"
 #include "runner/public.h"
 #include "runner/recipe.h"
 #include "runner/runner.h"
@@ -86,6 +88,9 @@ static void take_line(struct build *b, char *line)
     } else if (strncmp(line, "deb ", 4) == 0 && b->phase == PHASE_DEBS) {
         if (buf_printf(&b->debs, "%s\n", line + 4) < 0)
             build_fail(b, "its packages are more than this server takes");
+    } else if (strncmp(line, "model ", 6) == 0 && b->phase == PHASE_MODELS) {
+        if (buf_printf(&b->found, "%s\n", line + 6) < 0)
+            build_fail(b, "its models are more files than this server takes");
     } else if (strncmp(line, "plan ", 5) == 0 && b->phase == PHASE_PLAN && !b->planned) {
         b->planned = b->resulted = true;
         build_take_plan(b, line + 5);
@@ -200,6 +205,7 @@ static void on_end(struct worker *w, const struct worker_end *e)
 static const char *folder_of(const struct build *b)
 {
     return b->phase == PHASE_DEBS      ? "debs"
+           : b->phase == PHASE_MODELS  ? "models"
            : b->phase == PHASE_RESOLVE ? "resolve"
                                        : lock_kind_name(b->kind);
 }
@@ -262,6 +268,8 @@ static int fill_lists(struct build *b, struct proto_start *start)
     struct start_list mounts = START_LIST(start, mounts);
     bool plans = b->phase == PHASE_PLAN, debs = b->phase == PHASE_DEBS;
     bool layered = b->layer[0] && !debs && !(b->phase == PHASE_INSTALL && b->kind == LOCK_SHARED);
+    if (b->phase == PHASE_MODELS)
+        return build_models_fill(b, start);
     add_command(b, &argv);
     start_list_add(&env, "PATH=/usr/local/bin:/usr/bin:/bin%s", layered ? ":/usr/games" : "");
     start_list_add(&env, "LANG=C.UTF-8");
@@ -296,7 +304,8 @@ static void limit(struct build *b, struct worker *w, struct proto_start *start)
         w->limits.v[LIMIT_MEMORY] = c->build_memory;
         w->limits.v[LIMIT_CPU] = c->build_cpu;
         w->limits.v[LIMIT_PIDS] = c->build_pids;
-        w->limits.v[LIMIT_FILE_SIZE] = c->build_size;
+        w->limits.v[LIMIT_FILE_SIZE] =
+            b->phase == PHASE_MODELS ? c->build_preload_size : c->build_size;
     }
     recipe_limits(start, b->r, &w->limits);
     start->uid_index = b->space->uid_index;
@@ -308,7 +317,8 @@ static int fill(struct build *b, struct worker *w, struct proto_start *start, st
     memset(start, 0, sizeof(*start));
     limit(b, w, start);
     /* What is shared by all owners is made without a look at one owner's tree. */
-    bool sees_tree = b->phase != PHASE_INSTALL || b->kind != LOCK_SHARED;
+    bool sees_tree =
+        b->phase != PHASE_MODELS && (b->phase != PHASE_INSTALL || b->kind != LOCK_SHARED);
     snprintf(start->cwd, sizeof(start->cwd), "%s", sees_tree ? APP : "/tmp");
     if (sees_tree && snprintf(start->app, sizeof(start->app), "%s/versions/%" PRIu64 "/%s",
                               b->r->data, b->space->id, b->version.sha) >= (int)sizeof(start->app))
@@ -318,19 +328,20 @@ static int fill(struct build *b, struct worker *w, struct proto_start *start, st
     return n < 0 ? err_set(err, -n, "the command line of a build is too long") : 0;
 }
 
-/* The lock for an install; nothing else has an input. */
+/* The lock for an install, the entries for models; nothing else has an input. */
 static int open_input(const struct build *b, struct err *err)
 {
-    if (b->phase != PHASE_INSTALL) {
+    const struct buf *text = b->phase == PHASE_MODELS ? &b->preload : &b->lock;
+    if (b->phase != PHASE_INSTALL && b->phase != PHASE_MODELS) {
         int null = open("/dev/null", O_RDWR | O_CLOEXEC);
         return null < 0 ? err_errno(err, "cannot open /dev/null") : null;
     }
-    _cleanup_close_ int fd = memfd_create("vitrine-lock", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    int n = fd < 0 ? -errno : write_all(fd, b->lock.data ? b->lock.data : "", b->lock.len);
+    _cleanup_close_ int fd = memfd_create("vitrine-input", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    int n = fd < 0 ? -errno : write_all(fd, text->data ? text->data : "", text->len);
     if (n == 0 && (lseek(fd, 0, SEEK_SET) < 0 ||
                    fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK) < 0))
         n = -errno;
-    return n < 0 ? err_set(err, -n, "cannot hand a lock over: %s", strerror(-n)) : steal_fd(&fd);
+    return n < 0 ? err_set(err, -n, "cannot hand its input over: %s", strerror(-n)) : steal_fd(&fd);
 }
 
 int build_job_start(struct build *b, struct err *err)
@@ -340,6 +351,9 @@ int build_job_start(struct build *b, struct err *err)
     int n = space_make_folders(b->space, err), pipe_fds[2];
     if (n == 0 && b->phase != PHASE_PLAN)
         n = env_make_fresh(b, folder_of(b), err);
+    if (n == 0 && b->phase == PHASE_MODELS)
+        n = models_make_folders(r->data, b->space->id, r->range.first + 1 + b->space->uid_index,
+                                err);
     if (n < 0)
         return n;
     _cleanup_close_ int in = open_input(b, err), null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -374,9 +388,12 @@ int build_job_start(struct build *b, struct err *err)
         return n;
     }
     b->worker = w;
-    if (b->phase != PHASE_PLAN && build_index_has_way_out(r)) {
-        const struct egress_hooks hooks = {
-            .on_say = on_egress_says, .on_end = on_egress_end, .arg = b};
+    bool models = b->phase == PHASE_MODELS;
+    if (models || (b->phase != PHASE_PLAN && build_index_has_way_out(r))) {
+        const struct egress_hooks hooks = {.on_say = on_egress_says,
+                                           .on_end = on_egress_end,
+                                           .policy = models ? build_models_policy : NULL,
+                                           .arg = b};
         if (egress_begin(&b->egress, w, &hooks, err) < 0) {
             build_fail(b, err->msg);
             worker_stop(w, 0);

@@ -17,6 +17,8 @@ enum build_phase {
     PHASE_QUEUED,
     PHASE_DEBS, /* packages.txt */
     PHASE_DEBS_SEAL,
+    PHASE_MODELS, /* preload_from_hub */
+    PHASE_MODELS_SEAL,
     PHASE_RESOLVE,
     PHASE_EQUAL,
     PHASE_INSTALL,
@@ -51,6 +53,13 @@ struct build {
     /* what packages.txt led to */
     char debs_request[65], layer[65]; /* "" for none */
     struct buf debs;                  /* a line for each package */
+
+    /* preload_from_hub: its entries, one a line; what it led to, "" for nothing; what
+     * vitrine-preload says is in there */
+    struct buf preload;
+    char models_request[65], models[65];
+    struct buf found;
+    unsigned found_stale; /* what was there was gone again, in a row */
 
     /* what was resolved */
     bool resolved;
@@ -100,8 +109,8 @@ bool build_is_npm(const struct build *b);
 /* The variables of its Space: b->variables, and a word about them in the log. On failure the build
  * has one. */
 int build_read_variables(struct build *b, bool tell);
-/* Whether its card has an app_build_command. */
-bool build_has_command(struct runner *r, uint64_t space_id, const struct version *v);
+/* Whether its card has an app_build_command, or a preload_from_hub. */
+bool build_card_asks(struct runner *r, uint64_t space_id, const struct version *v);
 /* b->debs_request, from packages.txt and the root; b->key, from what was unpacked. */
 void build_make_debs_request(struct build *b);
 void build_make_debs_key(struct build *b);

@@ -4,6 +4,7 @@
 #include "common/conf.h"
 #include "common/util.h"
 #include "runner/build_index.h"
+#include "runner/build_models.h"
 #include "runner/environment.h"
 #include "runner/runner.h"
 #include "runner/space.h"
@@ -61,11 +62,12 @@ static void add_old_bounds(struct build *b)
         add(b, "starlette<0.47");
 }
 
-bool build_has_command(struct runner *r, uint64_t space_id, const struct version *v)
+bool build_card_asks(struct runner *r, uint64_t space_id, const struct version *v)
 {
     _cleanup_buf_ struct buf text = BUF_INIT(CARD_MAX);
     return site_card(r, space_id, v->id, &text, NULL) == 1 && text.len &&
-           strstr(text.data, "\"app_build_command\"");
+           (strstr(text.data, "\"app_build_command\"") ||
+            strstr(text.data, "\"preload_from_hub\""));
 }
 
 void build_read_card(struct build *b)
@@ -81,6 +83,7 @@ void build_read_card(struct build *b)
         build_fail(b, "README.md: app_build_command is too long; put it into a script");
     else if (command)
         snprintf(b->command, sizeof(b->command), "%s", command);
+    build_models_read_card(b, card);
     json_decref(card);
 }
 

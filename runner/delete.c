@@ -9,6 +9,7 @@
 #include "runner/gateway.h"
 #include "runner/job.h"
 #include "runner/life.h"
+#include "runner/models.h"
 #include "runner/runner.h"
 #include "runner/space.h"
 
@@ -26,7 +27,7 @@ struct order {
 static int remove_all(const void *arg, struct err *err)
 {
     static const char *const folders[][2] = {
-        {"versions", ""}, {"repos", ".git"}, {"volumes", ""}, {"logs", ""}};
+        {"versions", ""}, {"repos", ".git"}, {"volumes", ""}, {"logs", ""}, {MODELS_PARTS, ""}};
     const struct order *o = arg;
     for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
         char path[PATH_MAX];

@@ -115,7 +115,8 @@ static int policy_fd(struct egress *e, struct err *err)
 {
     struct buf policy = BUF_INIT(MAX_POLICY);
     _cleanup_close_ int fd = memfd_create("vitrine-policy", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    int n = fd < 0 ? -errno : indexes_policy(e->worker->r, &policy);
+    int (*fill)(struct runner *, struct buf *) = e->hooks.policy ? e->hooks.policy : indexes_policy;
+    int n = fd < 0 ? -errno : fill(e->worker->r, &policy);
     if (n == 0)
         n = write_all(fd, policy.data ? policy.data : "", policy.len);
     if (n == 0 &&

@@ -10,7 +10,9 @@
 #define EGRESS_PORT 3128
 #define EGRESS_URL "http://127.0.0.1:3128"
 
+struct buf;
 struct egress;
+struct runner;
 struct worker;
 
 /* Called from the loop; each may end the egress. */
@@ -22,6 +24,8 @@ struct egress_hooks {
     /* it ended by itself, or could not be started: no build goes on without. The egress is still
      * the caller's to end. */
     void (*on_end)(void *arg, const char *why);
+    /* what it lets through; NULL: indexes_policy */
+    int (*policy)(struct runner *r, struct buf *out);
     void *arg;
 };
 

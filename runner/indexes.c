@@ -170,18 +170,12 @@ static bool find_ca(const struct buf *text, char *out, size_t size)
     return next_line(&at, "ca", out, size);
 }
 
-int indexes_policy(struct runner *r, struct buf *out)
+/* The first line about a host counts: those that may be inside before those that may not. */
+static int add_operators(struct runner *r, struct buf *out)
 {
     const struct conf *c = conf_of(r);
-    const struct buf *text = text_of(r);
     char line[4096];
-    int n = 0;
-    /* the first line about a host counts: those that may be inside before those that may not */
-    const char *at = text->data;
-    while (n == 0 && next_line(&at, "policy", line, sizeof(line)))
-        n = buf_printf(out, "%s\n", line);
-    if (n == 0 && find_ca(text, line, sizeof(line)))
-        n = buf_printf(out, "ca %s\n", line);
+    int n = find_ca(text_of(r), line, sizeof(line)) ? buf_printf(out, "ca %s\n", line) : 0;
     if (n == 0)
         n = hostlist_each(c->build_inside_hosts, "", add_host, &(struct hosts){out, " inside"},
                           NULL);
@@ -191,6 +185,27 @@ int indexes_policy(struct runner *r, struct buf *out)
              : buf_printf(out, "connections %llu\nbytes %llu\n",
                           (unsigned long long)c->build_connections,
                           (unsigned long long)c->build_max_transfer);
+}
+
+int indexes_policy(struct runner *r, struct buf *out)
+{
+    char line[4096];
+    int n = 0;
+    const char *at = text_of(r)->data;
+    while (n == 0 && next_line(&at, "policy", line, sizeof(line)))
+        n = buf_printf(out, "%s\n", line);
+    return n ? n : add_operators(r, out);
+}
+
+int indexes_policy_hosts(struct runner *r, struct buf *out)
+{
+    char line[4096];
+    int n = 0;
+    const char *at = text_of(r)->data;
+    while (n == 0 && next_line(&at, "policy", line, sizeof(line)))
+        if (strncmp(line, "proxy ", 6) == 0 || strncmp(line, "no_proxy ", 9) == 0)
+            n = buf_printf(out, "%s\n", line);
+    return n ? n : add_operators(r, out);
 }
 
 int indexes_fill(struct runner *r, struct proto_start *start)
@@ -209,9 +224,6 @@ int indexes_fill(struct runner *r, struct proto_start *start)
         "npm_config_fund=false",
         "npm_config_audit=false",
     };
-    static const char *const trusting[] = {"SSL_CERT_FILE",       "PIP_CERT",
-                                           "REQUESTS_CA_BUNDLE",  "CURL_CA_BUNDLE",
-                                           "NODE_EXTRA_CA_CERTS", "GIT_SSL_CAINFO"};
     const struct buf *text = text_of(r);
     char line[4096], more[4200];
     int n = 0;
@@ -225,8 +237,18 @@ int indexes_fill(struct runner *r, struct proto_start *start)
         snprintf(more, sizeof(more), "ro:%s:" LINKS "%u", line, i);
         n = proto_list_add(start->mounts, &start->mounts_len, sizeof(start->mounts), more);
     }
-    if (n || !find_ca(text, line, sizeof(line)))
-        return n;
+    return n ? n : indexes_fill_trust(r, start);
+}
+
+int indexes_fill_trust(struct runner *r, struct proto_start *start)
+{
+    static const char *const trusting[] = {"SSL_CERT_FILE",       "PIP_CERT",
+                                           "REQUESTS_CA_BUNDLE",  "CURL_CA_BUNDLE",
+                                           "NODE_EXTRA_CA_CERTS", "GIT_SSL_CAINFO"};
+    char line[4096], more[4200];
+    int n = 0;
+    if (!find_ca(text_of(r), line, sizeof(line)))
+        return 0;
     bool there = strncmp(line, CA_FOLDER, strlen(CA_FOLDER)) == 0;
     if (!there) {
         snprintf(more, sizeof(more), "ro:%s:" CA_PLACE, line);

@@ -54,6 +54,17 @@ int life_build_layer(struct runner *r, uint64_t space_id, uint64_t version_id, c
     return key_of(q, layer, err);
 }
 
+int life_build_models(struct runner *r, uint64_t space_id, uint64_t version_id, char models[65],
+                      struct err *err)
+{
+    struct store_stmt *q =
+        store_query(r->life, err,
+                    "SELECT models FROM builds WHERE space_id = ? AND version_id = ? AND state ="
+                    " 'done' ORDER BY id DESC LIMIT 1",
+                    "ii", (int64_t)space_id, (int64_t)version_id);
+    return key_of(q, models, err);
+}
+
 int life_build_create(struct runner *r, struct build *b, const char *state, struct err *err)
 {
     int n =
@@ -71,12 +82,13 @@ int life_build_save(struct runner *r, const struct build *b, const char *state, 
 {
     bool ended = b->over || env;
     int64_t now = (int64_t)now_ms();
-    return store_exec(r->life, err,
-                      "UPDATE builds SET state = ?, env = ?, layer = ?, reason = ?, started_ms ="
-                      " COALESCE(started_ms, CASE ? WHEN 'queued' THEN NULL ELSE ? END),"
-                      " ended_ms = NULLIF(?, 0) WHERE id = ?",
-                      "tttttiii", state, env ? env : "", b->layer, b->reason, state, now,
-                      ended ? now : 0, (int64_t)b->row);
+    return store_exec(
+        r->life, err,
+        "UPDATE builds SET state = ?, env = ?, layer = ?, models = ?, reason = ?, started_ms ="
+        " COALESCE(started_ms, CASE ? WHEN 'queued' THEN NULL ELSE ? END),"
+        " ended_ms = NULLIF(?, 0) WHERE id = ?",
+        "ttttttiii", state, env ? env : "", b->layer, b->models, b->reason, state, now,
+        ended ? now : 0, (int64_t)b->row);
 }
 
 int life_builds_lost(struct runner *r, struct err *err)
@@ -144,6 +156,11 @@ void life_envs_mark_used(struct runner *r)
                    " UNION SELECT b.layer FROM builds b JOIN"
                    " spaces s ON s.space_id = b.space_id AND s.version_id = b.version_id"
                    " WHERE b.state = 'done' UNION SELECT b.layer FROM builds b JOIN workers w ON"
+                   " w.space_id = b.space_id AND w.version_id = b.version_id"
+                   " WHERE b.state = 'done' AND w.ended_ms IS NULL"
+                   " UNION SELECT b.models FROM builds b JOIN"
+                   " spaces s ON s.space_id = b.space_id AND s.version_id = b.version_id"
+                   " WHERE b.state = 'done' UNION SELECT b.models FROM builds b JOIN workers w ON"
                    " w.space_id = b.space_id AND w.version_id = b.version_id"
                    " WHERE b.state = 'done' AND w.ended_ms IS NULL)",
                    "i", (int64_t)now_ms()) < 0)

@@ -17,6 +17,9 @@ int life_build_env(struct runner *r, uint64_t space_id, uint64_t version_id, cha
 /* The same of the packages that are laid over its root. */
 int life_build_layer(struct runner *r, uint64_t space_id, uint64_t version_id, char layer[65],
                      struct err *err);
+/* ... and of its cache of models. */
+int life_build_models(struct runner *r, uint64_t space_id, uint64_t version_id, char models[65],
+                      struct err *err);
 /* From here on nobody knows what the version needs. */
 void life_build_forget(struct runner *r, uint64_t space_id, uint64_t version_id);
 /* Fills b->row with a new one. `state` as in common/schema.c. */

@@ -17,6 +17,7 @@
 
 #define APP "/home/user/app"
 #define ENV "/run/vitrine/env"
+#define HUB_CACHE "/home/user/.cache/huggingface/hub"
 #define STATIC_PROGRAM "/run/vitrine/vitrine-static"
 
 int recipe_check_sdk(const char *sdk, struct err *err)
@@ -163,6 +164,11 @@ static int fill_mounts(struct proto_start *start, struct runner *r, const struct
             start_list_add(&l, "ro:%s/node_modules:" APP "/node_modules", path);
         else
             start_list_add(&l, "ro:%s:%s", path, ENV);
+    }
+    if (w->models[0]) { /* where huggingface_hub looks; it also writes there */
+        char path[PATH_MAX];
+        env_path(r, w->models, path, sizeof(path));
+        start_list_add(&l, "cw:%s:" HUB_CACHE, path);
     }
     if (strcmp(v->sdk, "static") == 0)
         start_list_add(&l, "ro:%s/vitrine-static:%s", r->programs, STATIC_PROGRAM);

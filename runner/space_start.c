@@ -208,7 +208,8 @@ static int start_worker(struct space *s, bool *held_up, struct err *err)
         *held_up = false;
     if (n == 0)
         n = space_make_folders(s, err);
-    if (n == 0 && build_look(s->r, s->id, &w->version, w->env, w->layer) == BUILD_MISSING)
+    if (n == 0 &&
+        build_look(s->r, s->id, &w->version, w->env, w->layer, w->models) == BUILD_MISSING)
         n = err_set(err, EAGAIN, "its environment was removed");
     if (n == 0)
         n = site_limits(s->r, s->id, &w->limits, err);
@@ -259,11 +260,11 @@ void space_place(struct space *s)
 void space_begin_start(struct space *s)
 {
     struct runner *r = s->r;
-    char env[65], layer[65];
+    char env[65], layer[65], models[65];
     if (r->stopping)
         return;
     const struct version *v = s->state == LC_SWITCHING ? &s->beside : &s->version;
-    if (v->id && build_look(r, s->id, v, env, layer) == BUILD_MISSING) {
+    if (v->id && build_look(r, s->id, v, env, layer, models) == BUILD_MISSING) {
         build_begin(s, v);
         return;
     }

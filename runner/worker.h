@@ -45,6 +45,7 @@ struct worker {
     struct version version; /* what runs in it */
     char env[65];           /* the key of its environment, "" without one */
     char layer[65];         /* ... and of the packages that are laid over its root */
+    char models[65];        /* ... and of its cache of models */
     struct space_limits limits;
     bool data_read_only; /* its Space was over its limit (volume.h) */
     enum worker_state state;

@@ -288,12 +288,63 @@ static int show_below(int root_fd, struct below *b, struct err *err)
     return r;
 }
 
-static int build_asked(struct plan_mount *m, int root_fd, int fs, struct err *err)
+/* The folders on the way, which are the program's as its home is. */
+static int make_way(int fs, const char *dst, struct err *err)
+{
+    char path[sizeof("home") + 256];
+    snprintf(path, sizeof(path), "home%s", dst + strlen(SPEC_HOME));
+    for (char *slash = path + sizeof("home") - 1, *next; slash; slash = next) {
+        struct stat st;
+        next = strchr(slash + 1, '/');
+        if (next)
+            *next = '\0';
+        int r = fstatat(fs, path, &st, AT_SYMLINK_NOFOLLOW) < 0
+                    ? new_dir(fs, path, 0755, SPEC_UID, err)
+                    : 0;
+        if (r < 0)
+            return r;
+        if (next)
+            *next = '/';
+    }
+    return 0;
+}
+
+/* As the version's tree, with layers of its own; m->fd becomes that. `fs` is the home's file
+ * system. */
+static int show_copied(struct plan_mount *m, int fs, int number, struct err *err)
+{
+    char name[24];
+    struct stat st;
+    snprintf(name, sizeof(name), "copied%d", number);
+    int r = check_same(m->fd, m, err);
+    if (r == 0)
+        r = make_way(fs, m->dst, err);
+    if (r == 0)
+        r = new_dir(fs, name, 0700, 0, err);
+    if (r < 0)
+        return r;
+    _cleanup_close_ int layers = openat(fs, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (layers < 0)
+        return err_errno(err, "open the layers of %s", m->dst);
+    _cleanup_close_ int overlay = build_overlay(layers, m->fd, err);
+    if (overlay < 0)
+        return err_prefix(err, -overlay, "%s", m->dst);
+    close_fd(&m->fd);
+    m->fd = steal_fd(&overlay);
+    if (fstat(m->fd, &st) < 0)
+        return err_errno(err, "look at the layers of %s", m->dst);
+    m->dev = st.st_dev;
+    m->ino = st.st_ino;
+    return 0;
+}
+
+static int build_asked(struct plan_mount *m, int root_fd, int fs, int number, struct err *err)
 {
     /* a place in the shared root was made by the starter, one in a file system of our own is not
      * there yet */
-    int r = path_make(root_fd, m->dst, m->is_dir, err);
-    if (r == 0 && m->is_dir && !m->writable)
+    int r =
+        m->copied ? show_copied(m, fs, number, err) : path_make(root_fd, m->dst, m->is_dir, err);
+    if (r == 0 && m->is_dir && !m->writable && !m->copied)
         r = show_read_only(m, fs, err);
     struct below below;
     bool etc = m->is_dir && strcmp(m->dst, "/etc") == 0;
@@ -335,7 +386,7 @@ int mounts_complete(int root_fd, struct plan *p, const struct sandbox_spec *s, s
         r = build_home(root_fd, p->app_fd, &s->start, &fs, err);
     close_fd(&p->app_fd);
     for (int i = 0; r == 0 && i < p->n; i++)
-        r = build_asked(&p->mounts[i], root_fd, fs, err);
+        r = build_asked(&p->mounts[i], root_fd, fs, i, err);
     return r < 0 ? r : chdir("/") < 0 ? err_errno(err, "enter the new root") : 0;
 }
 

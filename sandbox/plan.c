@@ -72,6 +72,9 @@ static int add_mount(struct plan *p, struct root_cache *roots, const struct sand
     snprintf(m->dst, sizeof(m->dst), "%s", asked->dst);
     m->is_dir = S_ISDIR(st.st_mode);
     m->writable = asked->writable;
+    m->copied = asked->copied;
+    if (m->copied && !m->is_dir)
+        return err_set(err, ENOTDIR, "%s is no folder", asked->src);
     m->dev = st.st_dev;
     m->ino = st.st_ino;
     int r = root_make_place(roots, s->start.root, asked->dst, m->is_dir, err);

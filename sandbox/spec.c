@@ -55,21 +55,32 @@ static bool has_layers(const char *dst)
     return false;
 }
 
+/* Where the program may write anyway: below the home, and not in the application, which is such a
+ * mount itself. */
+static bool can_be_copied(const char *dst)
+{
+    static const char home[] = SPEC_HOME "/", app[] = SPEC_APP "/";
+    return strncmp(dst, home, sizeof(home) - 1) == 0 && strncmp(dst, app, sizeof(app) - 1) != 0;
+}
+
 static int parse_mount(char *text, struct spec_mount *m, struct err *err)
 {
     char *colon = strrchr(text, ':'); /* a source may hold colons */
     bool ro = strncmp(text, "ro:", 3) == 0, rw = strncmp(text, "rw:", 3) == 0;
-    bool over = strncmp(text, "ov:", 3) == 0;
-    if ((!ro && !rw && !over) || !colon || colon < text + 3)
-        return err_set(err, EINVAL, "mount \"%s\" is not ro:, rw: or ov: and SRC:DST", text);
+    bool over = strncmp(text, "ov:", 3) == 0, copied = strncmp(text, "cw:", 3) == 0;
+    if ((!ro && !rw && !over && !copied) || !colon || colon < text + 3)
+        return err_set(err, EINVAL, "mount \"%s\" is not ro:, rw:, ov: or cw: and SRC:DST", text);
     *colon = '\0';
-    *m = (struct spec_mount){.writable = rw, .over = over, .src = text + 3, .dst = colon + 1};
+    *m = (struct spec_mount){
+        .writable = rw, .over = over, .copied = copied, .src = text + 3, .dst = colon + 1};
     if (m->src[0] != '/')
         return err_set(err, EINVAL, "mount source \"%s\" is not an absolute path", m->src);
     if (!spec_path_ok(m->dst) || strlen(m->dst) >= 256)
         return err_set(err, EINVAL, "mount target \"%s\" is not a plain absolute path", m->dst);
     if (over && !has_layers(m->dst))
         return err_set(err, EINVAL, "nothing is laid over %s", m->dst);
+    if (copied && !can_be_copied(m->dst))
+        return err_set(err, EINVAL, "mount target %s is not below the home", m->dst);
     if (is_reserved(m->dst))
         return err_set(err, EINVAL, "mount target %s is made by the sandbox itself", m->dst);
     return 0;

@@ -37,6 +37,7 @@ enum spec_fd {
 struct spec_mount {
     bool writable;
     bool over;             /* laid over the root's own folder of that name */
+    bool copied;           /* below the home: what is changed in there is the sandbox's own */
     const char *src, *dst; /* point into start.mounts */
 };
 

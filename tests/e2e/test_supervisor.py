@@ -25,7 +25,7 @@ class Supervisor:
             shutil.copy(os.path.join(os.path.dirname(__file__), "fake_program.py"),
                         os.path.join(self.folder, name))
             os.chmod(os.path.join(self.folder, name), 0o755)
-        for name in ("vitrine-sandbox", "vitrine-job", "vitrine-static", "vitrine-egress"):
+        for name in ("vitrine-sandbox", "vitrine-job", "vitrine-static", "vitrine-egress", "vitrine-preload"):
             shutil.copy("/bin/true", os.path.join(self.folder, name))
         open(os.path.join(self.folder, "events"), "w").close()
         self.up = None

@@ -34,6 +34,14 @@ static void wrong_values_are_named_with_their_line(void **state)
         {"---\nsdk: [a]\n---\n",
          "README.md:2: sdk: a list is none of static, gradio, streamlit, python, command, node"},
         {"\n\n---\n# a comment\nemoji: hello\n---\n", "README.md:5: emoji: \"hello\" is no emoji"},
+        {"---\nsdk: gradio\npreload_from_hub:\n- a/b\n- a/b ../x\n---\n",
+         "README.md:5: preload_from_hub: \"a/b ../x\": its list of files (FILE,FILE without "
+         "blanks) has one that has no name, or a name that leads elsewhere"},
+        {"---\npreload_from_hub: {a: b}\n---\n", "README.md:2: preload_from_hub: a map is no list"},
+        {"---\npreload_from_hub: a b c d\n---\n", "README.md:2: preload_from_hub: \"a b c d\": it "
+                                                  "is more than REPOSITORY FILE,FILE REVISION"},
+        {"---\npreload_from_hub:\n  - [a]\n---\n",
+         "README.md:3: preload_from_hub: an entry is no text"},
         {"---\ncolorFrom: Blue\n---\n", "README.md:2: colorFrom: \"Blue\" is none of red, yellow, "
                                         "green, blue, indigo, purple, pink, gray"},
         {"---\napp_port: 80\n---\n", "README.md:2: app_port: \"80\" is no port from 1024 to 65535"},
@@ -182,11 +190,11 @@ static void what_is_not_said_is_guessed(void **state)
         {"---\napp_file: a/x.html\n---\n", {true, true, false}, CARD_STATIC, "a/x.html", "no sdk"},
         {"---\nsdk: gradio\n---\n", {true, false, false}, CARD_GRADIO, "app.py", NULL},
         {"---\nsdk: static\n---\n", {true, true, false}, CARD_STATIC, "index.html", NULL},
-        {"---\nsdk: gradio\npreload_from_hub: [a/b]\n---\n",
+        {"---\nsdk: gradio\npreload_from_hub: [a/b, \"a/b x,y/z main\"]\n---\n",
          {true, false, false},
          CARD_GRADIO,
          "app.py",
-         "preload_from_hub: this server downloads no models"},
+         NULL},
         {"---\nsdk: static\nthumbnail: https://a.example/x.png\n---\n",
          {true, true, false},
          CARD_STATIC,

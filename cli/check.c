@@ -132,6 +132,7 @@ int cmd_check(int argc, char **argv)
     checks_quota(&k, conf.server_data);
     checks_installer(&k, conf.build_uv);
     checks_listen(&k, conf.server_listen);
+    checks_tls(&k, &conf);
     checks_names(&k, *conf.server_demo_domain ? conf.server_demo_domain : conf.server_domain);
     if (json)
         r = print_json(&k, &err);

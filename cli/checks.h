@@ -1,6 +1,8 @@
 /* What `vitrine check` tries by itself, and the list that it prints. */
 #pragma once
 
+#include "common/conf.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -34,5 +36,7 @@ void checks_quota(struct checks *k, const char *data);
 /* What installs the requirements of Spaces: `uv` as build.uv has it. */
 void checks_installer(struct checks *k, const char *uv);
 void checks_listen(struct checks *k, const char *listen_on);
+/* HTTPS, where it is configured: its port, and what is wrong with certificates. */
+void checks_tls(struct checks *k, const struct conf *conf);
 /* Whether names below `domain` lead here, as for a client that asks the system's resolver. */
 void checks_names(struct checks *k, const char *domain);

@@ -24,6 +24,9 @@ int client_open(struct client **ret, struct err *err);
 /* `connect_to`: NULL, or "ADDR:PORT" to connect to, whatever the URL's name resolves to. */
 int client_open_at(struct client **ret, const char *url, const char *token, const char *connect_to,
                    struct err *err);
+/* Whatever certificate comes is taken: for one who holds the listening socket that it connects to.
+ */
+void client_take_any_certificate(struct client *c);
 void client_close(struct client *c); /* NULL is fine */
 static inline void client_cleanup(struct client **c)
 {

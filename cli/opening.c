@@ -21,13 +21,16 @@ static int make_urls(const struct conf *conf, char *local, char *people, size_t 
                      char *connect_to, size_t connect_len, struct err *err)
 {
     char addr[256], port[8];
-    int r = listener_split(conf->server_listen, addr, sizeof(addr), port, sizeof(port), err);
+    bool tls = *conf->tls_listen != 0;
+    const char *scheme = tls ? "https" : "http";
+    int r = listener_split(tls ? conf->tls_listen : conf->server_listen, addr, sizeof(addr), port,
+                           sizeof(port), err);
     if (r < 0)
         return r;
-    if (!strcmp(port, "80"))
-        snprintf(local, len, "http://%s", conf->server_domain);
+    if (!strcmp(port, tls ? "443" : "80"))
+        snprintf(local, len, "%s://%s", scheme, conf->server_domain);
     else
-        snprintf(local, len, "http://%s:%s", conf->server_domain, port);
+        snprintf(local, len, "%s://%s:%s", scheme, conf->server_domain, port);
     snprintf(people, len, "%s", *conf->server_public_url ? conf->server_public_url : local);
     bool any4 = !strcmp(addr, "0.0.0.0"), any6 = !strcmp(addr, "::");
     snprintf(connect_to, connect_len, strchr(addr, ':') ? "[%s]:%s" : "%s:%s",
@@ -126,6 +129,8 @@ int opening_run(void *arg)
     int r = make_urls(o->conf, local, people, sizeof(local), connect_to, sizeof(connect_to), &err);
     if (r == 0)
         r = client_open_at(&c, local, o->data->token, connect_to, &err);
+    if (r == 0)
+        client_take_any_certificate(c);
     if (r == 0)
         r = wait_for_site(c, &err);
     if (r < 0) {

@@ -15,6 +15,7 @@
 #include "common/util.h"
 #include "publics.h"
 #include "sitedial.h"
+#include "tlskeep.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -167,6 +168,14 @@ static int send_publics(struct supervisor *v, int i, struct err *err)
     return r;
 }
 
+static int hand_over_tls(struct supervisor *v, struct err *err)
+{
+    _cleanup_close_ int fd = tlskeep_fd(v->s->tls, err);
+    if (fd < 0)
+        return fd;
+    return proto_send(v->programs[GATEWAY].sup_fd, PROTO_SUP_TLS, NULL, &fd, 1, err);
+}
+
 /* Everything that program `i` needs from us, and its peers because of it. */
 static void hand_over(struct supervisor *v, int i)
 {
@@ -175,6 +184,8 @@ static void hand_over(struct supervisor *v, int i)
     if (i == GATEWAY) {
         if (v->s->access->fd >= 0)
             r = send_fd(v, i, PROTO_SUP_LOG, ROLE_NONE, v->s->access->fd, &err);
+        if (r == 0 && v->s->tls)
+            r = hand_over_tls(v, &err);
         if (r == 0)
             r = send_publics(v, i, &err);
         if (r == 0)
@@ -473,6 +484,9 @@ static void on_signals(struct supervisor *v)
     while (read(v->signal_fd, &si, sizeof(si)) == sizeof(si)) {
         if (si.ssi_signo == SIGCHLD)
             child = true;
+        else if (si.ssi_signo == SIGHUP && si.ssi_code != SI_KERNEL && v->s->tls &&
+                 v->phase == PHASE_RUN) /* by the kernel: the terminal is gone */
+            tlskeep_reload(v->s->tls);
         else
             on_end_signal(v, (int)si.ssi_signo);
     }
@@ -499,6 +513,11 @@ static void on_program_message(struct supervisor *v, int i)
         log_info(NULL, "up.ready", "%s is ready", program_table[i].name);
         if (v->phase == PHASE_STOP_RUNNER && i == RUNNER)
             terminate(v, RUNNER);
+    }
+    if (v->msg.type == PROTO_SUP_CHALLENGE_ASK && i == GATEWAY) {
+        struct proto_sup_challenge answer;
+        tlskeep_challenge(v->s->conf, &v->msg.u.sup_challenge_ask, &answer);
+        (void)proto_send(p->sup_fd, PROTO_SUP_CHALLENGE, &answer, NULL, 0, NULL);
     }
     proto_msg_done(&v->msg);
 }
@@ -542,6 +561,14 @@ static int on_clock(struct supervisor *v)
         if (!p->pid && p->start_at_ms < next)
             next = p->start_at_ms;
     }
+    uint64_t look_ms = UINT64_MAX;
+    if (v->s->tls && v->phase == PHASE_RUN && tlskeep_look(v->s->tls, now, &look_ms) &&
+        v->programs[GATEWAY].pid) {
+        struct err err = {0};
+        if (hand_over_tls(v, &err) < 0)
+            log_warn(NULL, "up.certificates", "%s", err.msg);
+    }
+    next = look_ms < next ? look_ms : next;
     struct program *runner = &v->programs[RUNNER];
     if (v->phase == PHASE_STOP_RUNNER && runner->pid && !runner->term_sent) {
         uint64_t term_at = runner->started_ms + READY_WAIT_MS;

@@ -10,11 +10,13 @@
 
 struct accesslog;
 struct publics;
+struct tlskeep;
 
 struct supervise {
     const struct conf *conf;
     const char *program_dir;       /* where vitrine-runner and the others lie */
     const struct publics *publics; /* the visitors' listening sockets, for the gateway */
+    struct tlskeep *tls;           /* certificates of HTTPS; NULL: there is none */
     int site_fd;                   /* the listening socket of webui.sock */
     int run_fd;                    /* DATA/run */
     struct accesslog *access;      /* the access log's file, for the gateway */
@@ -26,6 +28,7 @@ struct supervise {
 };
 
 /* Blocks the signals it serves, starts everything and returns when everything is gone: 0 where it
- * was told to (SIGTERM, SIGINT, SIGHUP), else a negative errno. Call it single-threaded, as a child
+ * was told to (SIGTERM, SIGINT; SIGHUP, but where there is HTTPS and the terminal has not gone: its
+ * certificates are read again), else a negative errno. Call it single-threaded, as a child
  * subreaper. */
 int supervise_run(const struct supervise *s, struct err *err);

@@ -6,7 +6,8 @@
  * so that everything below is root over that range and nothing else (common/userns.h)
  *   3. child subreaper: a sandbox whose starter was killed becomes our child and is reaped
  *   4. the data folder, its lock (one `up` a folder), the token
- *   5. the listening sockets: ours, so that a restarted program refuses nobody
+ *   5. the listening sockets: ours, so that a restarted program refuses nobody; the certificates
+ *      of HTTPS (tlskeep.h), which the gateway could not open
  *   6. the programs (supervise.c), and a child that says `ready:` (opening.c)
  *
  * SIGTERM or Ctrl-C: everything ends, workers included, exit 0. SIGKILL: gateway, webui and runner
@@ -26,6 +27,7 @@
 #include "sandbox/service.h"
 #include "serveropts.h"
 #include "supervise.h"
+#include "tlskeep.h"
 
 #include <errno.h>
 #include <linux/close_range.h>
@@ -112,14 +114,18 @@ static int run(struct conf *conf, struct activation *activation, bool examples, 
         datadir_close(&data);
         return r;
     }
+    struct tlskeep *tls = NULL;
     _cleanup_close_ int site_fd = listener_unix(data.run_fd, "webui.sock", err);
     struct accesslog access = {.fd = -1};
     r = site_fd < 0 ? site_fd : accesslog_open(&access, conf, err);
+    if (r == 0)
+        r = tlskeep_open(&tls, conf, err);
     if (r == 0) {
         struct supervise s = {
             .conf = conf,
             .program_dir = program_dir,
             .publics = &publics,
+            .tls = tls,
             .site_fd = site_fd,
             .run_fd = data.run_fd,
             .access = &access,
@@ -130,6 +136,7 @@ static int run(struct conf *conf, struct activation *activation, bool examples, 
     }
     accesslog_close(&access);
     publics_close(&publics);
+    tlskeep_close(tls);
     unlinkat(data.run_fd, "webui.sock", 0);
     datadir_close(&data);
     return r;

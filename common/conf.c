@@ -272,13 +272,43 @@ static int check_one_listen(void *arg, const struct listen_entry *e, struct err 
                        "server.also_listen: \"%.80s proxy\" takes connections from "
                        "server.trusted_proxies only, and there are none: name them",
                        e->where);
-    if (r == 0 && !loopback && !e->proxied && !c->server_allow_insecure_listen)
+    bool only_redirects = *c->tls_listen && c->tls_redirect;
+    if (r == 0 && !loopback && !e->proxied && !only_redirects && !c->server_allow_insecure_listen)
         return err_set(err, EINVAL,
                        "server.also_listen: \"%.80s\" is reachable from other machines and there "
                        "is no TLS: set server.allow_insecure_listen = true, or add the word proxy "
                        "where a proxy in front sends the PROXY protocol",
                        e->where);
     return r;
+}
+
+static int check_tls_listen(void *arg, const struct listen_entry *e, struct err *err)
+{
+    const struct conf *c = arg;
+    bool loopback;
+    if (e->proxied && e->kind != LISTEN_UNIX && !*c->server_trusted_proxies)
+        return err_set(err, EINVAL,
+                       "tls.listen: \"%.80s proxy\" takes connections from "
+                       "server.trusted_proxies only, and there are none: name them",
+                       e->where);
+    return e->kind == LISTEN_TCP ? listen_address(e->where, "tls.listen", &loopback, err) : 0;
+}
+
+static int check_tls(const struct conf *c, struct err *err)
+{
+    static const char *const versions[] = {"1.2", "1.3", NULL};
+    if (!is_one_of(c->tls_min_version, versions))
+        return err_set(err, EINVAL, "tls.min_version = \"%.80s\": it must be 1.2 or 1.3",
+                       c->tls_min_version);
+    if (*c->tls_challenges && *c->tls_challenges != '/')
+        return err_set(err, EINVAL,
+                       "tls.challenges = \"%.80s\": it must be the absolute path of a folder",
+                       c->tls_challenges);
+    if (*c->tls_certificates && !*c->tls_listen)
+        return err_set(err, EINVAL,
+                       "tls.certificates is set and tls.listen is not: HTTPS needs an address to "
+                       "listen on, such as 0.0.0.0:443");
+    return listen_each(c->tls_listen, "tls.listen", check_tls_listen, (void *)(uintptr_t)c, err);
 }
 
 static int check_trusted(void *arg, const char *entry, const struct netrule *rule, struct err *err)
@@ -345,13 +375,16 @@ int conf_check(const struct conf *c, struct err *err)
                        c->log_access);
     bool loopback = false;
     int r = listen_address(c->server_listen, "server.listen", &loopback, err);
+    if (r == 0)
+        r = check_tls(c, err);
     if (r < 0)
         return r;
-    if (!loopback && !c->server_allow_insecure_listen)
+    bool only_redirects = *c->tls_listen && c->tls_redirect;
+    if (!loopback && !only_redirects && !c->server_allow_insecure_listen)
         return err_set(err, EINVAL,
                        "server.listen = \"%.80s\" is reachable from other machines and there is no "
-                       "TLS: listen on 127.0.0.1 behind a proxy, or set "
-                       "server.allow_insecure_listen = true",
+                       "TLS: set tls.listen (man vitrine.ini), listen on 127.0.0.1 behind a proxy, "
+                       "or set server.allow_insecure_listen = true",
                        c->server_listen);
     r = check_listeners(c, err);
     if (r == 0)

@@ -26,6 +26,19 @@
       "addresses of proxies in front whose word on visitors is taken: ADDRESS[/PREFIX], ...")      \
     X(server, proxy_header, STR, "x-forwarded-for", 0, 0,                                          \
       "the field by which they give it: x-forwarded-for (and -proto, -host) or forwarded")         \
+    X(tls, listen, STR, "", 0, 0,                                                                  \
+      "address:port for HTTPS, such as 0.0.0.0:443; several as in also_listen; empty: no TLS")     \
+    X(tls, certificates, STR, "", 0, 0,                                                            \
+      "FOLDER with fullchain.pem and privkey.pem, or CHAIN KEY (two files), ...; chosen by name, " \
+      "the first where none fits; empty: a self-signed one, to try it")                            \
+    X(tls, min_version, STR, "1.2", 0, 0, "1.2 or 1.3: the oldest TLS that is spoken")             \
+    X(tls, redirect, BOOL, "true", 0, 0, "plain HTTP is sent to HTTPS")                            \
+    X(tls, hsts, MS, "0ms", 0, 63072000000,                                                        \
+      "browsers are told to use nothing but HTTPS for so long; 0: they are not told")              \
+    X(tls, challenges, STR, "", 0, 0,                                                              \
+      "folder whose files are served at /.well-known/acme-challenge/ (http-01)")                   \
+    X(tls, warn_before, MS, "14d", 0, CONF_NEVER,                                                  \
+      "a certificate that ends within this time is warned of")                                     \
     X(log, format, STR, "text", 0, 0, "text or json")                                              \
     X(log, level, STR, "info", 0, 0, "debug, info, warn or error")                                 \
     X(log, access, STR, "off", 0, 0, "a line for each visitor's request: off, combined or json")   \

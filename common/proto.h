@@ -43,9 +43,17 @@ enum proto_role {
  * earlier one of its number. */
 enum proto_listen_flags {
     LISTENER_PROXIED = 1, /* connections begin with a PROXY header (proxyhead.h) */
+    LISTENER_TLS = 2,     /* ... with (or behind that header) a TLS handshake */
 };
 #define PROTO_LISTENERS 16
 #define PROTO_F_SUP_LISTENER(U32, U64, I32, STR, BLOB) U32(role) U32(number) U32(flags)
+/* up -> gateway, 1 fd: a memfd with certificates, keys and ticket keys (tlsbundle.h), read from its
+ * start; it replaces what came earlier for new connections */
+#define PROTO_F_SUP_TLS(U32, U64, I32, STR, BLOB)
+/* gateway -> up: the answer to an http-01 challenge (RFC 8555, 8.3), from [tls] challenges; answered
+ * by SUP_CHALLENGE with the same ask_id. found 0: there is none */
+#define PROTO_F_SUP_CHALLENGE_ASK(U32, U64, I32, STR, BLOB) U64(ask_id) STR(token, 129)
+#define PROTO_F_SUP_CHALLENGE(U32, U64, I32, STR, BLOB) U64(ask_id) U32(found) STR(answer, 1024)
 
 /* up -> gateway, 1 fd: the file of the access log, for appending; it replaces an earlier one */
 #define PROTO_F_SUP_LOG(U32, U64, I32, STR, BLOB)
@@ -249,6 +257,9 @@ enum proto_exit_reason {
     X(SUP_PEER, sup_peer)                                                                          \
     X(SUP_LISTENER, sup_listener)                                                                  \
     X(SUP_LOG, sup_log)                                                                            \
+    X(SUP_TLS, sup_tls)                                                                            \
+    X(SUP_CHALLENGE_ASK, sup_challenge_ask)                                                        \
+    X(SUP_CHALLENGE, sup_challenge)                                                                \
     X(DIAL, dial)                                                                                  \
     X(DIALED, dialed)                                                                              \
     X(RESOLVE, resolve)                                                                            \

@@ -2,11 +2,13 @@
 
 #include "access.h"
 #include "account.h"
+#include "acme.h"
 #include "forwarded.h"
 #include "intro.h"
 #include "limits.h"
 #include "proxy.h"
 #include "reply.h"
+#include "tls.h"
 #include "trust.h"
 #include "visit.h"
 #include "wake.h"
@@ -64,6 +66,8 @@ void client_unwait(struct client *c)
         c->route->n_watchers--;
     } else if (c->state == CLIENT_DIAL) {
         c->worker->n_pending--;
+    } else if (c->state == CLIENT_CHALLENGE) {
+        c->loop->challenges.n_waiting--;
     }
 }
 
@@ -115,7 +119,7 @@ void client_close(struct client *c, bool reset)
 
 void client_linger(struct client *c)
 {
-    if (shutdown(c->conn.io.fd, SHUT_WR) < 0) {
+    if (conn_half_close(&c->conn) < 0) {
         client_close(c, false);
         return;
     }
@@ -198,6 +202,7 @@ static void take_facts(struct client *c, const struct http1_head *h)
     c->head_kept = true;
     c->parsed_len = 0;
     c->minor = h->minor;
+    c->https = c->conn.tls != NULL;
     c->keep_alive = h->keep_alive;
     c->is_head = h->method_len == 4 && memcmp(m, "HEAD", 4) == 0;
     c->retryable = h->body == BODY_NONE && is_idempotent(m, h->method_len);
@@ -266,14 +271,25 @@ void client_dispatch(struct client *c)
         reply_send(c, &(struct reply){.status = 405, .title = "Method not allowed"});
         return;
     }
+    if (acme_is_challenge(p + h->target, h->target_len)) {
+        acme_ask(c, p + h->target, h->target_len);
+        return;
+    }
     if (len == l->domain_len && memcmp(host, l->domain, len) == 0) {
-        proxy_request(c, l->workers->site);
+        if (l->to_https && !c->https)
+            reply_to_https(c, host, len);
+        else
+            proxy_request(c, l->workers->site);
         return;
     }
     if (len > l->demo_suffix_len &&
         memcmp(host + len - l->demo_suffix_len, l->demo_suffix, l->demo_suffix_len) == 0) {
         size_t label = len - l->demo_suffix_len;
         if (label < 64 && !memchr(host, '.', label)) {
+            if (l->to_https && !c->https) {
+                reply_to_https(c, host, len);
+                return;
+            }
             static const char wait_path[] = "/.vitrine/wait";
             size_t n = sizeof(wait_path) - 1;
             const char *t = p + h->target;
@@ -351,6 +367,10 @@ static void read_request(struct client *c)
         int n = conn_read(l, &c->conn);
         if (n == -EAGAIN)
             break;
+        if (n == -EPROTOTYPE) {
+            refuse(c, 400, "this port speaks HTTPS: the address begins with https://");
+            return;
+        }
         if (n <= 0) {
             client_close(c, false);
             return;
@@ -358,12 +378,17 @@ static void read_request(struct client *c)
     }
     if (gbuf_len(c->conn.in) == 0) {
         conn_trim(l, &c->conn);
-        if (l->stopping)
-            client_close(c, false);
-        else
-            client_set_deadline(c, c->requests ? l->conf->gateway_idle_timeout
-                                               : l->conf->gateway_header_timeout);
-        return;
+        if (tls_opening(&c->conn)) /* within what a header has, from the connection's beginning */
+            return;
+        if (!tls_midway(&c->conn)) {
+            if (l->stopping)
+                client_close(c, false);
+            else if (!c->idle_armed)
+                client_set_deadline(c, c->requests ? l->conf->gateway_idle_timeout
+                                                   : l->conf->gateway_header_timeout);
+            c->idle_armed = true;
+            return;
+        }
     }
     if (!c->head_since_ms) {
         c->head_since_ms = l->now_ms;
@@ -413,6 +438,7 @@ void client_step(struct client *c)
             read_request(c);
             break;
         case CLIENT_ASK:
+        case CLIENT_CHALLENGE:
         case CLIENT_HELD:
         case CLIENT_DIAL:
             waiting_step(c);
@@ -451,6 +477,9 @@ static void on_timer(struct timer *t)
         }
         refuse(c, 408, "the request's header did not arrive in time");
         break;
+    case CLIENT_CHALLENGE:
+        acme_give_up(c);
+        break;
     case CLIENT_ASK:
     case CLIENT_HELD:
         if (c->conn.fin) {
@@ -478,11 +507,12 @@ static void on_timer(struct timer *t)
     client_step(c);
 }
 
-static void turn_away(int fd)
+static void turn_away(int fd, bool tls)
 {
     static const char busy[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n"
                                "Retry-After: 5\r\nConnection: close\r\n\r\n";
-    send(fd, busy, sizeof(busy) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (!tls)
+        send(fd, busy, sizeof(busy) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
     close(fd);
 }
 
@@ -502,7 +532,8 @@ static void accept_one(struct loop *l, const struct listener *from, int fd,
     struct limits_address *address;
     /* With a proxy in front every visitor has the proxy's address: only the totals hold then. */
     bool trusted = trust_covers(l, peer);
-    bool behind_proxy = trusted || (l->conf->server_public_url[0] && is_loopback(peer));
+    bool behind_proxy =
+        trusted || (l->conf->server_public_url[0] && !l->conf->tls_listen[0] && is_loopback(peer));
     uint64_t max = behind_proxy ? UINT64_MAX : l->conf->gateway_max_per_address;
 
     if (from->proxied && !trusted) { /* it could claim to be anybody */
@@ -511,7 +542,7 @@ static void accept_one(struct loop *l, const struct listener *from, int fd,
     }
     if (l->n_clients >= l->conf->gateway_max_connections ||
         !(address = limits_enter(l->limits, peer, max))) {
-        turn_away(fd);
+        turn_away(fd, from->tls);
         return;
     }
     struct client *c = l->free_clients;
@@ -521,7 +552,7 @@ static void accept_one(struct loop *l, const struct listener *from, int fd,
         c = malloc(sizeof(*c));
     if (!c) {
         limits_leave(l->limits, address);
-        turn_away(fd);
+        turn_away(fd, from->tls);
         return;
     }
     memset(c, 0, sizeof(*c));
@@ -539,7 +570,7 @@ static void accept_one(struct loop *l, const struct listener *from, int fd,
     list_push_back(&l->clients, &c->all);
     l->n_clients++;
     client_set_deadline(c, l->conf->gateway_header_timeout);
-    if (loop_add(l, &c->conn.io) < 0)
+    if ((from->tls && tls_begin(l, &c->conn) < 0) || loop_add(l, &c->conn.io) < 0)
         client_close(c, true);
 }
 

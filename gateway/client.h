@@ -1,10 +1,11 @@
 /* A visitor's connection, and the one request on it that is being answered.
  *
  * INTRO (a PROXY header is awaited, where there must be one) -> READ (a head is awaited) -> ASK
- * (whether it may see a private Space is awaited) -> HELD (the Space's worker is awaited) -> DIAL
- * (a connection to it is awaited) -> PROXY (the exchange) -> READ again, or RELAY (upgraded), or
- * REPLY (an answer of our own), WATCH (the waiting page's event stream), LINGER (answered and half
- * closed: what still arrives is thrown away, so that the answer is not lost by a reset). */
+ * (whether it may see a private Space is awaited) or CHALLENGE (acme.c) -> HELD (the Space's worker
+ * is awaited) -> DIAL (a connection to it is awaited) -> PROXY (the exchange) -> READ again, or
+ * RELAY (upgraded), or REPLY (an answer of our own), WATCH (the waiting page's event stream),
+ * LINGER (answered and half closed: what still arrives is thrown away, so that the answer is not
+ * lost by a reset). */
 #pragma once
 
 #include "chunk.h"
@@ -19,6 +20,7 @@ enum client_state {
     CLIENT_INTRO,
     CLIENT_READ,
     CLIENT_ASK,
+    CLIENT_CHALLENGE,
     CLIENT_HELD,
     CLIENT_DIAL,
     CLIENT_PROXY,
@@ -58,8 +60,8 @@ struct client {
     struct timer timer;
     struct link all;   /* loop->clients */
     struct link ready; /* loop->ready */
-    struct link wait;  /* route->held, worker->pending, route->watchers, or those whose token is
-                          asked  about (visit.c), by state */
+    struct link wait;  /* route->held, worker->pending, route->watchers, those whose token is
+                          asked about (visit.c) or whose challenge (acme.c), by state */
     struct client *next_free;
     struct limits_address *address; /* of who connected, or of whom its PROXY header names */
     struct limits_address
@@ -84,14 +86,16 @@ struct client {
     bool head_parsed; /* the answer's head was passed on */
     bool upload_over; /* the demo takes no more of the request */
     bool demo_keeps;  /* the demo's connection can carry another request after this one */
+    bool idle_armed;  /* the deadline of a connection without a request runs */
     uint8_t interims; /* 1xx answers passed on */
     uint8_t pace;     /* enum client_pace: what the visitor is expected to do meanwhile */
     uint16_t head_len;
     uint16_t host_at,
         host_len; /* in the head: what a trusted proxy says was asked for; 0 bytes: nothing */
-    uint16_t parsed_len; /* bytes of an unfinished head that were looked at */
-    int64_t pace_from;   /* bytes that had moved when that began */
-    uint32_t requests;   /* answered on this connection */
+    uint16_t parsed_len;   /* bytes of an unfinished head that were looked at */
+    uint64_t challenge_id; /* CHALLENGE */
+    int64_t pace_from;     /* bytes that had moved when that began */
+    uint32_t requests;     /* answered on this connection */
     uint64_t head_since_ms, held_since_ms;
     struct flow up, down;  /* the request's body and the answer's */
     struct route *route;   /* HELD, DIAL, WATCH: the Space's */

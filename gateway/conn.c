@@ -1,5 +1,7 @@
 #include "conn.h"
 
+#include "tls.h"
+
 #include <errno.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -25,13 +27,8 @@ void conn_note(struct conn *c, uint32_t events)
     }
 }
 
-int conn_read(struct loop *l, struct conn *c)
+int conn_room(struct loop *l, struct conn *c)
 {
-    if (!c->readable)
-        return -EAGAIN;
-    if (c->eof)
-        return 0;
-
     size_t len = gbuf_len(c->in), want = 1;
     if (!c->in || c->in->cap < GBUF_LARGE)
         want = c->bulk || (c->in && gbuf_room(c->in) < GBUF_SMALL / 4) ? GBUF_LARGE - len : 1;
@@ -39,7 +36,18 @@ int conn_read(struct loop *l, struct conn *c)
         want = GBUF_LARGE - len;
     if (want == 0)
         return -ENOBUFS;
-    int r = gbuf_need(&l->bufs, &c->in, want);
+    return gbuf_need(&l->bufs, &c->in, want);
+}
+
+int conn_read(struct loop *l, struct conn *c)
+{
+    if (__builtin_expect(c->tls != NULL, 0))
+        return tls_read(l, c);
+    if (!c->readable)
+        return -EAGAIN;
+    if (c->eof)
+        return 0;
+    int r = conn_room(l, c);
     if (r < 0)
         return r;
     size_t room = gbuf_room(c->in);
@@ -72,6 +80,8 @@ int conn_write(struct loop *l, struct conn *c, const char *extra, size_t extra_l
 {
     size_t done = 0;
 
+    if (__builtin_expect(c->tls != NULL, 0))
+        return tls_write(l, c, extra, extra_len);
     while (gbuf_len(c->out) + (extra_len - done) > 0) {
         if (!c->writable)
             break;
@@ -120,8 +130,20 @@ void conn_trim(struct loop *l, struct conn *c)
         gbuf_give(&l->bufs, &c->out);
 }
 
+int conn_half_close(struct conn *c)
+{
+    if (c->tls)
+        tls_bye(c);
+    return shutdown(c->io.fd, SHUT_WR) < 0 ? -errno : 0;
+}
+
 void conn_close(struct loop *l, struct conn *c, bool reset)
 {
+    if (c->tls) {
+        if (!reset && c->io.fd >= 0)
+            tls_bye(c);
+        tls_end(l, c);
+    }
     if (c->io.fd >= 0) {
         /* hostile: a tenant that set SO_LINGER on its duplicate could make close() wait */
         struct linger linger = {.l_onoff = reset};

@@ -5,8 +5,11 @@
 
 #include "loop.h"
 
+struct tls;
+
 struct conn {
-    struct io io; /* first */
+    struct io io;    /* first */
+    struct tls *tls; /* NULL: plain (tls.h) */
     struct gbuf *in, *out;
     bool readable; /* there may be bytes (or the end) to read */
     bool writable; /* there may be room */
@@ -29,7 +32,12 @@ int conn_read(struct loop *l, struct conn *c);
  * still hold bytes: then none of extra went. An empty c->out is given back. */
 int conn_write(struct loop *l, struct conn *c, const char *extra, size_t extra_len);
 
+/* Room in c->in for a read, as conn_read wants it: 0, -ENOBUFS, -ENOMEM. */
+int conn_room(struct loop *l, struct conn *c);
+/* Says that nothing more will be sent; reading goes on. 0 or -errno. */
+int conn_half_close(struct conn *c);
 /* Gives empty buffers back. */
 void conn_trim(struct loop *l, struct conn *c);
-/* Closes at once; `reset`: by RST, so that nobody takes the end for a clean one. */
+/* Closes at once; `reset`: by RST (and without TLS's close_notify), so that nobody takes the end
+ * for a clean one. */
 void conn_close(struct loop *l, struct conn *c, bool reset);

@@ -4,6 +4,7 @@
 #include "client.h"
 #include "limits.h"
 #include "runner.h"
+#include "tlsserver.h"
 #include "trust.h"
 #include "visit.h"
 #include "worker.h"
@@ -41,6 +42,24 @@ static void set_origin(struct loop *l)
                  port && strcmp(port, ":80") != 0 ? port : "");
 }
 
+/* Where the site has an https: URL, its port is the one that visitors know. */
+static void set_https(struct loop *l)
+{
+    const struct conf *conf = l->conf;
+    const char *origin = l->site_origin, *port = strrchr(conf->tls_listen, ':');
+
+    if (!port)
+        return;
+    l->to_https = conf->tls_redirect;
+    if (strncmp(origin, "https://", 8) == 0)
+        port = strrchr(origin + 8, ':');
+    if (port && strcmp(port, ":443") != 0)
+        snprintf(l->https_port, sizeof(l->https_port), "%.6s", port);
+    if (conf->tls_hsts >= 1000)
+        snprintf(l->hsts, sizeof(l->hsts), "Strict-Transport-Security: max-age=%llu\r\n",
+                 (unsigned long long)(conf->tls_hsts / 1000));
+}
+
 int loop_new(struct loop **ret, const struct conf *conf, struct err *err)
 {
     struct loop *l = calloc(1, sizeof(*l));
@@ -53,6 +72,7 @@ int loop_new(struct loop **ret, const struct conf *conf, struct err *err)
     l->now_ms = l->now_us / 1000;
     list_init(&l->ready);
     list_init(&l->clients);
+    acme_init(&l->challenges);
     l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (l->epoll_fd < 0) {
         int r = err_errno(err, "cannot make an epoll descriptor");
@@ -75,6 +95,7 @@ int loop_new(struct loop **ret, const struct conf *conf, struct err *err)
     l->domain_len = strlen(l->domain);
     l->demo_suffix_len = strlen(l->demo_suffix);
     set_origin(l);
+    set_https(l);
 
     int r = routes_new(l, err);
     if (r == 0)
@@ -87,6 +108,8 @@ int loop_new(struct loop **ret, const struct conf *conf, struct err *err)
         r = access_new(l, err);
     if (r == 0)
         r = trust_new(l, err);
+    if (r == 0 && conf->tls_listen[0])
+        r = tlsserver_new(&l->tls, conf, err);
     if (r < 0) {
         loop_free(l);
         return r;
@@ -129,6 +152,7 @@ void loop_free(struct loop *l)
     limits_free(l->limits);
     for (int i = 0; i < PROTO_LISTENERS; i++)
         loop_close(l, &l->listeners[i].io);
+    tlsserver_free(l->tls);
     close_fd(&l->epoll_fd);
     free(l->wheel);
     free(l);

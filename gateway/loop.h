@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "acme.h"
 #include "gbuf.h"
 #include "list.h"
 #include "timer.h"
@@ -33,6 +34,7 @@ struct io {
 struct listener {
     struct io io; /* first */
     bool proxied; /* its connections begin with a PROXY header (intro.h) */
+    bool tls;     /* they are HTTPS (tls.h) */
 };
 
 struct routes;
@@ -42,6 +44,7 @@ struct runner;
 struct visits;
 struct access;
 struct trust;
+struct tls_server;
 
 struct loop {
     int epoll_fd;
@@ -60,6 +63,10 @@ struct loop {
     size_t domain_len, demo_suffix_len;
     char site_origin[280]; /* "http://localhost:8080" */
 
+    bool to_https;      /* plain requests are sent there */
+    char https_port[8]; /* ":8443"; "" where it is 443 */
+    char hsts[64];      /* a field with its line end, or "" */
+
     struct listener listeners[PROTO_LISTENERS]; /* by number; fd -1: none */
     bool accept_paused; /* out of descriptors: taken up again by accept_timer */
     struct timer accept_timer;
@@ -74,7 +81,9 @@ struct loop {
     struct workers *workers;
     struct runner *runner;
     struct visits *visits;
-    struct access *access; /* NULL: no access log */
+    struct access *access;  /* NULL: no access log */
+    struct tls_server *tls; /* NULL: no HTTPS */
+    struct challenges challenges;
 
     /* The head that was parsed last and whose it is: valid until the next parse or until its bytes
      * move. Too large to be kept in each connection. */
@@ -84,7 +93,7 @@ struct loop {
 
     char date[32]; /* "Sun, 06 Nov 1994 08:49:37 GMT" of date_s */
     int64_t date_s;
-    char scratch[16 * 1024]; /* where bytes go that nobody wants */
+    char scratch[16 * 1024]; /* for a moment: bytes that nobody wants, a record to be encrypted */
 };
 
 /* All of it, with empty modules and without descriptors. `conf` must outlive it. */

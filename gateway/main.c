@@ -9,6 +9,8 @@
  * One loop (loop.h) does everything, and all state hangs off it. The life of a request:
  *
  *   client.c    accepts, reads a head, has it parsed strictly (http1.c), looks at its host
+ *   tls.c       ... and decrypts what comes to the HTTPS listener, where conn.c reads and writes
+ *   acme.c      a certificate authority's challenge: `up` has the answer
  *   route.c     host label -> what the runner said about it; unknown: RESOLVE, and wait
  *   wake.c      no worker: WAKE, hold the request, or show the waiting page (reply.c)
  *   worker.c    a worker: an idle connection to it (upstream.c), or a new one from its dial socket
@@ -27,6 +29,7 @@
 #include "client.h"
 #include "loop.h"
 #include "runner.h"
+#include "tlsserver.h"
 #include "worker.h"
 #include "common/cleanup.h"
 #include "common/log.h"
@@ -115,12 +118,17 @@ static void set_listener_options(const struct loop *l, int fd)
 
 static void take_listener(struct loop *l, const struct proto_sup_listener *m, int fd)
 {
+    if (m->flags & LISTENER_TLS && !l->tls) { /* never plain HTTP in its place */
+        close(fd);
+        return;
+    }
     struct listener *listener = &l->listeners[m->number];
     loop_close(l, &listener->io);
     set_listener_options(l, fd);
     *listener = (struct listener){
         .io = {.fd = fd, .shared = true, .on_event = client_on_listener},
         .proxied = m->flags & LISTENER_PROXIED,
+        .tls = m->flags & LISTENER_TLS,
     };
     int r = fd_set_nonblock(fd, true);
     if (r == 0)
@@ -129,6 +137,16 @@ static void take_listener(struct loop *l, const struct proto_sup_listener *m, in
         log_error(NULL, "gateway.listen", "cannot watch a listening socket: %s", strerror(-r));
         loop_close(l, &listener->io);
     }
+}
+
+/* Connections that there are keep what they began with. */
+static void take_certificates(struct loop *l, int fd)
+{
+    struct err err = {0};
+    if (tlsserver_take(l->tls, fd, &err) < 0)
+        log_error(NULL, "gateway.tls", "%s", err.msg);
+    else
+        log_info(NULL, "gateway.tls", "%u certificates are in use", l->tls->n_certificates);
 }
 
 static void on_supervisor(struct loop *l, struct io *io, uint32_t events)
@@ -149,6 +167,10 @@ static void on_supervisor(struct loop *l, struct io *io, uint32_t events)
         if (m->type == PROTO_SUP_LISTENER && m->n_fds == 1 &&
             m->u.sup_listener.role == ROLE_PUBLIC && m->u.sup_listener.number < PROTO_LISTENERS)
             take_listener(l, &m->u.sup_listener, steal_fd(&m->fds[0]));
+        else if (m->type == PROTO_SUP_TLS && m->n_fds == 1 && l->tls)
+            take_certificates(l, m->fds[0]);
+        else if (m->type == PROTO_SUP_CHALLENGE)
+            acme_answer(l, &m->u.sup_challenge);
         else if (m->type == PROTO_SUP_PEER && m->n_fds == 1 && m->u.sup_peer.role == ROLE_RUNNER)
             runner_set(l, steal_fd(&m->fds[0]));
         else if (m->type == PROTO_SUP_PEER && m->n_fds == 1 && m->u.sup_peer.role == ROLE_SITE_DIAL)
@@ -218,6 +240,7 @@ static int run(struct gateway *g, struct err *err)
     r = watch_signals(g, err);
     if (r < 0)
         return r;
+    g->loop->challenges.sup_fd = g->service.sup_fd;
     g->sup = (struct io){.fd = g->service.sup_fd, .on_event = on_supervisor};
     r = loop_add_level(g->loop, &g->sup, EPOLLIN);
     if (r < 0)

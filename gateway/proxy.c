@@ -400,7 +400,7 @@ static bool relay_way(struct client *c, struct flow *f, struct conn *src, struct
     case FLOW_DONE:
         if (!f->trailer_open) { /* once */
             f->trailer_open = true;
-            shutdown(dst->io.fd, SHUT_WR);
+            conn_half_close(dst);
         }
         return true;
     case FLOW_WAIT:

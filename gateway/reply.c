@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define PAGE_MAX (24 * 1024)
+#define SEE_OTHER "303 See Other"
 
 extern const struct asset gateway_assets[];
 
@@ -100,9 +101,9 @@ static void send_body(struct client *c, int status, const char *type, const char
         c->keep_alive = false;
     int n = snprintf(head, sizeof(head),
                      "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
-                     "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n%s%s\r\n",
+                     "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n%s%s%s\r\n",
                      status, reply_reason(status), loop_date(l), type, body->len, fields,
-                     c->keep_alive ? "" : "Connection: close\r\n");
+                     c->https ? l->hsts : "", c->keep_alive ? "" : "Connection: close\r\n");
     size_t body_len = c->is_head ? 0 : body->len;
     if (n < 0 || (size_t)n >= sizeof(head) ||
         gbuf_need(&l->bufs, &c->conn.out, (size_t)n + body_len) < 0) {
@@ -205,10 +206,10 @@ void reply_nothing(struct client *c, const struct route *r)
 }
 
 /* Without a body: `fields` end with "\r\n". */
-static void redirect(struct client *c, const char *fields)
+static void redirect(struct client *c, const char *status, const char *fields)
 {
     struct loop *l = c->loop;
-    size_t len = strlen(fields) + 256;
+    size_t len = strlen(fields) + 320;
     if (!c->up.done)
         c->keep_alive = false;
     if (gbuf_need(&l->bufs, &c->conn.out, len) < 0) {
@@ -216,9 +217,10 @@ static void redirect(struct client *c, const char *fields)
         return;
     }
     int n = snprintf(c->conn.out->data + c->conn.out->tail, len,
-                     "HTTP/1.1 303 See Other\r\nDate: %s\r\nContent-Length: 0\r\n"
-                     "Cache-Control: no-store\r\nReferrer-Policy: no-referrer\r\n%s%s\r\n",
-                     loop_date(l), fields, c->keep_alive ? "" : "Connection: close\r\n");
+                     "HTTP/1.1 %s\r\nDate: %s\r\nContent-Length: 0\r\n"
+                     "Cache-Control: no-store\r\nReferrer-Policy: no-referrer\r\n%s%s%s\r\n",
+                     status, loop_date(l), fields, c->https ? l->hsts : "",
+                     c->keep_alive ? "" : "Connection: close\r\n");
     c->conn.out->tail += (uint32_t)n;
     account_answer(c, 303);
     c->state = CLIENT_REPLY;
@@ -242,7 +244,7 @@ void reply_to_site(struct client *c, const struct route *r)
         }
     }
     if (url[0] && buf_puts(&b, "\r\n") == 0)
-        redirect(c, b.data);
+        redirect(c, SEE_OTHER, b.data);
     else
         reply_nothing(c, r);
 }
@@ -256,9 +258,28 @@ void reply_visit(struct client *c, const char *visit, size_t len, uint64_t secon
                    "=%.*s; Path=/; Max-Age=%llu; Secure; HttpOnly; SameSite=%s\r\n",
                    (int)path_len, path, (int)len, visit, (unsigned long long)seconds,
                    framed ? "None; Partitioned" : "Lax") == 0)
-        redirect(c, b.data);
+        redirect(c, SEE_OTHER, b.data);
     else
         client_close(c, true);
+}
+
+void reply_to_https(struct client *c, const char *host, size_t len)
+{
+    const struct http1_head *h = client_head(c);
+    _cleanup_buf_ struct buf b = BUF_INIT(PAGE_MAX);
+    if (buf_printf(&b, "Location: https://%.*s%s", (int)len, host, c->loop->https_port) == 0 &&
+        buf_append(&b, gbuf_at(c->conn.in) + h->target, h->target_len) == 0 &&
+        buf_puts(&b, "\r\n") == 0)
+        redirect(c, "308 Permanent Redirect", b.data);
+    else
+        client_close(c, true);
+}
+
+void reply_text(struct client *c, const char *text)
+{
+    _cleanup_buf_ struct buf b = BUF_INIT(PAGE_MAX);
+    buf_puts(&b, text);
+    send_body(c, 200, "text/plain", "", &b);
 }
 
 static const char *title_of(const struct route *r)

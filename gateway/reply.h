@@ -22,6 +22,10 @@ void reply_send(struct client *c, const struct reply *r);
 void reply_nothing(struct client *c, const struct route *r);
 /* 303 to where the site makes a visit of the Space, and back to this request's path. */
 void reply_to_site(struct client *c, const struct route *r);
+/* 308 to the same on HTTPS: `host` without a port. */
+void reply_to_https(struct client *c, const char *host, size_t len);
+/* A text as it is. */
+void reply_text(struct client *c, const char *text);
 /* 303 to `path` on this host, with the visit as a cookie for so long; `framed`: for a frame in
  * another site's page. */
 void reply_visit(struct client *c, const char *visit, size_t len, uint64_t seconds, bool framed,

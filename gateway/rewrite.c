@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define OWN_FIELDS_MAX 640 /* what a Space's card adds to an answer */
+#define OWN_FIELDS_MAX 704 /* what a Space's card and HTTPS add to an answer */
 #define OUR_COOKIES                                                                                \
     "__host-vitrine" /* begins the names of ours; in lower case, as http1_is wants it */
 
@@ -341,6 +341,8 @@ int rewrite_response(struct client *c, const struct http1_head *h, const char *p
     } else if (h->status >= 200) {
         if (route)
             put_own_fields(&o, c->loop, route);
+        if (c->https)
+            put(&o, c->loop->hsts, strlen(c->loop->hsts));
         if (!h->has_date) {
             PUT(&o, "Date: ");
             put(&o, loop_date(c->loop), 29);

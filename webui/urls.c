@@ -69,7 +69,13 @@ bool urls_own_origin(const struct urls *u, const char *origin, const char *host)
 {
     if (strcasecmp(origin, u->site) == 0)
         return true;
-    /* The site under another of its names (127.0.0.1): the browser itself says both. */
-    const char *name = strstr(origin, "://");
-    return name && host && *host && strcasecmp(name + 3, host) == 0;
+    /* The site under another of its names (127.0.0.1): the browser itself says both. Under its own
+     * the scheme counts: who is between can make any page of http://NAME. */
+    const char *name = strstr(origin, "://"), *own = strstr(u->site, "://") + 3;
+    if (!name || !host || !*host || strcasecmp(name + 3, host) != 0)
+        return false;
+    size_t len = strcspn(own, ":");
+    bool by_own_name = strncasecmp(host, own, len) == 0 && (host[len] == ':' || host[len] == '\0');
+    return !by_own_name || ((size_t)(name - origin) == strlen(u->scheme) &&
+                            strncasecmp(origin, u->scheme, strlen(u->scheme)) == 0);
 }

@@ -9,6 +9,8 @@ import queue
 import re
 import signal
 import socket
+import ssl
+import struct
 import subprocess
 import threading
 import time
@@ -17,6 +19,7 @@ import codec
 
 BUILD = os.environ.get("VITRINE_BUILD", os.path.join(codec.ROOT, "build"))
 DOMAIN = "localhost"
+LISTENER_TLS = 2
 
 
 class Peer:
@@ -180,12 +183,18 @@ class Runner(Peer):
 
 
 class Gateway:
-    def __init__(self, spaces=None, site=None, auto=True, runner=True, **conf):
+    def __init__(self, spaces=None, site=None, auto=True, runner=True, tls=None, **conf):
+        """tls: certificates (certs.Pair), the first of which is the default; then there is `tls_port`"""
         self.spaces = spaces or {}
         self.sup = Peer()
         listener = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.listener = listener
         self.port = listener.getsockname()[1]
+        self.tls_listener = self.tls_port = None
+        if tls is not None:
+            self.tls_listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+            self.tls_port = self.tls_listener.getsockname()[1]
+            conf = {"tls__listen": f"127.0.0.1:{self.tls_port}", "server__public_url": f"https://{DOMAIN}:{self.tls_port}", **conf}
         conf_fd = os.memfd_create("conf")
         options = {"server.domain": DOMAIN, "log.level": "info", **{k.replace("__", "."): v for k, v in conf.items()}}
         os.write(conf_fd, b"".join(f"{k}\0{v}\0".encode() for k, v in options.items()))
@@ -210,6 +219,10 @@ class Gateway:
             self.new_runner(auto)
         if site:
             self.set_site(site)
+        if tls is not None:
+            self.tickets = [os.urandom(80), os.urandom(80)]
+            self.certificates(tls)
+            self.listen(self.tls_listener, 1, LISTENER_TLS)
         self.sup.send("SUP_LISTENER", [listener.fileno()], role=codec.ENUM["ROLE_PUBLIC"])
         self.sup.wait("SUP_READY")
 
@@ -217,6 +230,15 @@ class Gateway:
         """One more listening socket, which the test keeps."""
         self.sup.send("SUP_LISTENER", [sock.fileno()], role=codec.ENUM["ROLE_PUBLIC"], number=number, flags=flags)
         return sock
+
+    def certificates(self, pairs):
+        """As common/tlsbundle.h has them"""
+        fd = os.memfd_create("tls")
+        parts = [b"".join(self.tickets)] + [part for p in pairs for part in (p.chain, p.key)]
+        os.write(fd, b"vittls1\0" + b"".join(struct.pack("=I", len(p)) + p for p in parts))
+        os.lseek(fd, 0, os.SEEK_SET)
+        self.sup.send("SUP_TLS", [fd])
+        os.close(fd)
 
     def _read_stderr(self):
         for line in self.process.stderr:
@@ -256,14 +278,20 @@ class Gateway:
         self.workers.append(w)
         return w
 
-    def connect(self, timeout=10, rcvbuf=None):
+    def connect(self, timeout=10, rcvbuf=None, port=None):
         s = socket.socket()
         if rcvbuf:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
         s.settimeout(timeout)
-        s.connect(("127.0.0.1", self.port))
+        s.connect(("127.0.0.1", port or self.port))
         s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return Conn(s)
+
+    def secure(self, name=None, timeout=10, context=None, **kw):
+        """A TLS connection that asks for this name"""
+        s = self.connect(timeout, port=self.tls_port, **kw).s
+        context = context or client_context()
+        return Conn(context.wrap_socket(s, server_hostname=name, suppress_ragged_eofs=False))
 
     def get(self, label, path="/", headers="", method="GET", body=b"", timeout=10):
         c = self.connect(timeout)
@@ -296,6 +324,15 @@ class Gateway:
                 if p:
                     p.close()
             self.listener.close()
+            if self.tls_listener:
+                self.tls_listener.close()
+
+
+def client_context():
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def host(label):
@@ -419,7 +456,6 @@ class Conn:
         self.s.close()
 
     def reset(self):
-        import struct
         self.s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.s.close()
 

@@ -135,6 +135,8 @@ static void test_urls(void **state)
     assert_true(urls_own_origin(&u, "https://spaces.example.org:8443", "whatever"));
     assert_true(urls_own_origin(&u, "http://127.0.0.1:80", "127.0.0.1:80"));
     assert_false(urls_own_origin(&u, "https://al-x.demos.lan:8443", "spaces.example.org:8443"));
+    assert_false(urls_own_origin(&u, "http://spaces.example.org", "spaces.example.org"));
+    assert_true(urls_own_origin(&u, "https://spaces.example.org", "spaces.example.org"));
     assert_false(urls_own_origin(&u, "null", "spaces.example.org:8443"));
     assert_false(urls_own_origin(&u, "http://", ""));
 

@@ -461,6 +461,9 @@ static int fill_in(struct card *card, const struct front *front, struct err *err
     const char *timeout = text_or(card, "startup_duration_timeout", NULL);
     json_t *port = json_object_get(card->object, "app_port");
 
+    if (card->sdk == CARD_STATIC && json_object_get(card->object, "preload_from_hub"))
+        card_warn(card, "preload_from_hub: nothing is fetched, since a static Space has no program "
+                        "that reads it");
     if (strstr(text_or(card, "thumbnail", ""), "://"))
         card_warn(card, "thumbnail: a picture elsewhere is not shown; name a PNG, JPEG, GIF or "
                         "WebP file of the bundle");

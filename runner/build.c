@@ -563,7 +563,6 @@ static void begin_models(struct build *b)
 static void on_models_sealed(void *arg, int code)
 {
     struct build *b = arg;
-    char size[32];
     if (code == ESTALE && !b->cancelled && ++b->found_stale < STALE_TRIES) {
         fetch_models(b); /* somebody else's, which was there, is gone: its own then */
         return;
@@ -576,8 +575,7 @@ static void on_models_sealed(void *arg, int code)
     }
     memcpy(b->models, b->key, sizeof(b->models));
     b->key[0] = 0;
-    format_bytes(env_bytes(b->r, b->models), size);
-    build_say(b, "preload", "models %.12s, %s", b->models, size);
+    build_say(b, "preload", "models %.12s", b->models);
     if (life_resolution_save(b->r, b->models_request, b->models, NULL) < 0)
         log_warn(NULL, "build.row", "what preload_from_hub led to could not be written down");
     if (b->cancelled || b->over)

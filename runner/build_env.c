@@ -110,17 +110,32 @@ static int tidy(const struct order *o, struct err *err)
     return n;
 }
 
+/* What it takes on the disk. Files of models that others have as well count for whoever brought
+ * them.
+ */
+static int measure_made(const struct order *o, uint64_t *ret, struct err *err)
+{
+    struct usage usage, parts = {0};
+    int n = usage_of_tree(o->fresh, 0, &usage, err);
+    if (n == 0 && o->models)
+        n = usage_of_tree(o->parts, 0, &parts, err);
+    *ret = usage.bytes + parts.bytes;
+    return n;
+}
+
 static int seal(const void *arg, struct err *err)
 {
     const struct order *o = arg;
-    struct usage usage;
-    int n = o->models ? models_take(o->data, o->space_id, o->made, o->models, err) : 0;
+    uint64_t bytes = 0;
+    int n = o->models ? 0 : tidy(o, err);
     if (n == 0)
+        n = measure_made(o, &bytes, err);
+    if (n == 0 && o->models)
+        n = models_take(o->data, o->space_id, o->made, o->models, err);
+    if (n == 0 && o->models)
         n = tidy(o, err);
     if (n == 0)
-        n = usage_of_tree(o->fresh, 0, &usage, err);
-    if (n == 0)
-        n = write_about(o, usage.bytes, err);
+        n = write_about(o, bytes, err);
     if (n < 0)
         return n;
     _cleanup_close_ int fd = open(o->fresh, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);

@@ -24,6 +24,7 @@
 
 #define PROGRAM "/run/vitrine/vitrine-preload"
 #define TOKEN_BYTES 2000
+#define HEADS_BYTES (64u << 20)
 
 /* ---- what is asked for ---- */
 
@@ -156,7 +157,14 @@ int build_models_policy(struct runner *r, struct buf *out)
         n = buf_printf(out, "login %s %s %u Bearer %s\nverbatim yes\n", u.secure ? "https" : "http",
                        u.host, u.port, token);
     explicit_bzero(token, sizeof(token));
-    return n < 0 ? n : indexes_policy_hosts(r, out);
+    if (n == 0)
+        n = indexes_policy_hosts(r, out);
+    const struct conf *c = conf_of(r);
+    uint64_t all = c->build_preload_size, with_heads = all + all / 16 + HEADS_BYTES;
+    if (n == 0 && with_heads > all &&
+        with_heads > c->build_max_transfer) /* the later line counts */
+        n = buf_printf(out, "bytes %" PRIu64 "\n", with_heads);
+    return n;
 }
 
 /* ---- what nobody needs ---- */

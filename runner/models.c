@@ -95,7 +95,7 @@ static int take_part(const struct taking *t, const struct blob *b, struct err *e
         return err_errno(err, "open a fetched file");
     if (!S_ISREG(st.st_mode) || st.st_nlink != 1 || (unsigned long long)st.st_size != b->size)
         return err_set(err, EPROTO, "a fetched file is not what was said of it");
-    if (fchown(fd, 0, 0) < 0 || fchmod(fd, 0444) < 0)
+    if (fchown(fd, geteuid(), getegid()) < 0 || fchmod(fd, 0444) < 0)
         return err_errno(err, "close a fetched file for writing");
     int n = hash_of(fd, sha, err);
     if (n == 0 && strcmp(sha, b->sha) != 0)

@@ -3,6 +3,7 @@ redirection, ranges, lists. It can break off, lie and ask for a token; what it w
 import hashlib
 import http.server
 import json
+import ssl
 import threading
 import time
 from urllib.parse import unquote, urlsplit
@@ -17,8 +18,9 @@ def etag_of(data, lfs):
 
 
 class FakeHub:
-    def __init__(self, token=None):
-        self.token = token
+    def __init__(self, certificate=None):
+        self.token = None
+        self.elsewhere = ""  # the URL of another server that large files are sent from
         self.models = {}  # repo -> {revision or commit: (commit, {path: (bytes, is it LFS)})}
         self.renamed = {}
         self.asked = []  # (method, path, range)
@@ -75,7 +77,7 @@ class FakeHub:
                 etag = etag_of(data, lfs)
                 if lfs:
                     return self.answer(302, {"X-Repo-Commit": commit, "X-Linked-Size": str(len(data)), "X-Linked-Etag": f'"{etag}"',
-                                             "Location": f"/blob/{etag}"})
+                                             "Location": f"{outer.elsewhere}/blob/{etag}"})
                 outer.sent += len(data) if self.command == "GET" else 0
                 return self.answer(200, {"X-Repo-Commit": commit, "ETag": f'"{etag}"', "Content-Type": "application/json"}, data)
 
@@ -100,7 +102,14 @@ class FakeHub:
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        self.host = f"127.0.0.1:{self.server.server_port}"
+        self.url = f"http://{self.host}"
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*certificate)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+            self.host = f"a.localhost:{self.server.server_port}"
+            self.url = f"https://{self.host}"
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
     def add(self, repo, files, large=(), revisions=("main",)):

@@ -5,6 +5,8 @@ import os
 import random
 import signal
 import sqlite3
+import subprocess
+import time
 
 import pytest
 import wheels
@@ -12,6 +14,7 @@ from fakehub import FakeHub, sha256
 from test_builds import builds, life
 from vitrine import until
 
+KILLS = int(os.environ.get("KILLS", "6"))
 CACHE = "/home/user/.cache/huggingface/hub"
 WEIGHTS = random.Random(1).randbytes(3 << 20)
 OTHER = random.Random(2).randbytes(1 << 20)
@@ -80,15 +83,15 @@ out.append("slow" if took > 10 else "quick")
 '''
 
 
-@pytest.mark.parametrize("offline", [True, False], ids=["offline", "hub-unreachable"])
-def test_the_real_client_finds_what_was_preloaded(vitrine, hub, offline):
+@pytest.mark.parametrize("offline, client", [(True, "huggingface_hub==1.1.4"), (False, "huggingface_hub")], ids=["yearold-offline", "current-hub-unreachable"])
+def test_the_real_client_finds_what_was_preloaded(vitrine, hub, offline, client):
     commit = hub.add("lab/tiny", {"config.json": CONFIG, "deep/er/model.safetensors": WEIGHTS, "unwanted.bin": OTHER},
                      large=("deep/er/model.safetensors", "unwanted.bin"))
     whole = hub.add("lab/whole", {"a.txt": b"", "b/c.bin": OTHER}, large=("b/c.bin",))
     v = vitrine(configuration(hub, ""))
     code = HF.replace("OFFLINE", str(offline)).replace("COMMIT", repr(commit)).replace("WHOLE", repr(whole)) + "return out"
     entries = ("lab/tiny config.json,deep/er/model.safetensors", f"lab/tiny config.json {commit}", "lab/whole")
-    text = page(v, "demo/real", code, *entries, requirements="huggingface_hub\n")
+    text = page(v, "demo/real", code, *entries, requirements=client + "\n")
     assert text == str([len(CONFIG)] * 2 + [len(WEIGHTS)] * 2 + ["quick"])
     log = builds(v, "demo/real")
     assert "preload: lab/tiny at " + commit[:12] in log and "preload: fetching " in log
@@ -171,6 +174,32 @@ def test_a_token_is_the_proxys_and_bodies_stay_as_they_are(vitrine, hub):
     assert hub.token not in v.log + builds(v, "demo/gated")
 
 
+@pytest.mark.parametrize("token", ["", "hf_of_the_house"], ids=["tunnel", "token"])
+def test_a_hub_by_tls_whose_large_files_lie_elsewhere(vitrine, tmp_path, monkeypatch, token):
+    certificate = str(tmp_path / "cert.pem"), str(tmp_path / "key.pem")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=test",
+                    "-addext", "subjectAltName=DNS:a.localhost", "-keyout", certificate[1], "-out", certificate[0]], check=True, stderr=subprocess.DEVNULL)
+    os.chmod(tmp_path, 0o755)
+    monkeypatch.setenv("PIP_CERT", certificate[0])  # whom the host trusts (runner/static/indexes.py)
+    hub, other = FakeHub(certificate), FakeHub()
+    hub.add("lab/tiny", {"model.bin": OTHER, "config.json": CONFIG}, large=("model.bin",))
+    other.models, hub.elsewhere, hub.token = hub.models, other.url, token
+    more = "index = none\n"
+    if token:
+        (tmp_path / "token").write_text(token)
+        more += f"hub_token_file = {tmp_path}/token\n"
+    v = vitrine(configuration(hub, more))
+    r = submit(v, "demo/tls", TREE, "lab/tiny")
+    assert r.returncode == 1 and f"asked for {other.host}, which this server does not let builds reach" in r.stderr, r.stderr + builds(v, "demo/tls") + v.log[-2000:]
+    v.stop()
+    with open(v.config, "a") as f:
+        f.write(f"inside_hosts = {other.host}\n")
+    v.start()
+    assert "model.bin" in page(v, "demo/tls", TREE, "lab/tiny") and other.gets("/blob/") and not hub.gets("/blob/")
+    hub.close()
+    other.close()
+
+
 def test_without_a_hub_it_is_said(vitrine):
     v = vitrine("[build]\nindex = none\nuv = none\n")
     r = submit(v, "demo/none", TREE, "lab/tiny")
@@ -227,3 +256,33 @@ def test_models_that_no_version_needs_go(vitrine, hub):
     assert until(lambda: set(stored(v)) == {sha256(WEIGHTS), sha256(CONFIG)}, 30), v.log[-2000:]
     assert len([n for n in os.listdir(v.data + "/envs") if not n.startswith(".")]) == 1 and v.demo("demo/used").body.decode() == used
     assert life(v, "SELECT owner FROM envs") == [("demo",)]
+
+
+def test_killed_at_any_moment_it_leaves_nothing_half(vitrine, hub):
+    """The runner, the fetching program or its way out, at a random moment; the next build ends in order."""
+    v = vitrine(configuration(hub))
+    seed = random.randrange(1 << 30)
+    chance = random.Random(seed)
+    print("seed", seed)
+    hub.slow(0.01)
+    for i in range(KILLS):
+        data = random.Random(f"{seed} {i}").randbytes(1 << 20)
+        commit = hub.add("lab/tiny", {"model.bin": data, "config.json": CONFIG}, large=("model.bin",))
+        folder = wheels.bundle(os.path.join(v.folder, "any"), TREE, card="preload_from_hub:\n- lab/tiny\n", **{"i.txt": str(i)})
+        if i == 0:
+            assert v.cli("deploy", folder, "demo/any", "--no-wait").returncode == 0
+        else:
+            assert v.cli("rebuild", "demo/any").returncode == 0
+        time.sleep(chance.uniform(0.05, 0.6))
+        victim = chance.choice(["vitrine-runner", "vitrine-runner", "vitrine-preload", "vitrine-egress"])
+        for pid in v.named(victim):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        assert until(lambda: v.stage("demo/any") not in ("BUILDING", "RUNNING_BUILDING", "APP_STARTING", "RUNNING_APP_STARTING"), 60), v.status("demo/any")
+        if v.stage("demo/any") != "RUNNING" or commit not in v.demo("demo/any").body.decode():
+            until(lambda: v.cli("rebuild", "demo/any").returncode == 0)
+            assert until(lambda: v.stage("demo/any") == "RUNNING" and commit in v.demo("demo/any").body.decode(), 60), f"{i} {victim} {v.status('demo/any')}" + builds(v, "demo/any")[-2000:]
+        for name in stored(v):
+            with open(f"{v.data}/models/sha256/{name}", "rb") as f:
+                assert sha256(f.read()) == name
+    assert until(lambda: not parts(v) and not [n for n in os.listdir(v.data + "/envs") if n.startswith(".")])

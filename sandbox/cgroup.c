@@ -104,6 +104,14 @@ static int make_all(struct cgroup_host *h, const struct cgroup_group *g, int fir
     return 0;
 }
 
+static bool is_taken(const struct cgroup_host *h, const struct cgroup_group *g)
+{
+    for (int i = CGROUP_UNIFIED; i >= 0; i--)
+        if (h->fd[i] >= 0)
+            return faccessat(h->fd[i], g->name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+    return false;
+}
+
 int cgroup_create(struct cgroup_host *h, struct cgroup_group *ret, struct err *err)
 {
     struct cgroup_group g;
@@ -113,7 +121,10 @@ int cgroup_create(struct cgroup_host *h, struct cgroup_group *ret, struct err *e
         if (h->serial++ > 0) /* that of the sandbox's relay */
             snprintf(g.name + len, sizeof(g.name) - len, "-%u", h->serial - 1);
     } else {
-        snprintf(g.name, sizeof(g.name), "g%d-%u", getpid(), h->serial++);
+        /* one that is there is a worker's, made by an earlier starter that had our pid */
+        do
+            snprintf(g.name, sizeof(g.name), "g%d-%u", getpid(), h->serial++);
+        while (is_taken(h, &g));
     }
     int r = make_all(h, &g, CGROUP_UNIFIED, CGROUP_HIERARCHIES, err);
     if (r == 0)
@@ -263,13 +274,13 @@ static int kill_listed(const struct cgroup_host *h, const struct cgroup_group *g
     for (char *p = text; *p;) {
         char *end;
         long pid = strtol(p, &end, 10);
-        if (end == p)
+        if (end == p || *end != '\n') /* cut off: another's number */
             break;
         if (pid > 1) {
             kill((pid_t)pid, SIGKILL);
             n++;
         }
-        p = end + (*end == '\n');
+        p = end + 1;
     }
     return n;
 }

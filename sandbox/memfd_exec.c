@@ -12,6 +12,9 @@
 #include <unistd.h>
 
 #define NAME "vitrine-sandbox"
+#ifndef MFD_EXEC
+#define MFD_EXEC 0x0010u
+#endif
 
 void memfd_exec(char **argv)
 {
@@ -23,7 +26,10 @@ void memfd_exec(char **argv)
         return;
     }
     _cleanup_close_ int exe = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-    _cleanup_close_ int copy = memfd_create(NAME, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    /* where vm.memfd_noexec is 1, one that does not say so cannot be run */
+    _cleanup_close_ int copy = memfd_create(NAME, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
+    if (copy < 0) /* Linux before 6.3 */
+        copy = memfd_create(NAME, MFD_CLOEXEC | MFD_ALLOW_SEALING);
     struct stat st;
     if (exe < 0 || copy < 0 || fstat(exe, &st) < 0)
         return;

@@ -11,8 +11,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -93,28 +91,7 @@ static void cover_folders(const struct relay_child *c)
  * path are there whatever its root is), devices or keys, though its uid owns them. */
 static void forbid(const struct relay_child *c)
 {
-    static const struct sock_filter code[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 5),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET, 2, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET6, 1, 0),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_keyctl, 7, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_add_key, 6, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_request_key, 5, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_bpf, 4, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 3, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_userfaultfd, 2, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ptrace, 1, 0),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-    };
-    struct sock_fprog prog = {.len = sizeof(code) / sizeof(*code),
-                              .filter = (struct sock_filter *)code};
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-        syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog) < 0)
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || filter_load(&net_relay_filter, NULL) < 0)
         give_up(c->sock, "load its filter");
 }
 
@@ -202,8 +179,10 @@ static int limit_group(struct cgroup_host *groups, struct cgroup_group *group, i
 {
     int r = cgroup_create(groups, group, err);
     int n = r < 0 ? r : cgroup_create_v1(groups, group, join, err);
-    struct cgroup_limits limits = {
-        .memory_bytes = MEMORY_BYTES, .cpu_milli = CPU_MILLI, .pids = PIDS};
+    struct cgroup_limits limits = {.memory_bytes = MEMORY_BYTES,
+                                   .connections_bytes = MEMORY_BYTES,
+                                   .cpu_milli = CPU_MILLI,
+                                   .pids = PIDS};
     char unconfirmed[64];
     if (n < 0)
         return n;

@@ -10,6 +10,7 @@
 #include "common/err.h"
 #include "common/proto.h"
 #include "sandbox/cgroup.h"
+#include "sandbox/filter.h"
 #include "sandbox/net_rules.h"
 
 #include <stdbool.h>
@@ -30,6 +31,10 @@ int net_relay_start(struct net_relay *relay, struct cgroup_host *groups,
                     const struct proto_start *st, int *ret_sock, struct err *err);
 /* Ends it, if it has not ended, and removes its group. */
 void net_relay_end(struct net_relay *relay, struct cgroup_host *groups);
+
+/* Beside slirp4netns's own: no sockets but those of the internet, no doors into the kernel that it
+ * does not need, no calls of other tables (net_relay_filter.c). */
+extern const struct filter_program net_relay_filter;
 
 /* ---- the sandbox's side, while it has CAP_NET_ADMIN over its namespace */
 

@@ -149,7 +149,7 @@ $(BUILD)/plain/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(ALL_CPPFLAGS) $(CFLAGS) $(WARN) $(HARDEN) -MMD -MP -c -o $@ $<
 
-$(BUILD)/gen/sandbox/generate: $(addprefix sandbox/filter/,generate.c rules.c rules.h compact.c compact.h lists.h services.h) common/err.c $(BUILD)/flags
+$(BUILD)/gen/sandbox/generate: $(addprefix sandbox/filter/,generate.c rules.c rules.h rules_add.h rules_shared.c compact.c compact.h lists.h services.h) common/err.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(ALL_CPPFLAGS) $(CFLAGS) $(WARN) -o $@ $(filter %.c,$^) -lseccomp
 $(BUILD)/gen/sandbox/filters.c: $(BUILD)/gen/sandbox/generate

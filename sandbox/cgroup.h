@@ -38,6 +38,8 @@ struct cgroup_host {
 
 struct cgroup_limits {
     uint64_t memory_bytes, cpu_milli; /* 0: none */
+    uint64_t connections_bytes; /* what connections buffer, on top of memory_bytes: in v1, as v2
+                                 * counts it in there. 0: none */
     uint32_t pids, io_weight;
 };
 

@@ -76,6 +76,16 @@ static int limit_memory(struct setting *s, uint64_t bytes, struct err *err)
     return 0;
 }
 
+/* v1 counts it by itself, and not at all where it has no limit. */
+static void limit_connections(struct setting *s, uint64_t bytes)
+{
+    char value[32], seen[64];
+    snprintf(value, sizeof(value), "%llu", (unsigned long long)bytes);
+    int r = put(s, CGROUP_MEMORY, "memory.kmem.tcp.limit_in_bytes", value, seen, NULL);
+    if (r != -ENOENT && (r < 0 || !is_memory(seen, bytes)))
+        doubt(s, "memory of connections");
+}
+
 static int limit_pids(struct setting *s, uint32_t pids, struct err *err)
 {
     char value[32], seen[64];
@@ -130,6 +140,9 @@ int cgroup_set_limits(struct cgroup_host *h, const struct cgroup_group *g,
     int r = 0;
     if (limits->memory_bytes && cgroup_host_has(h, CGROUP_MEMORY))
         r = limit_memory(&s, limits->memory_bytes, err);
+    if (r == 0 && limits->connections_bytes && cgroup_host_has(h, CGROUP_MEMORY) &&
+        !h->v2[CGROUP_MEMORY])
+        limit_connections(&s, limits->connections_bytes);
     if (r == 0 && limits->pids && cgroup_host_has(h, CGROUP_PIDS))
         r = limit_pids(&s, limits->pids, err);
     if (r == 0 && limits->cpu_milli && cgroup_host_has(h, CGROUP_CPU))

@@ -15,11 +15,10 @@
 static const struct {
     const char *source, *path;
     unsigned minor; /* of major 1 */
-    uint64_t attributes;
 } devices[] = {
-    {"/dev/null", "/dev/null", 3, 0},       {"/dev/zero", "/dev/zero", 5, 0},
-    {"/dev/full", "/dev/full", 7, 0},       {"/dev/random", "/dev/random", 8, 0},
-    {"/dev/urandom", "/dev/urandom", 9, 0}, {"/dev/null", ROOT_NULL, 3, MOUNT_ATTR_RDONLY},
+    {"/dev/null", "/dev/null", 3},       {"/dev/zero", "/dev/zero", 5},
+    {"/dev/full", "/dev/full", 7},       {"/dev/random", "/dev/random", 8},
+    {"/dev/urandom", "/dev/urandom", 9}, {"/dev/null", ROOT_NULL, 3},
 };
 
 static const struct {
@@ -31,10 +30,12 @@ static const struct {
     {"/dev/stderr", "/proc/self/fd/2"},
 };
 
+/* Read-only: a device can be written all the same, but the inode, which is the host's, not touched
+ * (whoever may write a file may set its times). */
 static int add_device(int root_fd, size_t i, struct err *err)
 {
-    _cleanup_close_ int fd = plan_open_source(AT_FDCWD, devices[i].source,
-                                              MOUNT_ATTR_NOEXEC | devices[i].attributes, err);
+    _cleanup_close_ int fd =
+        plan_open_source(AT_FDCWD, devices[i].source, MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY, err);
     if (fd < 0)
         return fd;
     struct stat st;

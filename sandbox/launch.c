@@ -21,6 +21,8 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 
+#define CONNECTIONS_PART 4 /* of its memory limit, where they are counted by themselves */
+
 /* The others are made by the child: while we put the root together, and that of control groups once
  * it is in its group, or its root would be ours. */
 #define NAMESPACES (CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID)
@@ -210,6 +212,7 @@ static int limit_group(struct launch_env *env, struct launch *l, struct err *err
 {
     const struct proto_start *st = &l->order->spec.start;
     struct cgroup_limits limits = {.memory_bytes = st->memory_bytes,
+                                   .connections_bytes = st->memory_bytes / CONNECTIONS_PART,
                                    .cpu_milli = st->cpu_milli,
                                    .pids = st->pids,
                                    .io_weight = st->io_weight};

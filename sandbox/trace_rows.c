@@ -78,12 +78,15 @@ static const char *error_name(int error)
     return error >= 0 && (size_t)error < n && names[error] ? names[error] : strerror(error);
 }
 
-/* "killed", "EPERM" and the like: the filter's; "failed EROFS": the kernel's, in spite of it */
+/* "killed", "EPERM" and the like, "ignored" (the program is told that it was done): the filter's;
+ * "failed EROFS": the kernel's, in spite of it */
 static void verdict_name(const struct trace_row *r, char out[32])
 {
     uint32_t action = r->verdict & SECCOMP_RET_ACTION_FULL;
     if (action == SECCOMP_RET_ERRNO)
-        snprintf(out, 32, "%.31s", error_name((int)(r->verdict & SECCOMP_RET_DATA)));
+        snprintf(out, 32, "%.31s",
+                 r->verdict & SECCOMP_RET_DATA ? error_name((int)(r->verdict & SECCOMP_RET_DATA))
+                                               : "ignored");
     else if (action != SECCOMP_RET_ALLOW)
         snprintf(out, 32, "killed");
     else if (r->error)

@@ -3,6 +3,7 @@
 
 #include "compact.h"
 #include "lists.h"
+#include "rules_add.h"
 #include "services.h"
 
 #include <asm/ioctls.h>
@@ -16,7 +17,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sched.h>
-#include <seccomp.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,19 +27,10 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-#define LOW_32 0xffffffffu /* what the kernel looks at of an int argument (CVE-2019-10063) */
 #define COUNT(list) (sizeof(list) / sizeof(*(list)))
 
-/* The filter under way. `arch` is the machine's that it is for, which need not be this one. */
-struct rules {
-    scmp_filter_ctx ctx;
-    uint32_t arch;
-    struct err *err;
-    int failed; /* the first error, after which nothing is added */
-};
-
-static void add_rule(struct rules *ctx, uint32_t action, const char *name, unsigned n,
-                     const struct scmp_arg_cmp *args)
+void add_rule(struct rules *ctx, uint32_t action, const char *name, unsigned n,
+              const struct scmp_arg_cmp *args)
 {
     if (ctx->failed || seccomp_syscall_resolve_name_arch(ctx->arch, name) < 0)
         return; /* not a call of that machine, or newer than the library */
@@ -57,7 +48,7 @@ static void add_groups(struct rules *ctx, uint32_t action, const struct filter_g
             add_rule(ctx, action, *call, 0, NULL);
 }
 
-static void allow_int(struct rules *ctx, const char *name, unsigned arg, uint64_t value)
+void allow_int(struct rules *ctx, const char *name, unsigned arg, uint64_t value)
 {
     struct scmp_arg_cmp a = SCMP_CMP(arg, SCMP_CMP_MASKED_EQ, LOW_32, value);
     add_rule(ctx, SCMP_ACT_ALLOW, name, 1, &a);
@@ -173,26 +164,6 @@ static void rules_fcntl(struct rules *ctx)
     }
 }
 
-/* Levels of the families above. Of TCP what servers set: not TCP_ULP, which loads protocols into
- * the kernel (TLS, SMC), not TCP_REPAIR or keys. */
-static void rules_setsockopt(struct rules *ctx)
-{
-    static const int levels[] = {SOL_SOCKET, IPPROTO_IP, IPPROTO_IPV6, IPPROTO_UDP, 270};
-    static const int tcp[] = {
-        TCP_NODELAY,      TCP_MAXSEG,       TCP_CORK,          TCP_KEEPIDLE,
-        TCP_KEEPINTVL,    TCP_KEEPCNT,      TCP_SYNCNT,        TCP_LINGER2,
-        TCP_DEFER_ACCEPT, TCP_WINDOW_CLAMP, TCP_QUICKACK,      TCP_CONGESTION,
-        TCP_USER_TIMEOUT, TCP_FASTOPEN,     TCP_NOTSENT_LOWAT, TCP_FASTOPEN_CONNECT,
-    };
-    for (size_t i = 0; i < COUNT(levels); i++) /* 270: SOL_NETLINK, not in libc's headers */
-        allow_int(ctx, "setsockopt", 1, (uint64_t)levels[i]);
-    for (size_t i = 0; i < COUNT(tcp); i++) {
-        struct scmp_arg_cmp a[] = {SCMP_A1(SCMP_CMP_MASKED_EQ, LOW_32, IPPROTO_TCP),
-                                   SCMP_A2(SCMP_CMP_MASKED_EQ, LOW_32, (uint64_t)tcp[i])};
-        add_rule(ctx, SCMP_ACT_ALLOW, "setsockopt", 2, a);
-    }
-}
-
 /* Fifos, which are files; no devices, not even the whiteouts of overlays. */
 static void rules_mknod(struct rules *ctx)
 {
@@ -223,6 +194,8 @@ static void user_rules(struct rules *ctx)
     rules_fcntl(ctx);
     rules_setsockopt(ctx);
     rules_mknod(ctx);
+    rules_limits(ctx);
+    rules_memory(ctx);
 }
 
 static void init_rules(struct rules *ctx)

@@ -239,6 +239,12 @@ static bool overlay_attribute(const struct attempt *a)
     return setxattr(place, a->path, "/", 1, 0) == 0;
 }
 
+/* The inode is the host's: whoever may write to it may set its times. */
+static bool touch_device(const struct attempt *a)
+{
+    return utimensat(AT_FDCWD, a->path, NULL, 0) == 0;
+}
+
 static const struct attempt list[] = {
     {"read-public-file", read_in_dir, "public", 0},
     {"read-private-file", read_in_dir, "private", 0},
@@ -295,6 +301,7 @@ static const struct attempt list[] = {
     {"overlay-user-redirect-of-shared-file", overlay_attribute, "user.overlay.redirect", 0},
     {"overlay-opaque-scratch", overlay_attribute, "trusted.overlay.opaque", 1},
     {"make-block-device", make_node, NULL, S_IFBLK},
+    {"touch-device", touch_device, "/dev/full", 0},
     {"make-char-device", make_node, NULL, S_IFCHR},
 };
 const struct attempt_group files_group = {"escape", list, sizeof(list) / sizeof(*list)};

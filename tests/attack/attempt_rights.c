@@ -154,6 +154,33 @@ static bool raise_limit(const struct attempt *a)
     return setrlimit((__rlimit_resource_t)a->n, &more) == 0;
 }
 
+/* At 0 a piped core_pattern would run the host's handler. */
+static bool no_core_limit(const struct attempt *a)
+{
+    struct rlimit none = {0, 0}, now;
+    if (a->n)
+        syscall(SYS_prlimit64, getpid(), RLIMIT_CORE | a->n, &none, NULL);
+    else
+        setrlimit(RLIMIT_CORE, &none);
+    return getrlimit(RLIMIT_CORE, &now) == 0 && now.rlim_cur == 0;
+}
+
+/* Of the host's pool, which no group limits; not reserved, so none is taken. */
+static bool huge_pages(const struct attempt *a)
+{
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_HUGETLB;
+    if (a->n)
+        return syscall(SYS_memfd_create, "huge", 4 /* MFD_HUGETLB */) >= 0;
+    return mmap(NULL, 2L << 20, PROT_READ, flags, -1, 0) != MAP_FAILED;
+}
+
+/* The time of a write tells who else has such a page. */
+static bool merge_memory(const struct attempt *a)
+{
+    void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return p != MAP_FAILED && madvise(p, 4096, (int)a->n) == 0;
+}
+
 static bool real_time(const struct attempt *a)
 {
     struct sched_param p = {.sched_priority = 1};
@@ -222,6 +249,11 @@ static const struct attempt list[] = {
     {"larger-files", raise_limit, NULL, RLIMIT_FSIZE},
     {"more-locked-memory", raise_limit, NULL, RLIMIT_MEMLOCK},
     {"core-dumps", raise_limit, NULL, RLIMIT_CORE},
+    {"core-dumps-to-the-handler", no_core_limit, NULL, 0},
+    {"core-dumps-by-prlimit", no_core_limit, NULL, 1L << 40},
+    {"huge-pages", huge_pages, NULL, 0},
+    {"huge-pages-of-a-file", huge_pages, NULL, 1},
+    {"merged-memory", merge_memory, NULL, MADV_MERGEABLE},
     {"real-time-fifo", real_time, NULL, SCHED_FIFO},
     {"real-time-rr", real_time, NULL, SCHED_RR},
     {"negative-nice", nicer, NULL, -10},

@@ -1,6 +1,8 @@
 """What known escapes of other sandboxes came through, tried from the inside; CONTRIBUTING.md has the table from line to test.
 What a program sees at its start is in test_inside.py, locks are in test_shared.py, bombs in test_bombs.py."""
+import ctypes
 import json
+import mmap
 import os
 import platform
 import pty
@@ -12,7 +14,7 @@ import pytest
 import rig
 
 COMMON = r'''
-import ctypes, errno, fcntl, json, mmap, os, resource, signal, socket, stat, sys
+import ctypes, errno, fcntl, json, mmap, os, resource, signal, socket, stat, struct, sys
 libc = ctypes.CDLL(None, use_errno=True)
 
 def attempt(f):
@@ -85,6 +87,33 @@ time.sleep(60)''')
         assert os.access(f"/proc/{w.pid}/exe", os.F_OK)
         # not dumpable: its files in /proc belong to the root of the machine, not to its uid
         assert os.stat(f"/proc/{w.pid}/environ").st_uid == 0
+
+
+NOEXEC = r"""
+import os, socket, subprocess, sys, time
+try: open("/proc/sys/vm/memfd_noexec", "w").write("1")
+except OSError: print("no such switch"); sys.exit()
+os.dup2(0, 3)
+ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+os.dup2(theirs.fileno(), 3)
+p = subprocess.Popen([sys.argv[1], "starter", "--instance", sys.argv[2]], pass_fds=[3])
+theirs.close(); os.close(3)
+name, end = "", time.monotonic() + 20
+while not name.startswith("/memfd:") and time.monotonic() < end:
+    name = os.readlink("/proc/%d/exe" % p.pid)
+    time.sleep(0.005)
+ours.close()
+p.wait()
+print(name)
+"""
+
+
+@pytest.mark.skipif(not rig.IS_ROOT, reason="an ordinary user has no pid namespace to set this in")
+def test_the_starter_s_memory_can_be_run_where_files_in_memory_cannot():
+    """vm.memfd_noexec, which belongs to a pid namespace"""
+    r = subprocess.run(["unshare", "-mpf", "--mount-proc", rig.PYTHON, "-c", NOEXEC, rig.SANDBOX, f"noexec-{os.getpid()}"],
+                       capture_output=True, text=True, timeout=60 * rig.PATIENCE)
+    assert r.stdout.strip() in ("/memfd:vitrine-sandbox (deleted)", "no such switch"), r
 
 
 # ---- 3
@@ -217,14 +246,65 @@ print(json.dumps([found, attempt(lambda: os.close(os.open("/proc/sysrq-trigger",
 # ---- 13
 
 def test_a_core_dump_goes_nowhere(folder):
-    """the limit is 1: with 0 a piped core_pattern starts the host's handler all the same"""
+    """the limit is 1, and stays 1: with 0, which everybody may set, a piped core_pattern starts the host's handler all the same"""
     seen = ask(r'''
 os.chdir("/tmp")
+pair, old = struct.Struct("QQ"), ctypes.create_string_buffer(16)
+for high in (0, 1 << 32):
+    call(160, 4 | high, ctypes.c_char_p(pair.pack(0, 0)))
+    call(302, 0, 4 | high, ctypes.c_char_p(pair.pack(0, 0)), 0)
+    call(302, os.getpid(), 4 | high, ctypes.c_char_p(pair.pack(0, 1)), old)
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0)) # says that it was done
 r = in_child(lambda: os.kill(os.getpid(), signal.SIGSEGV))
 try: resource.setrlimit(resource.RLIMIT_CORE, (1 << 20, 1 << 20))
 except ValueError: pass
 print(json.dumps([r, sorted(os.listdir("/tmp")), list(resource.getrlimit(resource.RLIMIT_CORE))]))''')
     assert seen == ["signal 11", [], [1, 1]], seen
+
+
+# ---- what is shared and counted for nobody
+
+def test_nothing_is_taken_from_the_hosts_pools():
+    """huge pages, memory that is merged, programs on sockets: by every spelling of their flags"""
+    seen = ask(r'''
+s, u, one, high = socket.socket(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM), ctypes.byref(ctypes.c_int(2)), 1 << 32
+page = mmap.mmap(-1, 4096)
+at = ctypes.addressof(ctypes.c_char.from_buffer(page))
+huge = 0x22 | 0x4000 | 0x40000 # private, anonymous, not reserved, huge
+print(json.dumps([[call(9, 0, 1 << 21, 3, f, -1, 0) for f in (huge, huge | 21 << 26, huge | high)], [call(319, ctypes.c_char_p(b"x"), f) for f in (4, 4 | 21 << 26, 4 | high)],
+    [call(28, at, 4096, a) for a in (12, 12 | high)], [call(54, s.fileno(), 1, o, one, 4) for o in (26, 50, 51, 52, 26 | high)] + [call(54, u.fileno(), 17, 100, one, 4)],
+    [call(28, at, 4096, a) for a in (4, 14, 16)], call(54, s.fileno(), 1, 2, one, 4), call(54, u.fileno(), 17, 103, one, 4)]))''')
+    assert seen == [["ENOMEM"] * 3, ["ENOSYS"] * 3, ["EINVAL"] * 2, ["ENOSYS"] * 6, ["done"] * 3, "done", "done"], seen
+
+
+def test_shared_files_stay_in_the_hosts_memory(folder):
+    """a neighbour would read them from the disk again; as an advice it is taken, and not followed"""
+    path = f"{folder}/shared"
+    with open(path, "wb") as f:
+        f.write(bytes(1 << 20))
+        f.flush()
+        os.fsync(f.fileno())
+    os.chmod(path, 0o644)
+
+    def cached():
+        with open(path, "r+b") as f, mmap.mmap(f.fileno(), 1 << 20) as m:
+            pages = ctypes.create_string_buffer(256)
+            assert ctypes.CDLL(None).mincore(ctypes.c_void_p(ctypes.addressof(ctypes.c_char.from_buffer(m))), ctypes.c_size_t(1 << 20), pages) == 0
+            return sum(p & 1 for p in pages.raw)
+    open(path, "rb").read()
+    assert cached() == 256
+    assert ask(r'''
+fd = os.open("/ro/shared", os.O_RDONLY)
+print(json.dumps([call(221, fd, 0, 0, a) for a in (0, 2, 3, 4, 4 | 1 << 32)]))''', "--ro", f"{folder}:/ro") == ["done"] * 5
+    assert cached() == 256
+
+
+def test_the_hosts_devices_are_not_touched():
+    """their inodes are the host's, and who may write to one might set its times"""
+    devices = [f"/dev/{d}" for d in ("null", "zero", "full", "random", "urandom")]
+    before = [os.stat(d).st_mtime_ns for d in devices]
+    seen = ask("print(json.dumps([[attempt(lambda: os.utime(d)), attempt(lambda: os.chmod(d, 0o600)), attempt(lambda: os.close(os.open(d, os.O_WRONLY)))] for d in %r]))" % devices)
+    assert seen == [["EROFS", "EROFS", "done"]] * 5 and [os.stat(d).st_mtime_ns for d in devices] == before, seen
 
 
 # ---- 14, 15

@@ -5,9 +5,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static struct cgroup_host host;
@@ -90,6 +92,79 @@ static void a_file_that_is_missing_is_an_error(void **state)
     assert_non_null(strstr(err.msg, "pids.max"));
 }
 
+/* An earlier starter may have had this pid, and its workers live on. */
+static void no_group_is_made_twice(void **state)
+{
+    char name[40];
+    struct cgroup_group a, b;
+    struct err err = {0};
+    make(*state, "", "", "");
+    host.serial = 0;
+    snprintf(name, sizeof(name), "g%d-0", getpid());
+    assert_int_equal(mkdirat(host.fd[CGROUP_UNIFIED], name, 0700), 0);
+    assert_int_equal(cgroup_create(&host, &a, &err), 0);
+    assert_int_equal(cgroup_create(&host, &b, &err), 0);
+    assert_string_not_equal(a.name, name);
+    assert_string_not_equal(a.name, b.name);
+    close(host.fd[CGROUP_UNIFIED]);
+}
+
+/* A kernel without cgroup.kill: the list is read into a buffer, whose end may be inside of a
+ * number. */
+static void no_number_is_killed_that_was_cut_off(void **state)
+{
+    static char list[16384 + 64];
+    pid_t bystander = fork();
+    if (bystander == 0) {
+        for (;;)
+            pause();
+    }
+    char number[16];
+    size_t digits = (size_t)snprintf(number, sizeof(number), "%d", bystander), len = 0;
+    make(*state, "", "", "");
+    for (int i = 0; i < CGROUP_HIERARCHIES; i++)
+        host.v2[i] = false;
+    host.fd[CGROUP_MEMORY] = host.fd[CGROUP_UNIFIED];
+    host.fd[CGROUP_UNIFIED] = -1;
+    while (len < 16383 - digits - 20) /* beyond all pids */
+        len += (size_t)snprintf(list + len, sizeof(list) - len, "9999999\n");
+    memset(list + len, '9', 16383 - digits - len);
+    len = 16383 - digits;
+    list[len - 1] = '\n';
+    snprintf(list + len, sizeof(list) - len, "%s5\n", number);
+    put(*state, "cgroup.procs", list);
+    cgroup_kill(&host, &group);
+    int status = 0;
+    assert_int_equal(kill(bystander, SIGTERM), 0); /* whichever came first */
+    assert_int_equal(waitpid(bystander, &status, 0), bystander);
+    assert_int_equal(WTERMSIG(status), SIGTERM);
+    close(host.fd[CGROUP_MEMORY]);
+    host.fd[CGROUP_MEMORY] = -1;
+}
+
+/* v1 counts what connections buffer by itself, and only where it has a limit. */
+static void v1_limits_what_connections_buffer(void **state)
+{
+    char unconfirmed[64], path[512], text[64] = "";
+    struct cgroup_limits some = {.memory_bytes = 1 << 20, .connections_bytes = 1 << 18};
+    struct err err = {0};
+    make(*state, "", "", "");
+    host.v2[CGROUP_MEMORY] = false;
+    host.fd[CGROUP_MEMORY] = host.fd[CGROUP_UNIFIED];
+    put(*state, "memory.limit_in_bytes", "");
+    put(*state, "memory.kmem.tcp.limit_in_bytes", "");
+    assert_int_equal(cgroup_set_limits(&host, &group, &some, unconfirmed, &err), 0);
+    assert_string_equal(unconfirmed, "");
+    snprintf(path, sizeof(path), "%s/g/memory.kmem.tcp.limit_in_bytes", (char *)*state);
+    assert_true(file_read_small(path, text, sizeof(text)) > 0);
+    assert_string_equal(text, "262144");
+    put(*state, "memory.kmem.tcp.limit_in_bytes", "99999999999");
+    assert_int_equal(cgroup_set_limits(&host, &group, &some, unconfirmed, &err), 0);
+    assert_string_equal(unconfirmed, "memory of connections");
+    close(host.fd[CGROUP_MEMORY]);
+    host.fd[CGROUP_MEMORY] = -1;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -100,6 +175,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_kernel_without_swap_accounting_is_no_doubt, make_folder,
                                         remove_folder),
         cmocka_unit_test_setup_teardown(a_file_that_is_missing_is_an_error, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(no_group_is_made_twice, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(no_number_is_killed_that_was_cut_off, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(v1_limits_what_connections_buffer, make_folder,
                                         remove_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

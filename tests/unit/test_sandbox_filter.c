@@ -1,5 +1,5 @@
-/* objects: sandbox/filter/rules.o sandbox/filter/compact.o sandbox/filter_verdict.o; libs:
- * -lseccomp
+/* objects: sandbox/filter/rules.o sandbox/filter/rules_shared.o sandbox/filter/compact.o
+ * sandbox/filter_verdict.o; libs: -lseccomp
  *
  * The verdict of every group of the filters, for the calls of x86-64 and of arm64. */
 #include "unit.h"
@@ -14,6 +14,8 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -24,7 +26,7 @@
 
 static const struct {
     const char *name;
-    uint64_t args[3];
+    uint64_t args[4];
     uint32_t verdict;
 } table[] = {
     /* one of each group that is let through, refused, absent */
@@ -117,6 +119,29 @@ static const struct {
     {"mknodat", {0, 0, S_IFIFO | 0600}, ALLOW},
     {"mknodat", {0, 0, S_IFCHR | 0600}, FAILS(EPERM)},
     {"mknodat", {0, 0, S_IFBLK | 0600}, FAILS(EPERM)},
+    /* what is the host's and counted for nobody */
+    {"setrlimit", {RLIMIT_NOFILE, 1}, ALLOW},
+    {"setrlimit", {RLIMIT_CORE, 1}, FAILS(0)},
+    {"setrlimit", {RLIMIT_CORE | HIGH, 1}, FAILS(0)},
+    {"prlimit64", {0, RLIMIT_STACK, 1}, ALLOW},
+    {"prlimit64", {0, RLIMIT_CORE, 0}, ALLOW},
+    {"prlimit64", {0, RLIMIT_CORE, 1}, FAILS(0)},
+    {"prlimit64", {0, RLIMIT_CORE, HIGH}, FAILS(0)},
+    {"prlimit64", {0, RLIMIT_CORE | HIGH, 1}, FAILS(0)},
+    {"mmap", {0, 4096, 3, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB}, FAILS(ENOMEM)},
+    {"memfd_create", {0, 3}, ALLOW},
+    {"memfd_create", {0, 4}, FAILS(ENOSYS)},
+    {"madvise", {0, 4096, MADV_DONTNEED}, ALLOW},
+    {"madvise", {0, 4096, 12}, FAILS(EINVAL)},
+    {"madvise", {0, 4096, 12 | HIGH}, FAILS(EINVAL)},
+    {"fadvise64", {0, 0, 0, POSIX_FADV_SEQUENTIAL}, ALLOW},
+    {"fadvise64", {0, 0, 0, POSIX_FADV_DONTNEED}, FAILS(0)},
+    {"fadvise64", {0, 0, 0, POSIX_FADV_DONTNEED | HIGH}, FAILS(0)},
+    {"setsockopt", {0, SOL_SOCKET, SO_REUSEADDR}, ALLOW},
+    {"setsockopt", {0, SOL_SOCKET, SO_ATTACH_FILTER}, FAILS(ENOSYS)},
+    {"setsockopt", {0, SOL_SOCKET | HIGH, SO_ATTACH_FILTER | HIGH}, FAILS(ENOSYS)},
+    {"setsockopt", {0, 17, 100}, FAILS(ENOSYS)},
+    {"setsockopt", {0, 0, 1}, ALLOW},
 };
 
 static struct sock_filter code[BPF_MAXINSNS + 1];
@@ -136,8 +161,7 @@ static void verdicts_of(uint32_t arch)
     for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
         struct seccomp_data call = {.nr = rules_call_number(arch, table[i].name), .arch = arch};
         assert_true(call.nr >= 0);
-        for (int k = 0; k < 3; k++)
-            call.args[k] = table[i].args[k];
+        memcpy(call.args, table[i].args, sizeof(table[i].args));
         uint32_t v = filter_verdict(&p, &call);
         if (v != table[i].verdict)
             fail_msg("%s(%#llx, %#llx, %#llx): %#x, not %#x", table[i].name,

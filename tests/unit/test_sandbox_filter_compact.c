@@ -1,5 +1,5 @@
-/* objects: sandbox/filter/rules.o sandbox/filter/compact.o sandbox/filter_verdict.o; libs:
- * -lseccomp
+/* objects: sandbox/filter/rules.o sandbox/filter/rules_shared.o sandbox/filter/compact.o
+ * sandbox/filter_verdict.o; libs: -lseccomp
  *
  * A filter that was made small has the verdicts of the one that libseccomp made: of every call by
  * its number, and with arguments at and beside every value that a rule compares with. */

@@ -1,5 +1,5 @@
-/* All of the visitors' listening sockets: server.listen, server.also_listen, tls.listen, and what systemd
- * handed over. */
+/* All of the visitors' listening sockets: server.listen, server.also_listen, tls.listen, and what
+ * systemd handed over. */
 #pragma once
 
 #include "common/conf.h"
@@ -17,7 +17,8 @@ struct publics {
     } sockets[PROTO_LISTENERS];
 };
 
-/* Opens them, and writes the real ports into server.listen and tls.listen. `wait_ms` as in listener_tcp. */
+/* Opens them, and writes the real ports into server.listen and tls.listen. `wait_ms` as in
+ * listener_tcp. */
 int publics_open(struct publics *p, struct conf *conf, struct activation *a, int wait_ms,
                  struct err *err);
 void publics_close(struct publics *p);

@@ -369,6 +369,16 @@ int conf_check(const struct conf *c, struct err *err)
     if (!is_one_of(c->log_level, levels))
         return err_set(err, EINVAL, "log.level = \"%.80s\": it must be debug, info, warn or error",
                        c->log_level);
+    static const char *const readers[] = {"admin", "loopback", NULL};
+    if (!is_one_of(c->server_metrics, readers))
+        return err_set(err, EINVAL, "server.metrics = \"%.80s\": it must be admin or loopback",
+                       c->server_metrics);
+    if (strcmp(c->server_metrics, "loopback") == 0 && *c->server_public_url &&
+        !*c->server_trusted_proxies)
+        return err_set(err, EINVAL,
+                       "server.metrics = loopback: whoever comes by the proxy in front "
+                       "(server.public_url) would be taken for this machine: name it in "
+                       "server.trusted_proxies");
     static const char *const accesses[] = {"off", "combined", "json", NULL};
     if (!is_one_of(c->log_access, accesses))
         return err_set(err, EINVAL, "log.access = \"%.80s\": it must be off, combined or json",

@@ -26,6 +26,8 @@
       "addresses of proxies in front whose word on visitors is taken: ADDRESS[/PREFIX], ...")      \
     X(server, proxy_header, STR, "x-forwarded-for", 0, 0,                                          \
       "the field by which they give it: x-forwarded-for (and -proto, -host) or forwarded")         \
+    X(server, metrics, STR, "admin", 0, 0,                                                         \
+      "who may read the counters at /metrics: admin (by token), or loopback as well")              \
     X(tls, listen, STR, "", 0, 0,                                                                  \
       "address:port for HTTPS, such as 0.0.0.0:443; several as in also_listen; empty: no TLS")     \
     X(tls, certificates, STR, "", 0, 0,                                                            \

@@ -133,7 +133,16 @@ enum proto_route_flags {
     U64(space_id) U64(worker_id) U64(requests) U64(bytes_in) U64(bytes_out) U32(refs) \
     U64(status_5xx)
 
+/* gateway -> runner, each second for Spaces (and the site, and nobody: space_id 0) about which
+ * something was counted: `counts` since it was told last (tally.h), and what is under way now */
+#define PROTO_F_TALLY(U32, U64, I32, STR, BLOB) \
+    U64(space_id) STR(space, 200) U32(in_flight) U32(websockets) U32(streams) BLOB(counts, 344)
+
 /* ---- webui and runner ---- */
+/* webui -> runner; answered by METRICS with the same request_id, and 1 fd: a memfd with all counters
+ * as Prometheus reads them */
+#define PROTO_F_METRICS_ASK(U32, U64, I32, STR, BLOB) U64(request_id)
+#define PROTO_F_METRICS(U32, U64, I32, STR, BLOB) U64(request_id) U32(code) STR(message, 256)
 /* webui -> runner: there are new rows in site.db's `commands`; sent again at each (re)connection */
 #define PROTO_F_COMMAND_NUDGE(U32, U64, I32, STR, BLOB)
 /* runner -> webui: command done, and recorded in life.db before; code is 0 or a positive errno */
@@ -272,6 +281,9 @@ enum proto_exit_reason {
     X(WAIT_LINE, wait_line)                                                                        \
     X(GATEWAY_NOTE, gateway_note)                                                                  \
     X(COUNTERS, counters)                                                                          \
+    X(TALLY, tally)                                                                                \
+    X(METRICS_ASK, metrics_ask)                                                                    \
+    X(METRICS, metrics)                                                                            \
     X(COMMAND_NUDGE, command_nudge)                                                                \
     X(COMMAND_DONE, command_done)                                                                  \
     X(JOB, job)                                                                                    \

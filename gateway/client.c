@@ -8,6 +8,7 @@
 #include "limits.h"
 #include "proxy.h"
 #include "reply.h"
+#include "tally.h"
 #include "tls.h"
 #include "trust.h"
 #include "visit.h"
@@ -276,6 +277,7 @@ void client_dispatch(struct client *c)
         return;
     }
     if (len == l->domain_len && memcmp(host, l->domain, len) == 0) {
+        account_enter(c, tally_site(l));
         if (l->to_https && !c->https)
             reply_to_https(c, host, len);
         else
@@ -303,6 +305,8 @@ void client_dispatch(struct client *c)
                                               .retry_after_s = 5});
                 return;
             }
+            if (r->tally)
+                account_enter(c, r->tally);
             if (c->account.line)
                 access_space(c, r);
             if (!r->worker)

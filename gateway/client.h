@@ -50,8 +50,10 @@ struct account {
     uint64_t from_us;         /* when its head was there; 0: none is under way */
     uint64_t first_us;        /* when its answer began; 0: not yet */
     struct access_line *line; /* access.c */
+    struct tally *tally;      /* of its Space; NULL: of none */
     uint16_t status;
-    bool cold; /* it waited for its Space to wake */
+    uint8_t stream; /* enum account_stream */
+    bool cold;      /* it waited for its Space to wake */
 };
 
 struct client {

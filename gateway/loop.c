@@ -4,6 +4,7 @@
 #include "client.h"
 #include "limits.h"
 #include "runner.h"
+#include "tally.h"
 #include "tlsserver.h"
 #include "trust.h"
 #include "visit.h"
@@ -97,7 +98,9 @@ int loop_new(struct loop **ret, const struct conf *conf, struct err *err)
     set_origin(l);
     set_https(l);
 
-    int r = routes_new(l, err);
+    int r = tallies_new(l, err);
+    if (r == 0)
+        r = routes_new(l, err);
     if (r == 0)
         r = workers_new(l, err);
     if (r == 0)
@@ -133,6 +136,8 @@ void loop_free(struct loop *l)
         return;
     while (!list_empty(&l->clients))
         client_close(container_of(l->clients.next, struct client, all), false);
+    if (l->tallies)
+        tallies_flush(l);
     if (l->workers)
         workers_free(l);
     if (l->routes)
@@ -141,6 +146,7 @@ void loop_free(struct loop *l)
         runner_free(l);
     visits_free(l);
     access_free(l);
+    tallies_free(l);
     trust_free(l);
     free_buried(l);
     while (l->free_clients) {

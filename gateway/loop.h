@@ -45,6 +45,7 @@ struct visits;
 struct access;
 struct trust;
 struct tls_server;
+struct tallies;
 
 struct loop {
     int epoll_fd;
@@ -76,6 +77,7 @@ struct loop {
 
     struct limits *limits;
     struct trust *trust;
+    struct tallies *tallies;
     uint64_t intro_said_ms; /* when a connection without a PROXY header was spoken of last */
     struct routes *routes;
     struct workers *workers;

@@ -159,8 +159,10 @@ static int interim(struct client *c, const struct http1_head *h)
         return -1;
     }
     gbuf_consume(u->conn.in, h->len);
-    if (h->status == 101)
+    if (h->status == 101) {
         account_answer(c, 101);
+        account_stream(c, ACCOUNT_WEBSOCKET);
+    }
     if (h->status != 101) {
         if (conn_write(c->loop, &c->conn, NULL, 0) < 0) {
             client_close(c, false);
@@ -170,6 +172,17 @@ static int interim(struct client *c, const struct http1_head *h)
     }
     begin_relay(c);
     return 0;
+}
+
+/* Content-Type: text/event-stream */
+static bool is_event_stream(const struct http1_head *h, const char *p)
+{
+    for (unsigned i = 0; i < h->n_fields; i++) {
+        const struct http1_field *f = &h->fields[i];
+        if (f->name_len == 12 && f->value_len >= 17 && http1_is(p + f->name, 12, "content-type"))
+            return http1_is(p + f->value, 17, "text/event-stream");
+    }
+    return false;
 }
 
 static void final_head(struct client *c, const struct http1_head *h)
@@ -195,6 +208,8 @@ static void final_head(struct client *c, const struct http1_head *h)
         client_close(c, true);
         return;
     }
+    if (c->down.body >= BODY_CHUNKED && is_event_stream(h, gbuf_at(u->conn.in)))
+        account_stream(c, ACCOUNT_EVENTS);
     gbuf_consume(u->conn.in, h->len);
     account_answer(c, h->status);
     c->head_parsed = true;

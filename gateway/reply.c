@@ -340,6 +340,7 @@ void reply_events(struct client *c)
     memcpy(c->conn.out->data + c->conn.out->tail, head, sizeof(head) - 1);
     c->conn.out->tail += sizeof(head) - 1;
     account_answer(c, 200);
+    account_stream(c, ACCOUNT_EVENTS);
     c->state = CLIENT_WATCH;
     client_again(c);
 }

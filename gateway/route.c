@@ -1,6 +1,7 @@
 #include "route.h"
 
 #include "runner.h"
+#include "tally.h"
 #include "wake.h"
 #include "worker.h"
 
@@ -66,6 +67,15 @@ static void set_space(struct routes *rs, struct route *r, uint64_t space_id)
     }
 }
 
+/* Its counters, by what it is called now. */
+static void set_tally(struct route *r)
+{
+    struct tally *old = r->tally;
+    r->tally = r->space_id ? tally_of(r->loop, r->space_id, r->space) : NULL;
+    if (old)
+        tally_unref(r->loop, old);
+}
+
 static void drop(struct loop *l, struct route *r)
 {
     struct routes *rs = l->routes;
@@ -74,6 +84,7 @@ static void drop(struct loop *l, struct route *r)
         p = &(*p)->next_hash;
     *p = r->next_hash;
     set_space(rs, r, 0);
+    set_tally(r);
     if (r->worker)
         worker_retire(r->worker);
     list_remove(&r->lru);
@@ -277,6 +288,7 @@ void route_update(struct loop *l, struct proto_msg *msg)
         return;
     set_space(l->routes, r, m->space_id);
     memcpy(r->space, m->space, sizeof(r->space));
+    set_tally(r);
     memcpy(r->title, m->title, sizeof(r->title));
     memcpy(r->emoji, m->emoji, sizeof(r->emoji));
     memcpy(r->message, m->message, sizeof(r->message));
@@ -298,6 +310,10 @@ void route_update(struct loop *l, struct proto_msg *msg)
     else if (r->worker)
         worker_retire(r->worker);
     if (r->worker) {
+        if (r->woken_ms && r->tally) {
+            r->tally->counts.cold_starts++;
+            tally_touch(l, r->tally);
+        }
         r->woken_ms = 0;
         free(steal_ptr(r->lines));
         r->lines_len = 0;

@@ -16,6 +16,7 @@ struct route {
     struct loop *loop;
     char label[64];
     uint64_t space_id;
+    struct tally *tally; /* where there is a Space */
     char space[200], title[200], emoji[32], message[1024];
     uint32_t stage; /* enum proto_stage */
     uint32_t port;

@@ -1,5 +1,6 @@
 #include "runner.h"
 
+#include "tally.h"
 #include "visit.h"
 #include "worker.h"
 #include "common/cleanup.h"
@@ -54,6 +55,7 @@ void runner_set(struct loop *l, int fd)
         return;
     }
     routes_ask_again(l);
+    tallies_tell_again(l);
 }
 
 /* No decision is made whose answer would find no place: then nothing is read. */
@@ -133,6 +135,20 @@ void runner_note(struct loop *l, uint64_t space_id, uint64_t worker_id, const ch
 bool runner_ask(struct loop *l, const struct proto_token_ask *m)
 {
     return try_send(l->runner, PROTO_TOKEN_ASK, m);
+}
+
+bool runner_tally(struct loop *l, const struct tally *t)
+{
+    struct proto_tally m = {
+        .space_id = t->space_id,
+        .in_flight = t->in_flight,
+        .websockets = t->websockets,
+        .streams = t->streams,
+        .counts_len = TALLY_BYTES,
+    };
+    memcpy(m.space, t->space, sizeof(m.space));
+    tally_pack(&t->counts, m.counts);
+    return try_send(l->runner, PROTO_TALLY, &m);
 }
 
 bool runner_counters(struct loop *l, const struct worker *w)

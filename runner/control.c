@@ -8,6 +8,7 @@
 #include "runner/job.h"
 #include "runner/life.h"
 #include "runner/logs.h"
+#include "runner/metrics.h"
 #include "runner/runner.h"
 #include "runner/space.h"
 #include "runner/worker.h"
@@ -29,6 +30,7 @@ void control_changed(const struct space *s)
 void control_deleted(const struct space *s)
 {
     struct proto_changed m = {.space_id = s->id, .stage = STAGE_NONE};
+    metrics_deleted(s->r, s->id);
     link_send(&s->r->webui, PROTO_CHANGED, &m, NULL, 0);
 }
 
@@ -101,6 +103,19 @@ static void on_log_open(struct runner *r, const struct proto_log_open *m)
     close_fd(&fds[1]);
 }
 
+static void on_metrics_ask(struct runner *r, uint64_t request_id)
+{
+    struct proto_metrics m = {.request_id = request_id};
+    struct err err = {0};
+    _cleanup_close_ int fd = metrics_text(r, &err);
+    if (fd < 0) {
+        m.code = (uint32_t)-fd;
+        snprintf(m.message, sizeof(m.message), "the counters cannot be had just now");
+        log_warn(NULL, "metrics", "%s", err.msg);
+    }
+    link_send(&r->webui, PROTO_METRICS, &m, fd >= 0 ? &fd : NULL, fd >= 0);
+}
+
 static void on_msg(void *arg, struct proto_msg *m)
 {
     struct runner *r = arg;
@@ -113,6 +128,9 @@ static void on_msg(void *arg, struct proto_msg *m)
         break;
     case PROTO_TOKEN_ANSWER:
         link_send(&r->gateway, PROTO_TOKEN_ANSWER, &m->u.token_answer, NULL, 0);
+        break;
+    case PROTO_METRICS_ASK:
+        on_metrics_ask(r, m->u.metrics_ask.request_id);
         break;
     case PROTO_LOG_OPEN:
         on_log_open(r, &m->u.log_open);

@@ -5,6 +5,7 @@
 #include "common/util.h"
 #include "runner/events.h"
 #include "runner/idle.h"
+#include "runner/metrics.h"
 #include "runner/runner.h"
 #include "runner/space.h"
 #include "runner/worker.h"
@@ -138,6 +139,9 @@ static void on_msg(void *arg, struct proto_msg *m)
     case PROTO_GATEWAY_NOTE:
         on_note(r, &m->u.gateway_note);
         break;
+    case PROTO_TALLY:
+        metrics_tally(r, &r->gateway, &m->u.tally);
+        break;
     case PROTO_COUNTERS:
         idle_counters(r, &m->u.counters);
         break;
@@ -150,12 +154,14 @@ static void on_gone(void *arg, const char *why)
 {
     struct runner *r = arg;
     log_info(NULL, "gateway.gone", "%s", why);
+    metrics_gateway_gone(r, &r->gateway);
     r->gateway_gone_ms = mono_ms();
     idle_gateway_changed(r);
 }
 
 void gateway_connect(struct runner *r, int fd)
 {
+    metrics_gateway_gone(r, &r->gateway); /* the one that it replaces */
     r->gateway.on_msg = on_msg;
     r->gateway.on_gone = on_gone;
     r->gateway.arg = r;

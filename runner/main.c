@@ -40,6 +40,7 @@
 #include "runner/gateway.h"
 #include "runner/indexes.h"
 #include "runner/job.h"
+#include "runner/metrics.h"
 #include "runner/life.h"
 #include "runner/life_build.h"
 #include "runner/pack.h"
@@ -291,6 +292,7 @@ int main(void)
     pack_end(r);
     volumes_close(r);
     indexes_free(r);
+    metrics_free(r);
     starter_end(r);
     if (r->life) {
         commands_record(r);

@@ -26,6 +26,7 @@ struct indexes;
 struct build;
 struct volumes;
 struct unrecorded;
+struct metrics;
 
 struct runner {
     struct service service;
@@ -68,6 +69,7 @@ struct runner {
 
     struct chore *chores;
     struct volumes *volumes;
+    struct metrics *metrics;            /* NULL until something was counted (metrics.c) */
     struct indexes *indexes;            /* NULL until a build asks (indexes.c) */
     uint64_t first_job_id, last_job_id; /* worker ids of jobs; far above those of workers */
 

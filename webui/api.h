@@ -4,6 +4,9 @@
 #include "webui/http.h"
 
 enum MHD_Result api_health(struct req *r);
+/* api_metrics.c: the counters for Prometheus. For the operator, or ([server] metrics = loopback)
+ * for whoever asks from this machine. */
+enum MHD_Result api_metrics(struct req *r);
 
 /* api_owners.c */
 enum MHD_Result api_whoami(struct req *r);

@@ -233,6 +233,10 @@ static void receive(struct link *l, struct proto_msg *m)
         answer(l, PROTO_LOG_OPEN, m->u.log_files.request_id, (int)m->u.log_files.code,
                m->u.log_files.message, m);
         break;
+    case PROTO_METRICS:
+        answer(l, PROTO_METRICS_ASK, m->u.metrics.request_id, (int)m->u.metrics.code,
+               m->u.metrics.message, m);
+        break;
     case PROTO_TOKEN_ASK:
         answer_token(l, &m->u.token_ask);
         break;
@@ -546,6 +550,20 @@ int link_log_open(struct link *l, int64_t space_id, enum proto_log_kind kind, st
                              .current = a.current < a.n_fds ? a.current : 0,
                              .worker_id = a.worker_id};
     return 0;
+}
+
+int link_metrics(struct link *l, struct err *err)
+{
+    struct proto_metrics_ask body = {.request_id = new_id(l)};
+    struct ask a = {.type = PROTO_METRICS_ASK, .id = body.request_id, .body = &body, .fd = -1};
+    int r = ask_and_wait(l, &a, LOG_OPEN_MS, err);
+    if (r == 0 && (a.code || a.n_fds == 0))
+        r = err_set(err, a.code ? a.code : EPROTO, "%s", a.message);
+    if (r == 0)
+        r = steal_fd(&a.fds[0]);
+    close_fd(&a.fds[0]);
+    close_fd(&a.fds[1]);
+    return r;
 }
 
 void link_watch(struct link *l)

@@ -60,5 +60,8 @@ struct link_log {
 int link_log_open(struct link *l, int64_t space_id, enum proto_log_kind kind, struct link_log *ret,
                   struct err *err);
 
+/* A memfd with the counters as Prometheus reads them: the caller's; or -code. */
+int link_metrics(struct link *l, struct err *err);
+
 /* Asks for the workers' numbers (stats.h) for the next seconds. */
 void link_watch(struct link *l);

@@ -71,6 +71,7 @@ const struct route routes[] = {
 
     /* API */
     {"GET", "/healthz", 0, BODY_NONE, api_health},
+    {"GET", "/metrics", 0, BODY_NONE, api_metrics},
     {"GET", "/api/whoami-v2", ROUTE_LOGIN, BODY_NONE, api_whoami},
     {"GET", "/api/spaces", 0, BODY_NONE, api_spaces_list},
     {"GET", "/api/spaces/hardware", 0, BODY_NONE, api_hardware},

@@ -10,8 +10,8 @@ from rig import HELLO, until
 from test_job import README, bundle, submit
 
 # what the runner takes from each; the rest of the protocol is others'
-GATEWAY = {"RESOLVE", "WAKE", "SLEEP_ANSWER", "GATEWAY_NOTE", "COUNTERS", "TOKEN_ASK"}
-WEBUI = {"COMMAND_NUDGE", "JOB", "LOG_OPEN", "WATCH", "TOKEN_ANSWER"}
+GATEWAY = {"RESOLVE", "WAKE", "SLEEP_ANSWER", "GATEWAY_NOTE", "COUNTERS", "TALLY", "TOKEN_ASK"}
+WEBUI = {"COMMAND_NUDGE", "JOB", "LOG_OPEN", "METRICS_ASK", "WATCH", "TOKEN_ANSWER"}
 NOBODY = (0, 1 << 40, (1 << 63) - 1, 1 << 63, (1 << 64) - 1)
 
 

@@ -37,6 +37,7 @@ class Runner(threading.Thread):
         self.hold_jobs, self.hold_commands, self.silent_done = threading.Event(), threading.Event(), False
         self.logs = {}  # kind -> [path, path], current
         self.stats, self.watched = {}, 0
+        self.metrics = b"vitrine_workers 0\n"
         self.news = threading.Condition(self.lock)
         self.life = sqlite3.connect(data + "/life.db", check_same_thread=False, isolation_level=None)
         self.life.execute("PRAGMA journal_mode = WAL")
@@ -193,6 +194,13 @@ class Runner(threading.Thread):
         self.send("LOG_FILES", fds, request_id=fields["request_id"], worker_id=worker, count=len(fds), current=current)
         for fd in fds:
             os.close(fd)
+
+    def on_metrics_ask(self, fields, _fds):
+        fd = os.memfd_create("metrics")
+        os.write(fd, self.metrics)
+        os.lseek(fd, 0, os.SEEK_SET)
+        self.send("METRICS", [fd] if self.metrics else [], request_id=fields["request_id"], code=0 if self.metrics else 5, message="")
+        os.close(fd)
 
     def on_watch(self, _fields, _fds):
         self.watched += 1

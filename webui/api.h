@@ -14,6 +14,8 @@ enum MHD_Result api_admin_users(struct req *r);
 enum MHD_Result api_admin_user_add(struct req *r); /* {name, type: "user"|"org"} */
 enum MHD_Result api_admin_user_delete(struct req *r);
 enum MHD_Result api_members(struct req *r);
+enum MHD_Result api_overview(struct req *r);
+enum MHD_Result api_org_members(struct req *r);
 enum MHD_Result api_member_set(struct req *r); /* {role}; DELETE takes the member away */
 enum MHD_Result api_admin_tokens(struct req *r);
 enum MHD_Result api_admin_token_new(struct req *r); /* {user, role, name?, days?} */

@@ -140,3 +140,40 @@ enum MHD_Result api_admin_token_revoke(struct req *r)
         return req_fail(r, &err);
     return req_json(r, 200, json_pack("{s:b}", "ok", 1));
 }
+
+/* GET /api/users/NAME/overview, /api/organizations/NAME/overview */
+enum MHD_Result api_overview(struct req *r)
+{
+    struct err err = {0};
+    bool org = strncmp(r->path, "/api/organizations/", 19) == 0;
+    json_t *o = owners_overview(r->app->site, r->owner, auth_may(r, r->owner, MAY_READ), &err);
+    if (!o)
+        return req_fail(r, &err);
+    if ((strcmp(json_string_value(json_object_get(o, "type")), "org") == 0) == org)
+        return req_json(r, 200, o);
+    json_decref(o);
+    return req_error(r, 404, "%s is %s", r->owner, org ? "no organisation" : "no user");
+}
+
+/* GET /api/organizations/NAME/members: [{user, fullname, type, role}] */
+enum MHD_Result api_org_members(struct req *r)
+{
+    struct err err = {0};
+    json_t *found = owners_json(r->app->site, r->owner, &err), *out = json_array(), *m;
+    if (!found) {
+        json_decref(out);
+        return req_fail(r, &err);
+    }
+    const json_t *one = json_array_get(found, 0);
+    bool is_org = one && strcmp(json_string_value(json_object_get(one, "type")), "org") == 0;
+    size_t i;
+    json_array_foreach(json_object_get(one, "members"), i, m) json_array_append_new(
+        out, json_pack("{s:O, s:O, s:s, s:s, s:O}", "user", json_object_get(m, "user"), "fullname",
+                       json_object_get(m, "user"), "avatarUrl", "", "type", "user", "role",
+                       json_object_get(m, "role")));
+    json_decref(found);
+    if (is_org)
+        return req_json(r, 200, out);
+    json_decref(out);
+    return req_error(r, 404, "there is no organisation \"%s\"", r->owner);
+}

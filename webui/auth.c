@@ -235,6 +235,14 @@ unsigned auth_check(struct req *r, char *msg, size_t size)
     return 0;
 }
 
+bool auth_still(struct req *r)
+{
+    char msg[512];
+    enum auth_kind before = r->auth;
+    r->auth = auth_of(r);
+    return r->auth == before && check_rights(r, msg, sizeof msg) == 0;
+}
+
 bool auth_same_origin(struct req *r)
 {
     const char *site = req_header(r, "Sec-Fetch-Site");

@@ -37,6 +37,9 @@ void auth_free(struct auth *a);
  * the status of the refusal with its sentence in `msg`. */
 unsigned auth_check(struct req *r, char *msg, size_t size);
 
+/* Asked again of a request that is being answered for long: may it still? Counts no failure. */
+bool auth_still(struct req *r);
+
 static inline bool auth_is_admin(enum auth_kind k)
 {
     return k == AUTH_TOKEN || k == AUTH_SESSION;

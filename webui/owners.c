@@ -226,3 +226,44 @@ json_t *owners_orgs_json(struct site *s, int64_t user_id, struct err *err)
     }
     return out;
 }
+
+json_t *owners_overview(struct site *s, const char *name, bool all, struct err *err)
+{
+    WITH_LOCK(s);
+    struct store_stmt *q = store_query(
+        s->db, err,
+        "SELECT o.name, o.is_org, o.created_ms,"
+        " (SELECT count(*) FROM spaces s WHERE s.owner = o.name COLLATE NOCASE AND"
+        "  s.deleted_ms IS NULL AND (s.version_id IS NOT NULL OR s.kept = 1)"
+        "  AND (?2 OR s.visibility <> 'private')),"
+        " (SELECT count(*) FROM members m WHERE m.org_id = o.id),"
+        " (SELECT count(*) FROM likes l JOIN spaces s ON s.id = l.space_id WHERE l.user_id = o.id"
+        "  AND (?2 OR s.visibility <> 'private')),"
+        " (SELECT count(*) FROM discussions d JOIN spaces s ON s.id = d.space_id"
+        "  WHERE d.author = o.name AND (?2 OR s.visibility <> 'private'))"
+        " FROM owners o WHERE o.name = ?1",
+        "ti", name, (int64_t)all);
+    int r = q ? store_step(q, err) : -EIO;
+    if (r == 0)
+        err_set(err, ENOENT, "there is no user or organisation \"%s\"", name);
+    if (r != 1)
+        return NULL;
+    char created[25];
+    bool is_org = store_int(q, 1) != 0;
+    time_iso((uint64_t)store_int(q, 2), created);
+    json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:i, s:i, s:i, s:b}", "type",
+                          is_org ? "org" : "user", is_org ? "name" : "user", store_text(q, 0),
+                          "fullname", store_text(q, 0), "avatarUrl", "", "createdAt", created,
+                          "numSpaces", (json_int_t)store_int(q, 3), "numModels", 0, "numDatasets",
+                          0, "numFollowers", 0, "isFollowing", 0);
+    if (is_org) {
+        json_object_set_new(o, "numUsers", json_integer(store_int(q, 4)));
+        json_object_set_new(o, "isVerified", json_false());
+    } else {
+        json_object_set_new(o, "numLikes", json_integer(store_int(q, 5)));
+        json_object_set_new(o, "numDiscussions", json_integer(store_int(q, 6)));
+        json_object_set_new(o, "isPro", json_false());
+    }
+    store_reset(q);
+    return o;
+}

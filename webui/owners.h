@@ -50,5 +50,8 @@ int owners_right(struct site *s, int64_t user_id, const char *owner, enum right 
 /* [{name, type: "user"|"org", createdAt, spaces, tokens, members: [{user, role}]}], by name; with
  * `only` that one alone. NULL with err. */
 json_t *owners_json(struct site *s, const char *only, struct err *err);
+/* What huggingface_hub calls an overview: {user or name, type, fullname, numSpaces, ...}. `all`:
+ * what is private of them counts, too. NULL with err: -ENOENT where there is none. */
+json_t *owners_overview(struct site *s, const char *name, bool all, struct err *err);
 /* [{name, roleInOrg}] of the organisations where the user is a member. NULL with err. */
 json_t *owners_orgs_json(struct site *s, int64_t user_id, struct err *err);

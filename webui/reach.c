@@ -33,6 +33,11 @@ static bool reach(struct req *r, bool files, struct view *ret, enum MHD_Result *
     return false;
 }
 
+bool reach_still(struct req *r, struct view *ret)
+{
+    return view_find(r->app, r->owner, r->name, ret, NULL) == 1 && reach_may_see(r, &ret->space);
+}
+
 bool reach_space(struct req *r, struct view *ret, enum MHD_Result *answer)
 {
     return reach(r, false, ret, answer);

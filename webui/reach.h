@@ -11,6 +11,8 @@ bool reach_space(struct req *r, struct view *ret, enum MHD_Result *answer);
 /* The same for its repository's files and history: those of a protected Space are private, while
  * everybody may use the app. */
 bool reach_files(struct req *r, struct view *ret, enum MHD_Result *answer);
+/* Asked again, while the answer goes on. */
+bool reach_still(struct req *r, struct view *ret);
 /* May who asks see that Space, or its files? */
 bool reach_may_see(struct req *r, const struct space *space);
 bool reach_may_see_files(struct req *r, const struct space *space);

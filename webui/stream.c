@@ -2,7 +2,9 @@
 
 #include "common/cleanup.h"
 #include "common/util.h"
+#include "webui/auth.h"
 #include "webui/hub.h"
+#include "webui/reach.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -13,17 +15,19 @@
 #define OUT_MAX (8 << 20)
 #define BLOCK_BYTES 32768
 #define KEEPALIVE_MS 15000
+#define LOOK_MS 3000 /* whether who follows may still */
 #define CSP "default-src 'none'; frame-ancestors 'none'"
 
 struct stream {
     struct app *app;
+    struct req *req; /* is there for as long as its answer is */
     struct stream_source source;
     void *arg;
     struct hub_sub *sub;
     int connection_fd; /* libmicrohttpd's: only asked whether the other side is there */
     struct buf out;
     bool begun, ended;
-    uint64_t said_ms;
+    uint64_t said_ms, looked_ms;
 };
 
 static void stream_free(void *cls)
@@ -55,6 +59,17 @@ static int await_news(struct stream *s)
     return 0;
 }
 
+/* A token that was revoked or came to its end, a session that was ended, a Space that was deleted,
+ * moved or made private: what was allowed at the beginning may not be any more. */
+static bool still_may(struct stream *s)
+{
+    struct view v;
+    if (mono_ms() - s->looked_ms < LOOK_MS)
+        return true;
+    s->looked_ms = mono_ms();
+    return auth_still(s->req) && (s->source.space_id <= 0 || reach_still(s->req, &v));
+}
+
 static ssize_t stream_read(void *cls, uint64_t pos, char *out, size_t max)
 {
     (void)pos;
@@ -66,6 +81,8 @@ static ssize_t stream_read(void *cls, uint64_t pos, char *out, size_t max)
         if (news < 0)
             return MHD_CONTENT_READER_END_WITH_ERROR;
         s->begun = true;
+        if (!still_may(s))
+            return MHD_CONTENT_READER_END_OF_STREAM;
         int r = s->source.next(s->arg, news == 1, &s->out);
         if (r < 0)
             return MHD_CONTENT_READER_END_WITH_ERROR;
@@ -91,11 +108,13 @@ enum MHD_Result stream_answer(struct req *r, const struct stream_source *source,
         return MHD_NO;
     }
     *s = (struct stream){.app = r->app,
+                         .req = r,
                          .source = *source,
                          .arg = arg,
                          .connection_fd = info->connect_fd,
                          .out = BUF_INIT(OUT_MAX),
-                         .said_ms = mono_ms()};
+                         .said_ms = mono_ms(),
+                         .looked_ms = mono_ms()};
     int open = ++r->app->streams;
     struct err err = {0};
     if (source->space_id >= 0 && hub_subscribe(r->app->hub, source->space_id, &s->sub, &err) < 0) {

@@ -211,6 +211,29 @@ why(RepoCard("---\\nsdk: nonsense\\n---\\n").validate, repo_type="model")
     assert head.status == 400 and json.loads(head.body)["errors"][0]["line"] == 2
 
 
+def test_owners(hub, space):
+    me, org = space.split("/")[0], space.split("/")[0] + "-lab"
+    for argv in (("user", "add", org, "--org"), ("user", "member", org, me, "--role", "write")):
+        r = hub.vitrine.cli(*argv)
+        assert r.returncode == 0 or "already" in r.stderr, r.stderr
+    user, lab, members, strangers = hub.script("""
+me, org = sys.argv[1:]
+u = api.get_user_overview(me)
+say([u.username, u.user_type, u.num_spaces, u.num_models])
+o = api.get_organization_overview(org)
+say([o.name, o.num_users, o.num_spaces])
+say([m.username for m in api.list_organization_members(org)])
+out = []
+for call in (api.get_user_overview, api.get_organization_overview, api.list_organization_members):
+    try:
+        say(list(call("nobody-at-all")))
+    except HfHubHTTPError as e:
+        out.append(e.response.status_code)
+say(out)
+""", me, org)
+    assert user == [me, "user", 1, 0] and lab == [org, 1, 0] and members == [me] and strangers == [404, 404, 403]
+
+
 def test_what_is_refused(hub, space):
     other = new_user(hub.vitrine, "other")
     reader = new_user(hub.vitrine, space.split("/")[0], "read")

@@ -6,7 +6,7 @@ import re
 import sqlite3
 
 import pytest
-from platform_fake import TOKEN
+from platform_fake import TOKEN, events
 
 WRONG = "Invalid credentials in Authorization header"
 
@@ -226,3 +226,35 @@ def test_a_wrong_type_makes_no_user(site):
     status, answer = admin(site, "POST", "/api/admin/users", {"name": "lab", "type": "organization"})
     assert status == 400 and "organization" in answer["error"]
     assert admin(site, "GET", "/api/admin/users")[1]["users"] == []
+
+
+def follow(site, path, credential):
+    s = site.socket()
+    s.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n{credential}\r\n".encode())
+    stream = events(s)
+    return s, stream
+
+
+@pytest.mark.parametrize("path", ["/api/spaces/alice/hello/events", "/api/spaces/alice/hello/logs/run?follow=1", "/api/spaces/alice/hello/logs/build?follow=1"])
+def test_what_is_followed_ends_with_the_token(alice, path):
+    """Everything that a revoked token, or one who is no member any more, is sent is sent to a stranger."""
+    site = alice
+    assert site.api("PUT", "/api/spaces/alice/hello/settings", json.dumps({"visibility": "private"}))[0] == 200
+    user(site, "bob")
+    secret = token(site, "alice", name="gone")
+    kept, revoked = (follow(site, path, f"Authorization: Bearer {t}\r\n") for t in (token(site, "alice"), secret))
+    number = next(t["id"] for t in admin(site, "GET", "/api/admin/tokens")[1]["tokens"] if t["name"] == "gone")
+    assert admin(site, "DELETE", f"/api/admin/tokens/{number}")[0] == 200
+    assert len(list(revoked[1])) < 10  # to its end, which a socket's timeout would not be
+    kept[0].settimeout(4.5)
+    with pytest.raises(TimeoutError):
+        list(kept[1])
+
+
+def test_what_is_followed_ends_when_the_space_becomes_private(alice):
+    site = alice
+    _, stream = follow(site, "/api/spaces/alice/hello/events", "")
+    next(stream)
+    assert site.api("PUT", "/api/spaces/alice/hello/settings", json.dumps({"visibility": "private"}))[0] == 200
+    list(stream)
+    assert site.ask("GET", "/api/spaces/alice/hello/events")[0] == 404

@@ -100,6 +100,7 @@ enum proto_stage {
 enum proto_route_flags {
     ROUTE_PRIVATE = 1,    /* only who has a visit (visit.h) or a token */
     ROUTE_NO_EMBEDDING = 2, /* no other site's page may show it in a frame */
+    ROUTE_MOVED = 4,        /* STAGE_NONE: a Space had this label, and the site knows where it is */
 };
 #define PROTO_F_ROUTE(U32, U64, I32, STR, BLOB) \
     STR(label, 64) U64(space_id) STR(space, 200) STR(title, 200) STR(emoji, 32) U32(stage) \

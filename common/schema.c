@@ -117,6 +117,15 @@ const char *const schema_site[] = {
     "ALTER TABLE versions ADD COLUMN thumbnail TEXT NOT NULL DEFAULT '';",
     /* 10: a submission is under way, whose commit may be in the repository before it is here */
     "ALTER TABLE spaces ADD COLUMN submitting INTEGER NOT NULL DEFAULT 0;",
+    /* 11: names and host labels that Spaces had before they were moved, until somebody takes them
+     */
+    "CREATE TABLE moved_spaces ("
+    " owner TEXT NOT NULL COLLATE NOCASE, name TEXT NOT NULL COLLATE NOCASE,"
+    " label TEXT NOT NULL,"
+    " space_id INTEGER NOT NULL REFERENCES spaces (id) ON DELETE CASCADE,"
+    " PRIMARY KEY (owner, name)) WITHOUT ROWID;"
+    "CREATE INDEX moved_spaces_label ON moved_spaces (label);"
+    "CREATE INDEX moved_spaces_of ON moved_spaces (space_id);",
     NULL,
 };
 

@@ -24,7 +24,10 @@ static void reply_stage(struct client *c, const struct route *r)
 
     switch ((enum proto_stage)r->stage) {
     case STAGE_NONE:
-        reply_nothing(c, r);
+        if ((r->flags & ROUTE_MOVED) && c->navigation && c->head_kept)
+            reply_to_site(c, r);
+        else
+            reply_nothing(c, r);
         return;
     case STAGE_RUNTIME_ERROR:
         reply.title = "This Space has crashed";

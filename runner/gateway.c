@@ -56,7 +56,8 @@ void gateway_route(struct space *s)
 
 void gateway_route_none(struct runner *r, const char *label)
 {
-    struct proto_route m = {.stage = STAGE_NONE};
+    struct proto_route m = {.stage = STAGE_NONE,
+                            .flags = site_label_moved(r, label) ? ROUTE_MOVED : 0};
     snprintf(m.label, sizeof(m.label), "%s", label);
     link_send(&r->gateway, PROTO_ROUTE, &m, NULL, 0);
 }

@@ -90,6 +90,23 @@ int site_space_id(struct runner *r, const char *label, uint64_t *ret_id, struct 
     return 1;
 }
 
+bool site_label_moved(struct runner *r, const char *label)
+{
+    struct err err = {0};
+    struct store *s = site(r, &err);
+    struct store_stmt *q =
+        s ? store_query(s, &err,
+                        "SELECT 1 FROM moved_spaces m JOIN spaces s ON s.id = m.space_id"
+                        " WHERE m.label = ? AND s.deleted_ms IS NULL"
+                        " AND s.visibility <> 'private'",
+                        "t", label)
+          : NULL;
+    bool moved = q && store_step(q, &err) == 1;
+    if (q)
+        store_reset(q);
+    return moved;
+}
+
 int site_version(struct runner *r, uint64_t space_id, uint64_t version_id, struct version *ret,
                  struct err *err)
 {

@@ -41,6 +41,8 @@ struct site_command {
 /* 1 found, 0 no such one, negative errno where site.db cannot be read. */
 int site_space(struct runner *r, uint64_t id, struct site_space *ret, struct err *err);
 int site_space_id(struct runner *r, const char *label, uint64_t *ret_id, struct err *err);
+/* A Space that is not private had that label, and has another now. */
+bool site_label_moved(struct runner *r, const char *label);
 int site_version(struct runner *r, uint64_t space_id, uint64_t version_id, struct version *ret,
                  struct err *err);
 /* The whole front matter of a version, as JSON. */

@@ -221,6 +221,17 @@ enum MHD_Result req_redirect(struct req *r, const char *location)
     return req_queue(r, 303, response, CSP_API);
 }
 
+enum MHD_Result req_moved(struct req *r, const char *location)
+{
+    struct buf nothing = BUF_INIT(1);
+    struct MHD_Response *response = response_of("text/plain", &nothing);
+    if (response) {
+        MHD_add_response_header(response, "Location", location);
+        MHD_add_response_header(response, "Cache-Control", "no-cache");
+    }
+    return req_queue(r, 307, response, CSP_API);
+}
+
 enum MHD_Result req_error(struct req *r, unsigned status, const char *fmt, ...)
 {
     char said[1024], message[1024];
@@ -460,6 +471,8 @@ void *http_uri(void *cls, const char *uri, struct MHD_Connection *connection)
         refuse(r, 414, "the address is too long");
     else
         memcpy(r->path, uri, len);
+    if (strlen(uri + len) < sizeof r->query)
+        snprintf(r->query, sizeof r->query, "%s", uri + len);
     return r;
 }
 

@@ -61,6 +61,7 @@ struct req {
     bool head;                             /* nobody wants the body of the answer */
     bool begun;                            /* it was looked at: what comes now is its body */
     char path[REQ_PATH_MAX];               /* as it was sent, without the query */
+    char query[2048];                      /* from its "?" on; "" too where it is longer */
     char owner[128], name[128], what[256]; /* what the pattern's :words matched, decoded */
     char rest[REQ_PATH_MAX];               /* and its "*" */
     const char *error_code;                /* X-Error-Code of an error; NULL: by its status */
@@ -109,6 +110,8 @@ enum MHD_Result req_picture(struct req *r, const char *type, struct buf *body);
 /* A page; `frame_src` is added to its Content-Security-Policy ("" none). */
 enum MHD_Result req_html(struct req *r, unsigned status, struct buf *body, const char *frame_src);
 enum MHD_Result req_redirect(struct req *r, const char *location);
+/* The same request is to be made there, with the same method and body. */
+enum MHD_Result req_moved(struct req *r, const char *location);
 /* {"error": sentence} or an error page, by who asks. */
 enum MHD_Result req_error(struct req *r, unsigned status, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

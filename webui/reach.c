@@ -1,7 +1,9 @@
 #include "webui/reach.h"
 
 #include "webui/lfs_link.h"
+#include "webui/site.h"
 
+#include <stdio.h>
 #include <string.h>
 
 bool reach_may_see(struct req *r, const struct space *space)
@@ -15,12 +17,48 @@ bool reach_may_see_files(struct req *r, const struct space *space)
            ((r->route->flags & ROUTE_SIGNED) && lfs_link_is_good(r));
 }
 
+/* Where the request's own address is, now that its Space has another name: relative, since
+ * huggingface_hub follows only such with its token. */
+static bool moved_to(struct req *r, const struct space *space, char *out, size_t size)
+{
+    static const char *const before[] = {"/api/spaces/", "/spaces/"};
+    for (size_t i = 0; i < 2; i++) {
+        size_t len = strlen(before[i]);
+        if (strncmp(r->path, before[i], len) != 0)
+            continue;
+        const char *name = strchr(r->path + len, '/');
+        if (!name)
+            return false;
+        size_t name_len = strcspn(name + 1, "/");
+        const char *rest = name + 1 + name_len;
+        bool git = name_len > 4 && strncmp(rest - 4, ".git", 4) == 0;
+        return snprintf(out, size, "%s%s%s%s%s", before[i], space->full, git ? ".git" : "", rest,
+                        r->query) < (int)size;
+    }
+    return false;
+}
+
+/* A Space that was moved is found by its old name until somebody takes that. */
+static bool has_moved(struct req *r, bool files, enum MHD_Result *answer)
+{
+    char place[REQ_PATH_MAX + 2400];
+    struct space space;
+    if (site_find_moved(r->app->site, r->owner, r->name, NULL, &space, NULL) != 1 ||
+        !(files ? reach_may_see_files(r, &space) : reach_may_see(r, &space)) ||
+        !moved_to(r, &space, place, sizeof place))
+        return false;
+    *answer = req_moved(r, place);
+    return true;
+}
+
 static bool reach(struct req *r, bool files, struct view *ret, enum MHD_Result *answer)
 {
     struct err err = {0};
     int found = view_find(r->app, r->owner, r->name, ret, &err);
     if (found == 1 && (files ? reach_may_see_files(r, &ret->space) : reach_may_see(r, &ret->space)))
         return true;
+    if (found == 0 && has_moved(r, files, answer))
+        return false;
     if (found >= 0)
         r->error_code = "RepoNotFound";
     /* git sends its password only when it is asked for one */

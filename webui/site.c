@@ -123,6 +123,26 @@ int site_find_label(struct site *s, const char *label, struct space *ret, struct
     return r == 1 ? !found.deleted_ms : r;
 }
 
+int site_find_moved(struct site *s, const char *owner, const char *name, const char *label,
+                    struct space *ret, struct err *err)
+{
+    struct space found;
+    WITH_LOCK(s);
+    struct store_stmt *q =
+        label ? store_query(s->db, err,
+                            "SELECT " SPACE_COLUMNS
+                            "WHERE s.id = (SELECT space_id FROM moved_spaces WHERE label = ?)",
+                            "t", label)
+              : store_query(s->db, err,
+                            "SELECT " SPACE_COLUMNS "WHERE s.id = (SELECT space_id FROM"
+                            " moved_spaces WHERE owner = ? AND name = ?)",
+                            "tt", owner, name);
+    int r = one_space(q, &found, err);
+    if (r == 1 && !found.deleted_ms)
+        *ret = found;
+    return r == 1 ? !found.deleted_ms : r;
+}
+
 int site_set_visibility(struct site *s, int64_t space_id, const char *visibility,
                         int64_t *ret_command, struct err *err)
 {

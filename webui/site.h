@@ -105,6 +105,9 @@ int site_set_visibility(struct site *s, int64_t space_id, const char *visibility
 int site_set_hardware(struct site *s, int64_t space_id, const char *flavour, struct err *err);
 /* The Space with that host label: as site_find. */
 int site_find_label(struct site *s, const char *label, struct space *ret, struct err *err);
+/* The Space that had that name, or (not NULL) that label, before it was moved: 1, 0, negative. */
+int site_find_moved(struct site *s, const char *owner, const char *name, const char *label,
+                    struct space *ret, struct err *err);
 /* After the runner did the delete command. */
 int site_remove(struct site *s, int64_t space_id, struct err *err);
 

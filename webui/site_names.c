@@ -25,6 +25,15 @@ static int free_label(struct site *s, const char *owner, const char *name, int64
     return err_set(err, EEXIST, "no host name is free for %s/%s: choose another name", owner, name);
 }
 
+/* Whoever had it before is not found by it any more. */
+static int take_name(struct site *s, const char *owner, const char *name, const char *label,
+                     struct err *err)
+{
+    return store_exec(s->db, err,
+                      "DELETE FROM moved_spaces WHERE (owner = ? AND name = ?) OR label = ?", "ttt",
+                      owner, name, label);
+}
+
 int site_create(struct site *s, const char *owner, const char *name, int64_t *ret_id,
                 struct err *err)
 {
@@ -32,6 +41,8 @@ int site_create(struct site *s, const char *owner, const char *name, int64_t *re
     char label[64];
     int64_t now = (int64_t)now_ms();
     int r = free_label(s, owner, name, 0, label, err);
+    if (r == 0)
+        r = take_name(s, owner, name, label, err);
     if (r == 0)
         r = store_exec(s->db, err,
                        "INSERT INTO spaces (owner, name, label, created_ms, updated_ms)"
@@ -54,9 +65,21 @@ int site_rename(struct site *s, int64_t space_id, const char *owner, const char 
     WITH_LOCK(s);
     char label[64];
     int r = free_label(s, owner, name, space_id, label, err);
+    if (r < 0 || (r = store_begin(s->db, err)) < 0)
+        return r;
+    r = store_exec(s->db, err,
+                   "INSERT OR REPLACE INTO moved_spaces (owner, name, label, space_id)"
+                   " SELECT owner, name, label, id FROM spaces WHERE id = ?",
+                   "i", space_id);
+    if (r == 0)
+        r = take_name(s, owner, name, label, err);
     if (r == 0)
         r = store_exec(s->db, err, "UPDATE spaces SET owner = ?, name = ?, label = ? WHERE id = ?",
                        "ttti", owner, name, label, space_id);
+    if (r == 0)
+        r = store_commit(s->db, err);
+    if (r < 0)
+        store_rollback(s->db);
     return r == -EEXIST ? err_set(err, EEXIST, "there is a Space %s/%s already", owner, name) : r;
 }
 

@@ -74,6 +74,8 @@ enum MHD_Result page_visit(struct req *r)
     char url[URL_MAX], visit[VISIT_TEXT], place[URL_MAX + VISIT_TEXT + 2300];
     const char *to = req_query(r, "to");
     int found = site_find_label(r->app->site, r->what, &space, &err);
+    if (found == 0)
+        found = site_find_moved(r->app->site, NULL, NULL, r->what, &space, &err);
     if (found < 0)
         return req_fail(r, &err);
     if (found == 0 || !reach_may_see(r, &space))

@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import subprocess
 
 import pytest
 from hub import CLIENTS, Hub, install, new_user
@@ -132,6 +133,44 @@ say([r.id for r in api.list_user_repos()] if new else [s])
     assert said[6] == space.replace("/", "-") + "-moved" and said[7]
     assert "cpu-basic" in said[8] and space in said[9]
     assert until(lambda: hub.vitrine.demo(space).body == b"by hf")
+
+
+def test_a_moved_space_is_found_by_its_old_name(hub, space):
+    v, me, new = hub.vitrine, space.split("/")[0], space + "-new"
+    said = hub.script("""
+s, to = sys.argv[1:]
+api.move_repo(s, to, repo_type="space")
+say(api.space_info(s).id)
+say(open(api.hf_hub_download(s, "index.html", repo_type="space")).read())
+api.upload_file(path_or_fileobj=b"by the old name", path_in_repo="index.html", repo_id=s, repo_type="space")
+say([x.id for x in api.list_spaces(author=s.split("/")[0])])
+""", space, new)
+    assert said == [new, "by hf", [new]]
+    assert until(lambda: v.demo(new).body == b"by the old name")
+    a = v.get(f"/api/spaces/{space}/tree/main?recursive=1")
+    assert (a.status, a.headers["location"]) == (307, f"/api/spaces/{new}/tree/main?recursive=1")
+    # git follows, and says so
+    folder = os.path.join(v.folder, "moved-" + os.path.basename(hub.folder))
+    git = lambda *argv: subprocess.run(["git", "-c", "user.name=x", "-c", "user.email=x@y", "-C", folder if os.path.isdir(folder) else v.folder, *argv], capture_output=True, text=True,
+                                       env={"PATH": os.environ["PATH"], "HOME": v.folder, "GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_NOSYSTEM": "1"})
+    for argv in (("clone", "-q", f"http://x:{hub.token}@{v.site}/spaces/{space}", folder), ("rm", "-qr", "sub"), ("commit", "-qm", "by git"), ("push", "-q", "origin", "HEAD:main")):
+        p = git(*argv)
+        assert p.returncode == 0, p
+    assert not any("sub" in x for x in v.get(f"/api/spaces/{new}/tree/main?recursive=1").body.decode().split('"path"'))
+    # a browser goes by way of the site; a program is told that there is nothing
+    old = space.replace("/", "-").lower() + "." + v.site
+    a = v.get("/x?y=1", host=old, headers={"Accept": "text/html", "Sec-Fetch-Mode": "navigate"})
+    assert a.status == 303 and "/visit/" in a.headers["location"]
+    a = v.get("/" + a.headers["location"].split("/", 3)[3])
+    assert a.status == 303 and a.headers["location"].endswith(v.host(new) + "/x?y=1"), a.headers
+    assert v.get("/", host=old, headers={"Accept": "application/json"}).status == 404
+    # of a private one nobody is told
+    assert v.api("PUT", f"/api/spaces/{new}/settings", body='{"visibility": "private"}').status == 200
+    assert v.get(f"/api/spaces/{space}").status == 404 and v.api("GET", f"/api/spaces/{space}").status == 307
+    # until somebody takes the name
+    assert hub.script("api.create_repo(sys.argv[1], repo_type='space', space_sdk='static'); say(api.space_info(sys.argv[1]).id)", space) == [space]
+    assert v.get(f"/api/spaces/{space}").status == 200
+    v.cli("delete", new)
 
 
 def test_duplicate(hub, space):

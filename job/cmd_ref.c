@@ -1,5 +1,6 @@
-/* `vitrine-job ref`: do=create|delete, kind=branch|tag, name=NAME, rev=REV (create; main),
- * message=TEXT (of an annotated tag). */
+/* `vitrine-job ref`: do=create|delete|squash (a branch: one commit with its tree and nothing
+ * before), kind=branch|tag, name=NAME, rev=REV (create; main), message=TEXT (of an annotated tag).
+ */
 #include "common/cleanup.h"
 #include "job/job.h"
 #include "job/repo.h"
@@ -31,10 +32,28 @@ static int make_tag(struct job *job, const char *name, const char *message, char
     return 0;
 }
 
+static int squash(struct job *job, const char *ref, const char *old, struct err *err)
+{
+    char tree[GIT_OID_MAX + 1], sha[65];
+    bool is_new = false;
+    int r = repo_tree(old, tree, err);
+
+    if (r == 0)
+        r = version_commit(job, tree, "", job_arg(job, "message", "Squashed"), sha, &is_new, err);
+    if (r == 0)
+        r = version_sync(job, err);
+    if (r == 0)
+        r = repo_set_ref(ref, sha, old, err);
+    if (r == 0 && buf_printf(&job->out, "{\"sha\":\"%s\"}", sha) < 0)
+        r = err_set(err, ENOMEM, "out of memory");
+    return r;
+}
+
 int job_ref(struct job *job, struct err *err)
 {
     bool is_tag = strcmp(job_arg(job, "kind", ""), "tag") == 0;
     bool removes = strcmp(job_arg(job, "do", ""), "delete") == 0;
+    bool squashes = strcmp(job_arg(job, "do", ""), "squash") == 0;
     const char *what = is_tag ? "tag" : "branch", *name = job_arg(job, "name", "");
     const char *message = job_arg(job, "message", "");
     char ref[320], old[GIT_OID_MAX + 1] = "", sha[65] = "";
@@ -47,13 +66,15 @@ int job_ref(struct job *job, struct err *err)
         r = repo_ref(ref, old, err);
     if (r < 0)
         return r;
-    if (removes && !*old)
+    if ((removes || squashes) && !*old)
         return err_set(err, ENXIO, "there is no %s %s", what, name);
     if (removes && strcmp(ref, REPO_MAIN) == 0)
         return err_set(err, EINVAL, "main cannot be deleted: it is what the Space runs");
     if (removes)
         return git_run((const char *[]){"git", "update-ref", "--no-deref", "-d", ref, NULL}, -1,
                        NULL, NULL, err);
+    if (squashes)
+        return squash(job, ref, old, err);
     if (*old)
         return err_set(err, EEXIST, "there is a %s %s already", what, name);
     r = repo_resolve(job_arg(job, "rev", "main"), sha, err);

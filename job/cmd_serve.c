@@ -4,8 +4,9 @@
  *   what=upload-pack, stdin the request's body [encoding=gzip] [protocol=version=2]
  *   what=file rev= path= [offset=] [length=]
  *   what=lfs oid= [offset=] [length=]
+ *   what=pack rev=: a line with the name of that commit's tree, then a pack of all that is in it
  *
- * What comes of the last two begins with a line of JSON: {"size","length","oid"?,"sha"?,"lfs"?};
+ * What comes of file and lfs begins with a line of JSON: {"size","length","oid"?,"sha"?,"lfs"?};
  * "length" bytes follow. A file that is an LFS pointer is the object that it stands for. */
 #include "common/cleanup.h"
 #include "common/util.h"
@@ -195,6 +196,29 @@ static int serve_file(struct job *job, struct err *err)
     return r;
 }
 
+/* The objects of one tree, without its history. */
+static int serve_pack(struct job *job, struct err *err)
+{
+    char sha[GIT_OID_MAX + 1], tree[GIT_OID_MAX + 1], line[GIT_OID_MAX + 2];
+    _cleanup_close_ int said = -1;
+    int r = repo_resolve(job_arg(job, "rev", "main"), sha, err);
+
+    if (r == 0)
+        r = repo_tree(sha, tree, err);
+    if (r < 0)
+        return r;
+    int len = snprintf(line, sizeof(line), "%s\n", tree);
+    _cleanup_close_ int in = git_input(line, (size_t)len, err);
+    if (in < 0)
+        return in;
+    if (write_all(STDOUT_FILENO, line, (size_t)len) < 0)
+        return err_set(err, EPIPE, "nobody reads the answer");
+    const char *argv[] = {"git", "pack-objects",        "--revs", "--stdout",
+                          "-q",  "--delta-base-offset", NULL};
+    int status = git_pass(argv, in, STDOUT_FILENO, &said, err);
+    return status < 0 ? status : git_failed(status, said, err);
+}
+
 int job_serve(struct job *job, struct err *err)
 {
     const char *what = job_arg(job, "what", "");
@@ -208,6 +232,8 @@ int job_serve(struct job *job, struct err *err)
         return serve_upload_pack(job, err);
     if (strcmp(what, "file") == 0)
         return serve_file(job, err);
+    if (strcmp(what, "pack") == 0)
+        return serve_pack(job, err);
     if (strcmp(what, "lfs") == 0)
         return send_object(json_object(), job, job_arg(job, "oid", ""), err);
     return err_set(err, EINVAL, "no such thing to serve: %.40s", what);

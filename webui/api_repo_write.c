@@ -31,6 +31,24 @@ enum MHD_Result api_branch(struct req *r)
     return res < 0 ? hubrepo_fail(r, &err) : req_json(r, 200, json_pack("{s:b}", "ok", 1));
 }
 
+/* POST P/super-squash/BRANCH {message} */
+enum MHD_Result api_squash(struct req *r)
+{
+    _cleanup_body_ json_t *body = NULL;
+    struct err err = {0};
+    struct view v;
+    enum MHD_Result answer;
+    struct submit_result result;
+    if (!reach_files(r, &v, &answer) || !body_object(r, &body, &answer))
+        return answer;
+    const char *message = body_text(body, "message");
+    message = *message ? message : "Squashed";
+    int res = strcmp(r->what, "main") == 0
+                  ? submit_squash(r->app, &v.space, message, auth_name(r), &result, &err)
+                  : repo_squash(r->app, &v.space, r->what, message, auth_name(r), &err);
+    return res < 0 ? hubrepo_fail(r, &err) : req_json(r, 200, json_pack("{s:b}", "ok", 1));
+}
+
 /* The path names the revision where one is made, and the tag where one is deleted. */
 enum MHD_Result api_tag(struct req *r)
 {

@@ -79,13 +79,21 @@ static bool sleep_of(const json_t *seconds, int64_t *ret_ms)
     return true;
 }
 
+struct set_up {
+    const json_t *body;
+    const struct space *from; /* whose variables it gets as well; NULL: none's */
+};
+
 /* What else the request for a new Space says. */
 static int set_up(void *arg, struct app *app, const struct space *space, struct err *err)
 {
-    const json_t *body = arg, *seconds = json_object_get(body, "sleepTimeSeconds");
+    const struct set_up *with = arg;
+    const json_t *body = with->body, *seconds = json_object_get(body, "sleepTimeSeconds");
     const char *visibility = visibility_of(body);
     int64_t sleep_ms;
     int r = visibility ? visibility_set(app, space, visibility, err) : 0;
+    if (r == 0 && with->from)
+        r = env_copy(app, with->from->id, space->id, json_object_get(body, "secrets"), err);
     if (r == 0)
         r = env_set_all(app, space->id, json_object_get(body, "secrets"),
                         json_object_get(body, "variables"), err);
@@ -138,7 +146,8 @@ enum MHD_Result api_repo_create(struct req *r)
     const char *sdk = body_text(body, "sdk");
     if (*sdk && !is_sdk(sdk))
         return req_error(r, 400, "\"%.20s\" is no SDK: static, gradio, streamlit, ...", sdk);
-    int res = submit_create(r->app, r->owner, r->name, set_up, body, &space, &err);
+    int res = submit_create(r->app, r->owner, r->name, set_up, &(struct set_up){.body = body},
+                            &space, &err);
     if (res == -EEXIST && *space.full)
         return made(r, 409, &space, err.msg);
     if (res == 0 && is_sdk(sdk) && (res = first_commit(r, &space, sdk, &err)) < 0) {
@@ -162,7 +171,8 @@ enum MHD_Result api_space_duplicate(struct req *r)
         return req_error(r, 400, "\"repository\" is a name like OWNER/NAME");
     if (!take_names(r, owner, name, &answer))
         return answer;
-    int res = submit_create(r->app, owner, name, set_up, body, &space, &err);
+    int res = submit_create(r->app, owner, name, set_up,
+                            &(struct set_up){.body = body, .from = &v.space}, &space, &err);
     if (res == -EEXIST && *space.full)
         return made(r, 409, &space, err.msg);
     if (res == 0 && (res = duplicate_files(r->app, &v.space, &space, auth_name(r), &err)) < 0) {

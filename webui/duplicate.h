@@ -5,7 +5,8 @@
 #include "webui/app.h"
 #include "webui/site.h"
 
-/* What is at `from`'s main becomes a commit of `to`, which has no version yet. Its history stays
+/* By git's own objects, so that links and executable files stay what they are.
+ * What is at `from`'s main becomes a commit of `to`, which has no version yet. Its history stays
  * behind. */
 int duplicate_files(struct app *app, const struct space *from, const struct space *to,
                     const char *author, struct err *err);

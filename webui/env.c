@@ -92,6 +92,31 @@ int env_set_all(struct app *app, int64_t space_id, const json_t *secrets, const 
     return r < 0 ? r : set_list(app, space_id, false, variables, err);
 }
 
+static bool has_key(const json_t *list, const char *name)
+{
+    size_t i;
+    json_t *o;
+    json_array_foreach(list, i, o)
+    {
+        const char *key = json_string_value(json_object_get(o, "key"));
+        if (key && strcmp(key, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+int env_copy(struct app *app, int64_t from_id, int64_t to_id, const json_t *secrets,
+             struct err *err)
+{
+    _cleanup_envs_ struct site_envs l = {0};
+    int r = site_env_list(app->site, from_id, false, &l, err);
+    for (size_t i = 0; r == 0 && i < l.n; i++)
+        if (!has_key(secrets, l.rows[i].name))
+            r = env_set(app, to_id, false, l.rows[i].name, l.rows[i].value, l.rows[i].description,
+                        NULL, err);
+    return r;
+}
+
 json_t *env_json(struct app *app, int64_t space_id, bool secrets, struct err *err)
 {
     _cleanup_envs_ struct site_envs l = {0};

@@ -22,6 +22,10 @@ int env_set_all(struct app *app, int64_t space_id, const json_t *secrets, const 
 /* {KEY: {description, updatedAt}}, with `value` for variables. NULL with err. */
 json_t *env_json(struct app *app, int64_t space_id, bool secrets, struct err *err);
 
+/* The variables of another Space, but for those whose names `secrets` ([{key, value}]) has. */
+int env_copy(struct app *app, int64_t from_id, int64_t to_id, const json_t *secrets,
+             struct err *err);
+
 /* What its workers are started with has changed: as on Hugging Face a Space that runs, starts or
  * failed is restarted; one that sleeps or was stopped has it at its next start. Where it is a
  * variable and npm or a command of the card makes what is shown, that is built anew, asleep or not.

@@ -163,6 +163,34 @@ int repo_lfs(struct app *app, const struct space *space, const json_t *objects, 
     return r;
 }
 
+int repo_pack(struct app *app, const struct space *space, const char *rev, int out, char tree[65],
+              struct err *err)
+{
+    static const size_t block = 65536;
+    const struct link_arg args[] = {{"what", "pack"}, {"rev", rev}, {0}};
+    struct link_job_ask q = {.kind = JOB_SERVE, .space = space, .args = args, .body_fd = -1};
+    _cleanup_free_ char *data = malloc(block);
+    struct link_job *job;
+    size_t len = 0;
+    ssize_t n = 1;
+    int r = data ? link_job_begin(app->link, &q, &job, err) : err_set(err, ENOMEM, "out of memory");
+    if (r < 0)
+        return r;
+    _cleanup_close_ int fd = link_job_stream(job, wait_ms(app), err);
+    r = fd < 0 ? fd : 0;
+    while (r == 0 && len < 65 && (n = read_all(fd, tree + len, 1)) == 1 && tree[len] != '\n')
+        len++;
+    tree[len < 65 ? len : 64] = 0;
+    while (r == 0 && n > 0 && (n = read_all(fd, data, block)) > 0)
+        if ((r = write_all(out, data, (size_t)n)) < 0)
+            r = upload_write_failed(-r, err);
+    close_fd(&fd); /* whoever writes to it ends then */
+    if (r == 0)
+        r = link_job_wait(job, (unsigned)app->conf->upload_transfer_timeout + 10000, NULL, err);
+    link_job_free(job);
+    return r == 0 && (n < 0 || len < 40) ? err_set(err, EIO, "its files could not be read") : r;
+}
+
 /* ---- changes that deploy nothing ---- */
 
 static int change(struct app *app, const struct space *space, enum proto_job_kind kind,
@@ -202,6 +230,14 @@ int repo_ref_create(struct app *app, const struct space *space, enum repo_ref ki
                                     {"message", message},
                                     {"author", author},
                                     {0}};
+    return change(app, space, JOB_REF, args, -1, err);
+}
+
+int repo_squash(struct app *app, const struct space *space, const char *branch, const char *message,
+                const char *author, struct err *err)
+{
+    const struct link_arg args[] = {{"do", "squash"},     {"kind", "branch"}, {"name", branch},
+                                    {"message", message}, {"author", author}, {0}};
     return change(app, space, JOB_REF, args, -1, err);
 }
 

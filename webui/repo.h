@@ -57,6 +57,9 @@ int repo_ref_create(struct app *app, const struct space *space, enum repo_ref ki
                     const char *name, const char *rev, const char *message, const char *author,
                     struct err *err);
 /* -ENXIO where there is none; main cannot be deleted. */
+/* One commit with the branch's files takes the place of all its history. */
+int repo_squash(struct app *app, const struct space *space, const char *branch, const char *message,
+                const char *author, struct err *err);
 int repo_ref_delete(struct app *app, const struct space *space, enum repo_ref kind,
                     const char *name, struct err *err);
 
@@ -73,6 +76,9 @@ struct repo_file {
 /* `length` UINT64_MAX: to the end. */
 int repo_file(struct app *app, const struct space *space, const char *rev, const char *path,
               uint64_t offset, uint64_t length, struct repo_file *ret, struct err *err);
+/* Writes a pack of all that is in the commit's tree to `out`, and names the tree. */
+int repo_pack(struct app *app, const struct space *space, const char *rev, int out, char tree[65],
+              struct err *err);
 /* The same for a stored LFS object. */
 int repo_lfs_object(struct app *app, const struct space *space, const char *oid, uint64_t offset,
                     uint64_t length, struct repo_file *ret, struct err *err);

@@ -140,6 +140,7 @@ const struct route routes[] = {
     {"GET", SPACE "/commits/:what", 0, BODY_NONE, api_commits},
     {"POST", SPACE "/branch/:what", WRITE, BODY_SMALL, api_branch},
     {"DELETE", SPACE "/branch/:what", WRITE, BODY_SMALL, api_branch},
+    {"POST", SPACE "/super-squash/:what", WRITE, BODY_SMALL, api_squash},
     {"POST", SPACE "/tag/:what", WRITE, BODY_SMALL, api_tag},
     {"DELETE", SPACE "/tag/:what", WRITE, BODY_SMALL, api_tag},
     {"POST", SPACE "/preupload/:what", WRITE, BODY_JSON, api_preupload},

@@ -280,6 +280,26 @@ int submit_rollback(struct app *app, const struct space *space, const char *rev,
     return submit_change(app, &c, ret, err);
 }
 
+int submit_pack(struct app *app, const struct space *space, int fd, const char *tree,
+                const char *message, const char *author, struct submit_result *ret, struct err *err)
+{
+    const struct link_arg args[] = {
+        {"again", "1"}, {"tree", tree}, {"author", author}, {"message", message}, {0}};
+    const struct submit_change c = {
+        .space = space, .kind = JOB_VERSION, .args = args, .message = message, .fd = fd};
+    return submit_change(app, &c, ret, err);
+}
+
+int submit_squash(struct app *app, const struct space *space, const char *message,
+                  const char *author, struct submit_result *ret, struct err *err)
+{
+    const struct link_arg args[] = {{"again", "1"},     {"rev", "main"},      {"squash", "1"},
+                                    {"author", author}, {"message", message}, {0}};
+    const struct submit_change c = {
+        .space = space, .kind = JOB_VERSION, .args = args, .message = message, .fd = -1};
+    return submit_change(app, &c, ret, err);
+}
+
 int submit_command(struct app *app, const struct space *space, const char *verb, struct err *err)
 {
     int64_t command;

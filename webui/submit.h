@@ -58,6 +58,14 @@ int submit_commit(struct app *app, const struct space *space, int fd, const char
 int submit_rollback(struct app *app, const struct space *space, const char *rev, const char *author,
                     struct submit_result *ret, struct err *err);
 
+/* A new commit with a tree that comes as a pack (repo_pack) in `fd`. */
+int submit_pack(struct app *app, const struct space *space, int fd, const char *tree,
+                const char *message, const char *author, struct submit_result *ret,
+                struct err *err);
+/* One commit with main's files takes the place of all its history. */
+int submit_squash(struct app *app, const struct space *space, const char *message,
+                  const char *author, struct submit_result *ret, struct err *err);
+
 /* start stop restart pause resume: waits until it is done. */
 int submit_command(struct app *app, const struct space *space, const char *verb, struct err *err);
 

@@ -187,6 +187,61 @@ say(api.list_repo_commits(to, repo_type="space")[0].title)
     hub.vitrine.cli("delete", to)
 
 
+def test_a_duplicate_is_the_same(hub):
+    """Executable files and links are, variables come along unless they are given, secrets never; two thousand files are no work."""
+    v, name = hub.vitrine, hub.folder.rsplit("/", 1)[1] + "/whole"
+    folder = v.bundle("whole-" + hub.folder.rsplit("/", 1)[1], card="sdk: static", **{"index.html": "x", "tool.sh": "#!/bin/sh\n", **{f"many/{i}": str(i) for i in range(2000)}})
+    os.chmod(f"{folder}/tool.sh", 0o755)
+    os.symlink("index.html", f"{folder}/link.html")
+    assert v.cli("deploy", folder, name).returncode == 0
+    took, variables, secrets = hub.script("""
+import time
+s, to = sys.argv[1:]
+api.add_space_variable(s, "KEPT", "1", description="of the first")
+api.add_space_variable(s, "OTHER", "2")
+api.add_space_variable(s, "HIDDEN", "3")
+api.add_space_secret(s, "SECRET", "never copied")
+began = time.monotonic()
+given = dict(space_variables=[{"key": "OTHER", "value": "two"}], space_secrets=[{"key": "HIDDEN", "value": "its own"}])
+if hasattr(api, "duplicate_repo"): api.duplicate_repo(s, to, repo_type="space", **given)
+else: api.duplicate_space(s, to, variables=given["space_variables"], secrets=given["space_secrets"])
+say(time.monotonic() - began)
+say({k: [x.value, x.description] for k, x in api.get_space_variables(to).items()})
+from urllib.request import Request, urlopen
+say(sorted(json.loads(urlopen(Request(f"{api.endpoint}/api/spaces/{to}/secrets", headers={"Authorization": "Bearer " + os.environ["HF_TOKEN"]})).read())))
+""", name, name + "-copy")
+    assert variables == {"KEPT": ["1", "of the first"], "OTHER": ["two", ""]} and secrets == ["HIDDEN"]
+    assert took < 20, took
+    trees = []
+    for space in (name, name + "-copy"):
+        git = f"{v.folder}/{space.replace('/', '-')}.git"
+        subprocess.run(["git", "clone", "-q", "--bare", f"http://{v.site}/spaces/{space}", git], check=True)
+        trees.append(subprocess.run(["git", "-C", git, "ls-tree", "-r", "main"], capture_output=True, text=True, check=True).stdout)
+        commits = subprocess.run(["git", "-C", git, "log", "--format=%s"], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert trees[0] == trees[1] and "100755" in trees[0] and "120000" in trees[0] and commits == [f"Duplicate from {name}"]
+    v.cli("delete", name)
+    v.cli("delete", name + "-copy")
+
+
+def test_squash(hub, space):
+    before, after, side, works = hub.script("""
+s = sys.argv[1]
+for n in range(3):
+    api.upload_file(path_or_fileobj=b"state %d" % n, path_in_repo="index.html", repo_id=s, repo_type="space")
+api.create_branch(s, branch="side", repo_type="space")
+log = lambda **kw: [c.title for c in api.list_repo_commits(s, repo_type="space", **kw)]
+say(len(log()))
+api.super_squash_history(s, repo_type="space", commit_message="All in one")
+say(log())
+api.super_squash_history(s, branch="side", repo_type="space")
+say(log(revision="side"))
+api.upload_file(path_or_fileobj=b"more", path_in_repo="more.txt", repo_id=s, repo_type="space")
+say(log()[1:])
+""", space)
+    assert before >= 4 and after == ["All in one"] == works and len(side) == 1 and "side" in side[0]
+    assert until(lambda: hub.vitrine.demo(space, "/more.txt").body == b"more") and hub.vitrine.demo(space).body == b"state 2"
+
+
 def test_discussions(hub, space):
     listed, details = hub.script("""
 s = sys.argv[1]

@@ -29,9 +29,11 @@ static int free_label(struct site *s, const char *owner, const char *name, int64
 static int take_name(struct site *s, const char *owner, const char *name, const char *label,
                      struct err *err)
 {
-    return store_exec(s->db, err,
-                      "DELETE FROM moved_spaces WHERE (owner = ? AND name = ?) OR label = ?", "ttt",
-                      owner, name, label);
+    int r = store_exec(s->db, err, "DELETE FROM moved_spaces WHERE owner = ? AND name = ?", "tt",
+                       owner, name);
+    return r < 0 ? r
+                 : store_exec(s->db, err, "UPDATE moved_spaces SET label = '' WHERE label = ?", "t",
+                              label);
 }
 
 int site_create(struct site *s, const char *owner, const char *name, int64_t *ret_id,

@@ -136,7 +136,7 @@ say([r.id for r in api.list_user_repos()] if new else [s])
 
 
 def test_a_moved_space_is_found_by_its_old_name(hub, space):
-    v, me, new = hub.vitrine, space.split("/")[0], space + "-new"
+    v, new = hub.vitrine, space + "-new"
     said = hub.script("""
 s, to = sys.argv[1:]
 api.move_repo(s, to, repo_type="space")

@@ -80,7 +80,8 @@ def test_move(alice):
     alice.deploy("alice/there")
     assert move("alice/demo", "alice/THERE")[0] == 409 and move("alice/demo", "alice/a--b")[0] == 400
     assert move("alice/demo", "alice/other")[0] == 200
-    assert alice.space_id("alice/other") == space_id and admin(alice, "GET", "/api/spaces/alice/demo")[0] == 404
+    status, _, headers = alice.ask("GET", "/api/spaces/alice/demo?x=1", token=TOKEN)
+    assert alice.space_id("alice/other") == space_id and (status, headers["Location"]) == (307, "/api/spaces/alice/other?x=1")
     info = admin(alice, "GET", "/api/spaces/alice/other")[1]
     assert info["subdomain"] == "alice-other" and ("refresh", space_id) in alice.runner.done
     assert move("alice/other", "alice/Other")[0] == 200 and admin(alice, "GET", "/api/spaces/alice/other")[1]["id"] == "alice/Other"

@@ -123,11 +123,24 @@ static int measure_made(const struct order *o, uint64_t *ret, struct err *err)
     return n;
 }
 
+/* Of what a command of the bundle's own made, which may have fetched some. */
+static int share_models(const struct order *o, struct err *err)
+{
+    char app[PATH_MAX + 16];
+    struct stat st;
+    snprintf(app, sizeof(app), "%s/env/app", o->fresh);
+    if (lstat(app, &st) < 0 || !S_ISDIR(st.st_mode))
+        return 0;
+    return models_share(o->data, app, err);
+}
+
 static int seal(const void *arg, struct err *err)
 {
     const struct order *o = arg;
     uint64_t bytes = 0;
     int n = o->models ? 0 : tidy(o, err);
+    if (n == 0 && !o->models)
+        n = share_models(o, err);
     if (n == 0)
         n = measure_made(o, &bytes, err);
     if (n == 0 && o->models)

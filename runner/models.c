@@ -20,8 +20,11 @@
 
 #define CHUNK (1 << 18)
 #define PARTS_KEEP_S 86400
+#define SHARE_BYTES (1 << 20)
+#define SHARE_DEPTH 64
+#define SHARE_NAME ".vitrine-shared"
 
-int models_make_folders(const char *data, uint64_t space_id, uid_t uid, struct err *err)
+static int make_store(const char *data, struct err *err)
 {
     char path[PATH_MAX];
     snprintf(path, sizeof(path), "%s/" MODELS_STORE, data);
@@ -30,6 +33,15 @@ int models_make_folders(const char *data, uint64_t space_id, uid_t uid, struct e
         return n;
     if (chmod(path, 0711) < 0) /* a build looks by name, below a folder that is closed */
         return err_errno(err, "open the store of models");
+    return 0;
+}
+
+int models_make_folders(const char *data, uint64_t space_id, uid_t uid, struct err *err)
+{
+    char path[PATH_MAX];
+    int n = make_store(data, err);
+    if (n < 0)
+        return n;
     snprintf(path, sizeof(path), "%s/" MODELS_PARTS, data);
     if ((n = mkdir_p(path, 0700, err)) < 0)
         return n;
@@ -56,16 +68,6 @@ static bool is_hash(const char *text)
     return strlen(text) == 64 && strspn(text, "0123456789abcdef") == 64;
 }
 
-static int read_line(const char *line, struct blob *b, struct err *err)
-{
-    if (sscanf(line, "blob %255s %129s %65s %llu %65s", b->folder, b->etag, b->sha, &b->size,
-               b->part) != 5 ||
-        !preload_folder_ok(b->folder) || !preload_word_ok(b->etag) || !is_hash(b->sha) ||
-        !is_hash(b->part))
-        return err_set(err, EPROTO, "what was fetched cannot be read");
-    return 0;
-}
-
 static int hash_of(int fd, char out[65], struct err *err)
 {
     static unsigned char chunk[CHUNK];
@@ -82,7 +84,26 @@ static int hash_of(int fd, char out[65], struct err *err)
     return 0;
 }
 
-/* Nobody has the file open any more: its sandbox has ended. Made nobody's first, then looked at. */
+/* Nobody has it open for writing any more, as its sandbox has ended: made nobody's first, then
+ * hashed, then on the disk. */
+static int close_for_writing(int fd, char sha[65], struct err *err)
+{
+    if (fchown(fd, geteuid(), getegid()) < 0 || fchmod(fd, 0444) < 0)
+        return err_errno(err, "close a file for writing");
+    int n = hash_of(fd, sha, err);
+    return n == 0 && fsync(fd) < 0 ? err_errno(err, "sync a file") : n;
+}
+
+static int read_line(const char *line, struct blob *b, struct err *err)
+{
+    if (sscanf(line, "blob %255s %129s %65s %llu %65s", b->folder, b->etag, b->sha, &b->size,
+               b->part) != 5 ||
+        !preload_folder_ok(b->folder) || !preload_word_ok(b->etag) || !is_hash(b->sha) ||
+        !is_hash(b->part))
+        return err_set(err, EPROTO, "what was fetched cannot be read");
+    return 0;
+}
+
 static int take_part(const struct taking *t, const struct blob *b, struct err *err)
 {
     char sha[65];
@@ -95,13 +116,9 @@ static int take_part(const struct taking *t, const struct blob *b, struct err *e
         return err_errno(err, "open a fetched file");
     if (!S_ISREG(st.st_mode) || st.st_nlink != 1 || (unsigned long long)st.st_size != b->size)
         return err_set(err, EPROTO, "a fetched file is not what was said of it");
-    if (fchown(fd, geteuid(), getegid()) < 0 || fchmod(fd, 0444) < 0)
-        return err_errno(err, "close a fetched file for writing");
-    int n = hash_of(fd, sha, err);
+    int n = close_for_writing(fd, sha, err);
     if (n == 0 && strcmp(sha, b->sha) != 0)
         n = err_set(err, EPROTO, "a fetched file is not what was said of it");
-    if (n == 0 && fsync(fd) < 0)
-        n = err_errno(err, "sync a fetched file");
     if (n == 0 && linkat(t->parts, b->part, t->store, b->sha, 0) < 0 && errno != EEXIST)
         n = err_errno(err, "store a fetched file");
     if (n == 0 && unlinkat(t->parts, b->part, 0) < 0)
@@ -189,6 +206,76 @@ int models_take(const char *data, uint64_t space_id, const char *tree, const cha
             n = take_blob(&t, &b, err);
     }
     return n < 0 ? n : remove_tree(all, own, err);
+}
+
+/* ---- what a build's own command fetched ---- */
+
+static bool is_model(const char *name)
+{
+    static const char *const ends[] = {".safetensors", ".gguf", ".ggml", ".onnx", ".pt",
+                                       ".pth",         ".ckpt", ".bin",  ".h5",   ".tflite"};
+    const char *dot = strrchr(name, '.');
+    for (size_t i = 0; dot && i < sizeof(ends) / sizeof(*ends); i++)
+        if (strcmp(dot, ends[i]) == 0)
+            return true;
+    return false;
+}
+
+static int share_file(int store, int dir, const char *name, struct err *err)
+{
+    char sha[65];
+    struct stat st;
+    _cleanup_close_ int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return err_errno(err, "open a file of a build");
+    if (!S_ISREG(st.st_mode) || st.st_nlink != 1 || st.st_size < SHARE_BYTES || (st.st_mode & 0111))
+        return 0;
+    int n = close_for_writing(fd, sha, err);
+    if (n < 0)
+        return n;
+    if (linkat(dir, name, store, sha, 0) == 0)
+        return 0;
+    if (errno != EEXIST)
+        return err_errno(err, "store a file of a build");
+    (void)unlinkat(dir, SHARE_NAME, 0);
+    if (linkat(store, sha, dir, SHARE_NAME, 0) <
+        0) /* gone, or it has all its links: its own then */
+        return 0;
+    return renameat(dir, SHARE_NAME, dir, name) < 0 ? err_errno(err, "share a file of a build") : 0;
+}
+
+/* Closes `own`. */
+static int share_folder(int store, int own, unsigned depth, struct err *err)
+{
+    _cleanup_closedir_ DIR *d = fdopendir(own);
+    int n = 0;
+    if (!d) {
+        close(own);
+        return err_errno(err, "list a folder of a build");
+    }
+    for (struct dirent *e; n == 0 && (e = readdir(d));) {
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+            continue;
+        int sub =
+            e->d_type == DT_DIR && depth < SHARE_DEPTH ? open_folder(dirfd(d), e->d_name) : -1;
+        if (sub >= 0)
+            n = share_folder(store, sub, depth + 1, err);
+        else if (e->d_type == DT_REG && is_model(e->d_name))
+            n = share_file(store, dirfd(d), e->d_name, err);
+    }
+    return n;
+}
+
+int models_share(const char *data, const char *tree, struct err *err)
+{
+    int n = make_store(data, err);
+    if (n < 0)
+        return n;
+    _cleanup_close_ int store = open_at(data, MODELS_STORE, err);
+    int top = store < 0 ? -1 : open_folder(AT_FDCWD, tree);
+    if (store < 0 || top < 0)
+        return store < 0 ? store : err_errno(err, "open what was built");
+    return share_folder(store, top, 0, err);
 }
 
 /* ---- what nobody needs ---- */

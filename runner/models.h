@@ -5,7 +5,8 @@
  *   DATA/models/parts/SPACE/   what a build of that Space is fetching, the Space's own; kept until
  *                              it is whole, so that the next build goes on
  *   envs/KEY/env               the cache of one Space (a tree of huggingface_hub's): folders and
- *                              links of its own, files that are hard links to sha256/
+ *                              links of its own, files that are hard links to sha256/. Or
+ *                              what a build command of its own made, with the models that it fetched
  *
  * So equal files of all Spaces and owners are there once. What a sandbox says of a file's content
  * is not believed: whoever takes it in hashes it, when the sandbox has ended. A file that no cache
@@ -29,6 +30,10 @@ int models_make_folders(const char *data, uint64_t space_id, uid_t uid, struct e
  * neither has it: to be fetched again. The parts are gone afterwards. */
 int models_take(const char *data, uint64_t space_id, const char *tree, const char *lines,
                 struct err *err);
+
+/* In a child process: files of models (by their names' ends, from 1 MiB on) in the tree of a build
+ * that has ended become links to the store's, too; so they are read-only from then on. */
+int models_share(const char *data, const char *tree, struct err *err);
 
 /* In a child process: removes files of the store that nobody links to, and parts that no build has
  * touched for a day. */

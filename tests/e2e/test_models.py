@@ -258,6 +258,16 @@ def test_models_that_no_version_needs_go(vitrine, hub):
     assert life(v, "SELECT owner FROM envs") == [("demo",)]
 
 
+def test_models_that_a_build_command_fetched_are_shared_too(vitrine, hub):
+    v = vitrine(configuration(hub))
+    command = "app_build_command: mkdir -p dist/m && head -c 3000000 /dev/zero > dist/m/model.onnx && echo hello > dist/index.html\napp_file: dist/index.html\n"
+    for name in ("demo/made", "other/made"):
+        folder = wheels.bundle(os.path.join(v.folder, name.replace("/", "-")), "return 1", sdk="static", card=command)
+        assert v.cli("deploy", folder, name).returncode == 0, builds(v, name)
+        assert v.demo(name).body == b"hello\n" and v.demo(name, "/m/model.onnx").body == bytes(3000000)
+    assert stored(v)[sha256(bytes(3000000))].st_nlink == 3
+
+
 def test_killed_at_any_moment_it_leaves_nothing_half(vitrine, hub):
     """The runner, the fetching program or its way out, at a random moment; the next build ends in order."""
     v = vitrine(configuration(hub))

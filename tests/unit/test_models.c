@@ -107,11 +107,40 @@ static void what_is_said_is_not_believed(void **state)
         assert_int_equal(models_take(data, 7, tree, lines[i], &err), -EPROTO);
 }
 
+static void what_a_build_made_is_shared(void **state)
+{
+    const char *data = *state;
+    char folder[512], deep[600];
+    static char large[(1 << 20) + 1];
+    memset(large, 'x', sizeof(large) - 1);
+    assert_int_equal(models_make_folders(data, 1, getuid(), NULL), 0);
+    for (char name[2] = "a"; name[0] <= 'b'; name[0]++) {
+        snprintf(folder, sizeof(folder), "%s/%s", data, name);
+        snprintf(deep, sizeof(deep), "%s/deep/er", folder);
+        assert_int_equal(mkdir_p(deep, 0700, NULL), 0);
+        put(deep, "model.gguf", large);
+        put(deep, "model.txt", large);
+        put(folder, "small.onnx", "x");
+        snprintf(deep, sizeof(deep), "%s/deep/link.pt", folder);
+        assert_int_equal(symlink("er/model.txt", deep), 0);
+        assert_int_equal(models_share(data, folder, NULL), 0);
+    }
+    assert_int_equal(look(data, "a/deep/er/model.gguf").st_nlink, 3);
+    assert_true(look(data, "a/deep/er/model.gguf").st_ino ==
+                look(data, "b/deep/er/model.gguf").st_ino);
+    assert_int_equal(look(data, "b/deep/er/model.gguf").st_mode & 07777, 0444);
+    assert_int_equal(look(data, "b/deep/er/model.txt").st_nlink, 1);
+    assert_int_equal(look(data, "b/small.onnx").st_nlink, 1);
+    assert_int_equal(look(data, "b/deep/er/.vitrine-shared").st_nlink, 0);
+    assert_true(S_ISLNK(look(data, "a/deep/link.pt").st_mode));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(equal_files_are_one, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(what_is_said_is_not_believed, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(what_a_build_made_is_shared, make_folder, remove_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,19 +64,36 @@ static void put(struct pen *o, const char *p, size_t n)
     o->at += n;
 }
 
+#define PUT(o, literal) put(o, "" literal "", sizeof(literal) - 1)
+
 static void puts_to(struct pen *o, const char *s)
 {
     put(o, s, strlen(s));
 }
 
-__attribute__((format(printf, 2, 3))) static void print(struct pen *o, const char *fmt, ...)
+/* In decimal, with zeros before it up to `width`. */
+static void put_number(struct pen *o, uint64_t v, size_t width)
 {
-    char text[256];
-    va_list ap;
-    va_start(ap, fmt);
-    int n = vsnprintf(text, sizeof(text), fmt, ap);
-    va_end(ap);
-    put(o, text, n < 0 ? 0 : (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1);
+    char digits[20];
+    size_t at = sizeof(digits);
+    do
+        digits[--at] = (char)('0' + v % 10);
+    while ((v /= 10) || sizeof(digits) - at < width);
+    put(o, digits + at, sizeof(digits) - at);
+}
+
+/* "\\u00ff", or "\\xff" as Apache has it. */
+static void put_hex(struct pen *o, bool json, unsigned char ch)
+{
+    const char *hex = "0123456789abcdef";
+    char text[6] = {'\\', json ? 'u' : 'x', '0', '0', hex[ch >> 4], hex[ch & 15]};
+    if (json) {
+        put(o, text, 6);
+    } else {
+        text[2] = text[4];
+        text[3] = text[5];
+        put(o, text, 4);
+    }
 }
 
 /* Bytes of the well-formed character at p, 0 where there is none; p need not end with a NUL. */
@@ -88,31 +104,39 @@ static size_t utf8_at(const char *p, size_t n)
     return utf8_len(one);
 }
 
-/* JSON: RFC 8259 section 7, bytes that are no UTF-8 by their value. Combined: \xHH, as Apache does.
- */
+static bool is_plain(unsigned char ch)
+{
+    return ch >= 0x20 && ch < 0x7f && ch != '"' && ch != '\\';
+}
+
+/* JSON: RFC 8259 section 7, bytes that are no UTF-8 by their value. What does not fit is cut
+ * between two characters. */
 static void put_escaped(struct pen *o, bool json, const char *p, size_t n)
 {
     for (size_t i = 0; i < n;) {
-        unsigned char ch = (unsigned char)p[i];
-        size_t len = 1;
-        bool plain = ch >= 0x20 && ch < 0x7f && ch != '"' && ch != '\\';
-        if (json && ch >= 0x80 && (len = utf8_at(p + i, n - i)) > 0)
-            plain = true;
-        size_t need = plain ? len : json ? 6 : 4;
-        if (need > (size_t)(o->end - o->at))
+        size_t run = i, room = (size_t)(o->end - o->at);
+        while (run < n && run - i < room && is_plain((unsigned char)p[run]))
+            run++;
+        put(o, p + i, run - i);
+        room -= run - i;
+        i = run;
+        if (i == n)
             return;
-        if (plain)
+        size_t len = json && (unsigned char)p[i] >= 0x80 ? utf8_at(p + i, n - i) : 0;
+        if (room < (len ? len : json ? 6 : 4))
+            return;
+        if (len)
             put(o, p + i, len);
         else
-            print(o, json ? "\\u%04x" : "\\x%02x", ch);
-        i += plain ? len : 1;
+            put_hex(o, json, (unsigned char)p[i]);
+        i += len ? len : 1;
     }
 }
 
 /* `"p"`, or "-" in the combined format where there is nothing. */
 static void put_quoted(struct pen *o, const struct access *a, const char *p, size_t n, size_t most)
 {
-    put(o, "\"", 1);
+    PUT(o, "\"");
     struct pen inner = {o->at, o->at + most < o->end ? o->at + most : o->end};
     if (n)
         put_escaped(&inner, a->json, p, n);
@@ -120,11 +144,6 @@ static void put_quoted(struct pen *o, const struct access *a, const char *p, siz
         put(&inner, "-", 1);
     o->at = inner.at;
     put(o, "\"", 1);
-}
-
-static void put_name(struct pen *o, const char *name)
-{
-    print(o, ",\"%s\":", name);
 }
 
 /* ---- the file ---- */
@@ -216,37 +235,37 @@ void access_free(struct loop *l)
 
 /* ---- a line ---- */
 
-static const struct http1_field *field_of(const struct http1_head *h, const char *p,
-                                          const char *name)
-{
-    for (unsigned i = 0; i < h->n_fields; i++)
-        if (http1_is(p + h->fields[i].name, h->fields[i].name_len, name))
-            return &h->fields[i];
-    return NULL;
-}
-
 static void put_head(struct pen *o, const struct access *a, const struct http1_head *h,
                      const char *p, uint16_t *request_len)
 {
     char target[HTTP1_LINE_MAX + 64], from[2048];
     const char *start = o->at;
-    const struct http1_field *ua = field_of(h, p, "user-agent"), *ref = field_of(h, p, "referer");
+    const struct http1_field *ua = NULL, *ref = NULL;
+    for (unsigned i = 0; i < h->n_fields; i++) {
+        const struct http1_field *f = &h->fields[i];
+        if (f->id == FIELD_USER_AGENT && !ua)
+            ua = f;
+        else if (f->name_len == 7 && !ref && http1_is(p + f->name, 7, "referer"))
+            ref = f;
+    }
     size_t target_len = blank_target(p + h->target, h->target_len, target, sizeof(target)),
            from_len = ref ? blank_target(p + ref->value, ref->value_len, from, sizeof(from)) : 0;
     const char *agent = ua ? p + ua->value : "";
     size_t agent_len = ua ? ua->value_len : 0;
 
     if (a->json) {
-        put_name(o, "host");
+        PUT(o, ",\"host\":");
         put_quoted(o, a, p + h->host, h->host_len, HOST_MAX);
-        put_name(o, "method");
+        PUT(o, ",\"method\":");
         put_quoted(o, a, p + h->method, h->method_len, 64);
-        put_name(o, "target");
+        PUT(o, ",\"target\":");
         put_quoted(o, a, target, target_len, TARGET_MAX);
-        print(o, ",\"version\":\"1.%u\"", h->minor);
-        put_name(o, "user_agent");
+        PUT(o, ",\"version\":\"1.");
+        put_number(o, h->minor, 1);
+        PUT(o, "\"");
+        PUT(o, ",\"user_agent\":");
         put_quoted(o, a, agent, agent_len, AGENT_MAX);
-        put_name(o, "referer");
+        PUT(o, ",\"referer\":");
         put_quoted(o, a, from, from_len, REFERER_MAX);
         *request_len = (uint16_t)(o->at - start);
         return;
@@ -257,7 +276,9 @@ static void put_head(struct pen *o, const struct access *a, const struct http1_h
     struct pen inner = {o->at, o->at + TARGET_MAX};
     put_escaped(&inner, false, target, target_len);
     o->at = inner.at;
-    print(o, " HTTP/1.%u\"", h->minor);
+    PUT(o, " HTTP/1.");
+    put_number(o, h->minor, 1);
+    PUT(o, "\"");
     *request_len = (uint16_t)(o->at - start);
     put_quoted(o, a, from, from_len, REFERER_MAX);
     put(o, " ", 1);
@@ -299,8 +320,13 @@ void access_space(struct client *c, const struct route *r)
 
 void access_id(const struct client *c, char out[ACCESS_ID])
 {
-    snprintf(out, ACCESS_ID, "%s-%llx", c->loop->access->prefix,
-             (unsigned long long)c->account.line->number);
+    char *end = out + ACCESS_ID - 1;
+    struct pen o = {out, end};
+    out[0] = '\0';
+    puts_to(&o, c->loop->access->prefix);
+    PUT(&o, "-");
+    put_number(&o, c->account.line->number, 1);
+    *o.at = '\0';
 }
 
 /* "28/Nov/2026:14:58:31 +0000", or the same up to the second as JSON has it. */
@@ -324,9 +350,11 @@ static const char *stamp_of(struct access *a, const struct timespec *ts)
     return a->stamp;
 }
 
-static void put_ms(struct pen *o, const char *name, uint64_t us)
+static void put_ms(struct pen *o, uint64_t us)
 {
-    print(o, ",\"%s\":%llu.%03u", name, (unsigned long long)(us / 1000), (unsigned)(us % 1000));
+    put_number(o, us / 1000, 1);
+    PUT(o, ".");
+    put_number(o, us % 1000, 3);
 }
 
 void access_end(struct client *c, bool cut)
@@ -348,25 +376,47 @@ void access_end(struct client *c, bool cut)
     if (a->json) {
         char id[ACCESS_ID];
         access_id(c, id);
-        print(&o, "{\"time\":\"%s.%03dZ\",\"id\":\"%s\",\"address\":\"%s\"", stamp_of(a, &ts),
-              (int)(ts.tv_nsec / 1000000), id, c->ip);
+        PUT(&o, "{\"time\":\"");
+        puts_to(&o, stamp_of(a, &ts));
+        PUT(&o, ".");
+        put_number(&o, (uint64_t)ts.tv_nsec / 1000000, 3);
+        PUT(&o, "Z\",\"id\":\"");
+        puts_to(&o, id);
+        PUT(&o, "\",\"address\":\"");
+        puts_to(&o, c->ip);
+        PUT(&o, "\"");
         put(&o, line->text, line->request_len);
         if (line->space[0]) {
-            put_name(&o, "space");
+            PUT(&o, ",\"space\":");
             put_quoted(&o, a, line->space, strlen(line->space), HOST_MAX);
         }
-        print(&o, ",\"status\":%u,\"bytes_in\":%llu,\"bytes_out\":%llu", t->status,
-              (unsigned long long)c->up.bytes, (unsigned long long)c->down.bytes);
-        put_ms(&o, "duration_ms", c->loop->now_us - t->from_us);
-        if (t->first_us)
-            put_ms(&o, "first_byte_ms", t->first_us - t->from_us);
-        print(&o, ",\"cold\":%s,\"cut\":%s}\n", t->cold ? "true" : "false", cut ? "true" : "false");
+        PUT(&o, ",\"status\":");
+        put_number(&o, t->status, 1);
+        PUT(&o, ",\"bytes_in\":");
+        put_number(&o, c->up.bytes, 1);
+        PUT(&o, ",\"bytes_out\":");
+        put_number(&o, c->down.bytes, 1);
+        PUT(&o, ",\"duration_ms\":");
+        put_ms(&o, c->loop->now_us - t->from_us);
+        if (t->first_us) {
+            PUT(&o, ",\"first_byte_ms\":");
+            put_ms(&o, t->first_us - t->from_us);
+        }
+        puts_to(&o, t->cold ? ",\"cold\":true" : ",\"cold\":false");
+        puts_to(&o, cut ? ",\"cut\":true}\n" : ",\"cut\":false}\n");
     } else {
-        print(&o, "%s - - [%s] ", c->ip, stamp_of(a, &ts));
+        puts_to(&o, c->ip);
+        PUT(&o, " - - [");
+        puts_to(&o, stamp_of(a, &ts));
+        PUT(&o, "] ");
         put(&o, line->text, line->request_len);
-        print(&o, " %u %llu ", t->status, (unsigned long long)c->down.bytes);
+        PUT(&o, " ");
+        put_number(&o, t->status, 1);
+        PUT(&o, " ");
+        put_number(&o, c->down.bytes, 1);
+        PUT(&o, " ");
         put(&o, line->text + line->request_len, line->rest_len);
-        put(&o, "\n", 1);
+        PUT(&o, "\n");
     }
     a->len = (uint32_t)(o.at - a->data);
     free(line);

@@ -541,6 +541,10 @@ static void accept_one(struct loop *l, const struct listener *from, int fd,
     uint64_t max = behind_proxy ? UINT64_MAX : l->conf->gateway_max_per_address;
 
     if (from->proxied && !trusted) { /* it could claim to be anybody */
+        char ip[46];
+        bool ip6;
+        trust_text(peer, ip, &ip6);
+        intro_say(l, ip, "it is not among server.trusted_proxies");
         close(fd);
         return;
     }

@@ -10,14 +10,12 @@
 
 #define SAY_MS 60000
 
-static void refuse(struct client *c, const char *why)
+void intro_say(struct loop *l, const char *ip, const char *why)
 {
-    struct loop *l = c->loop;
-    if (!l->intro_said_ms || l->now_ms - l->intro_said_ms > SAY_MS) {
-        log_warn(NULL, "gateway.proxy_header", "a connection from %s was closed: %s", c->ip, why);
-        l->intro_said_ms = l->now_ms;
-    }
-    client_close(c, false);
+    if (l->intro_said_ms && l->now_ms - l->intro_said_ms < SAY_MS)
+        return;
+    log_warn(NULL, "gateway.proxy_header", "a connection from %s was closed: %s", ip, why);
+    l->intro_said_ms = l->now_ms;
 }
 
 /* False where it was closed. */
@@ -58,7 +56,8 @@ void intro_step(struct client *c)
     }
     int len = proxyhead_parse(&h, bytes, (size_t)n);
     if (len < 0) {
-        refuse(c, "it does not begin with a PROXY header");
+        intro_say(c->loop, c->ip, "it does not begin with a PROXY header");
+        client_close(c, false);
         return;
     }
     if (len == 0) {

@@ -7,3 +7,5 @@
 /* CLIENT_INTRO: once the header is there, the visitor's address is known and the state is
  * CLIENT_READ. A connection without one is closed. */
 void intro_step(struct client *c);
+/* Says, once a minute at most, that a connection was closed, and why. */
+void intro_say(struct loop *l, const char *ip, const char *why);

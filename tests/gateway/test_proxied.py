@@ -5,6 +5,7 @@ import struct
 
 import pytest
 from harness import Conn, echo_headers, host
+from test_access import until
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 PROXIED = 1
@@ -118,6 +119,7 @@ def test_whoever_is_not_trusted_is_no_proxy(front):
     c = f.connect("127.0.0.2")
     c.send(v2() + b"GET / HTTP/1.1\r\nHost: " + host("demo-a").encode() + b"\r\n\r\n")
     assert c.closed()
+    until(lambda: b"127.0.0.2" in f.g.stderr and b"trusted_proxies" in f.g.stderr)
     # and where no header is expected, one is no request
     c = f.g.connect()
     c.send(v2())

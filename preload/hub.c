@@ -191,7 +191,10 @@ static CURLcode perform(struct hub *h, long *ret_status)
 static int failed(struct hub *h, const char *repo, CURLcode code, long status, struct err *err)
 {
     if (code == CURLE_OK)
-        return err_set(err, EIO, "%s: the hub answers with %ld", repo, status);
+        return err_set(err, EIO, "%s: the hub answers with %ld%s", repo, status,
+                       status == 502 || status == 504
+                           ? ", or cannot be reached (the log says why, before this)"
+                           : "");
     return err_set(err, EIO, "%s: the hub cannot be asked: %s", repo,
                    h->error[0] ? h->error : curl_easy_strerror(code));
 }

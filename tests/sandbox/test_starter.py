@@ -244,6 +244,26 @@ def test_mounts_app_and_data(shared_starter, folder):
     assert open(f"{folder}/data/f").read() == "kept\n"
 
 
+def test_a_folder_below_the_home_that_is_copied_on_write(shared_starter, folder):
+    """Its own folders can be changed, and are not outside; a file that is nobody's can be read alone."""
+    os.makedirs(f"{folder}/cache/own", 0o755)
+    open(f"{folder}/cache/own/mine", "w").write("mine")
+    rig.give(f"{folder}/cache", 77)
+    os.chmod(folder, 0o755)
+    open(f"{folder}/shared", "w").write("shared")
+    os.chmod(f"{folder}/shared", 0o444)
+    rig.as_range_root("ln", f"{folder}/shared", f"{folder}/cache/own/shared")
+    w = shared_starter.sh("cd ~/.cache/x; cat own/mine own/shared; echo changed > own/mine && echo new > own/new && rm -r own && echo gone; echo x > ../beside && echo beside; ls",
+                          uid_index=77, mounts=[f"cw:{folder}/cache:/home/user/.cache/x"])
+    assert w.wait() == "exited 0 0\n", w.log()
+    assert [line.split(" ", 1)[1] for line in w.log().splitlines()] == ["mineshared" + "gone", "beside"], w.log()
+    w = shared_starter.sh("cd ~/.cache/x/own; ls; echo x >> shared || chmod 666 shared || echo closed; ln shared more || rm shared && ls", uid_index=77,
+                          mounts=[f"cw:{folder}/cache:/home/user/.cache/x"])
+    assert w.wait() == "exited 0 0\n" and "closed" in w.log(), w.log()
+    assert sorted(os.listdir(f"{folder}/cache/own")) == ["mine", "shared"] and open(f"{folder}/shared").read() == "shared"
+    assert open(f"{folder}/cache/own/mine").read() == "mine"
+
+
 def test_uids_differ_by_space(shared_starter, folder):
     """what one Space keeps to itself is closed to the next"""
     os.mkdir(f"{folder}/a", 0o700)
@@ -256,7 +276,9 @@ def test_uids_differ_by_space(shared_starter, folder):
 @pytest.mark.parametrize("values, step", [
     (dict(mounts=["ro:/no/such:/x"]), "mounts: open /no/such"), (dict(app="/no/such"), "mounts: open /no/such"), (dict(root="/no/such"), "mounts: open the root"),
     (dict(cwd="/no/such"), "program: working folder: enter /no/such"), (dict(uid_index=65534), "id maps: uid index"), (dict(argv=[]), "spec: there is no program"),
-    (dict(argv=[""]), "spec: there is no program"), (dict(env=["NOVALUE"]), "spec: environment"), (dict(mounts=["xx:/a:/b"]), "spec: mount"), (dict(hostname="-"), "spec: host name"),
+    (dict(argv=[""]), "spec: there is no program"), (dict(env=["NOVALUE"]), "spec: environment"), (dict(mounts=["xx:/a:/b"]), "spec: mount"),
+    (dict(mounts=["cw:/usr:/data"]), "spec: mount target /data is not below the home"), (dict(mounts=["cw:/usr:/home/user/app/x"]), "spec: mount target"),
+    (dict(mounts=["cw:/etc/passwd:/home/user/x"]), "mounts: /etc/passwd is no folder"), (dict(mounts=["cw:/usr:/home/user/app"]), "spec: mount target"), (dict(hostname="-"), "spec: host name"),
     (dict(tmp_bytes=0), "spec: /tmp"), (dict(pids=1), "spec: pids"), (dict(port=70000), "spec: port")])
 def test_a_start_that_cannot_be_names_step_and_reason(shared_starter, values, step):
     groups = len(rig.cgroups(shared_starter.instance))

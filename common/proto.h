@@ -139,6 +139,10 @@ enum proto_route_flags {
 #define PROTO_F_TALLY(U32, U64, I32, STR, BLOB) \
     U64(space_id) STR(space, 200) U32(in_flight) U32(websockets) U32(streams) BLOB(counts, 344)
 
+/* gateway -> runner, as TALLY: of the gateway itself; the first two are since it was told last */
+#define PROTO_F_GATEWAY_STAT(U32, U64, I32, STR, BLOB) \
+    U64(accepted) U64(turned_away) U32(connections) U32(held)
+
 /* ---- webui and runner ---- */
 /* webui -> runner; answered by METRICS with the same request_id, and 1 fd: a memfd with all counters
  * as Prometheus reads them */
@@ -283,6 +287,7 @@ enum proto_exit_reason {
     X(GATEWAY_NOTE, gateway_note)                                                                  \
     X(COUNTERS, counters)                                                                          \
     X(TALLY, tally)                                                                                \
+    X(GATEWAY_STAT, gateway_stat)                                                                  \
     X(METRICS_ASK, metrics_ask)                                                                    \
     X(METRICS, metrics)                                                                            \
     X(COMMAND_NUDGE, command_nudge)                                                                \

@@ -111,6 +111,7 @@ void client_close(struct client *c, bool reset)
     list_remove(&c->ready);
     list_remove(&c->all);
     l->n_clients--;
+    tally_closed(l);
     if (c->visitor)
         limits_leave(l->limits, c->visitor);
     limits_leave(l->limits, c->address);
@@ -545,11 +546,13 @@ static void accept_one(struct loop *l, const struct listener *from, int fd,
         bool ip6;
         trust_text(peer, ip, &ip6);
         intro_say(l, ip, "it is not among server.trusted_proxies");
+        tally_turned_away(l);
         close(fd);
         return;
     }
     if (l->n_clients >= l->conf->gateway_max_connections ||
         !(address = limits_enter(l->limits, peer, max))) {
+        tally_turned_away(l);
         turn_away(fd, from->tls);
         return;
     }
@@ -560,6 +563,7 @@ static void accept_one(struct loop *l, const struct listener *from, int fd,
         c = malloc(sizeof(*c));
     if (!c) {
         limits_leave(l->limits, address);
+        tally_turned_away(l);
         turn_away(fd, from->tls);
         return;
     }
@@ -577,6 +581,7 @@ static void accept_one(struct loop *l, const struct listener *from, int fd,
     c->ip6 = c->peer_ip6;
     list_push_back(&l->clients, &c->all);
     l->n_clients++;
+    tally_accepted(l);
     client_set_deadline(c, l->conf->gateway_header_timeout);
     if ((from->tls && tls_begin(l, &c->conn) < 0) || loop_add(l, &c->conn.io) < 0)
         client_close(c, true);

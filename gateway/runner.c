@@ -137,6 +137,11 @@ bool runner_ask(struct loop *l, const struct proto_token_ask *m)
     return try_send(l->runner, PROTO_TOKEN_ASK, m);
 }
 
+bool runner_stat(struct loop *l, const struct proto_gateway_stat *m)
+{
+    return try_send(l->runner, PROTO_GATEWAY_STAT, m);
+}
+
 bool runner_tally(struct loop *l, const struct tally *t)
 {
     struct proto_tally m = {

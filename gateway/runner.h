@@ -28,5 +28,6 @@ void runner_note(struct loop *l, uint64_t space_id, uint64_t worker_id, const ch
 /* False where it could not be sent now. */
 /* False where it could not be asked just now. */
 bool runner_ask(struct loop *l, const struct proto_token_ask *m);
+bool runner_stat(struct loop *l, const struct proto_gateway_stat *m);
 bool runner_tally(struct loop *l, const struct tally *t);
 bool runner_counters(struct loop *l, const struct worker *w);

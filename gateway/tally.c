@@ -16,7 +16,14 @@ struct tallies {
     struct timer tick;
     struct tally *buckets[BUCKETS];
     struct tally site, none;
+    struct proto_gateway_stat stat; /* accepted, turned_away: unsaid; the rest: as it was said */
 };
+
+static void set_tick(struct tallies *ts)
+{
+    if (!timer_is_set(&ts->tick))
+        timer_set(ts->loop->wheel, &ts->tick, ts->loop->now_ms + TELL_MS);
+}
 
 static void on_tick(struct timer *t)
 {
@@ -106,8 +113,38 @@ void tally_touch(struct loop *l, struct tally *t)
     if (list_linked(&t->dirty))
         return;
     list_push_back(&ts->dirty, &t->dirty);
-    if (!timer_is_set(&ts->tick))
-        timer_set(l->wheel, &ts->tick, l->now_ms + TELL_MS);
+    set_tick(ts);
+}
+
+void tally_accepted(struct loop *l)
+{
+    l->tallies->stat.accepted++;
+    set_tick(l->tallies);
+}
+
+void tally_turned_away(struct loop *l)
+{
+    l->tallies->stat.turned_away++;
+    set_tick(l->tallies);
+}
+
+void tally_closed(struct loop *l)
+{
+    set_tick(l->tallies);
+}
+
+/* False where it was to be said and could not be. */
+static bool tell_stat(struct loop *l)
+{
+    struct proto_gateway_stat *s = &l->tallies->stat, now = *s;
+    now.connections = l->n_clients;
+    now.held = l->n_held;
+    if (!s->accepted && !s->turned_away && s->connections == now.connections && s->held == now.held)
+        return true;
+    if (!runner_stat(l, &now))
+        return false;
+    *s = (struct proto_gateway_stat){.connections = now.connections, .held = now.held};
+    return true;
 }
 
 void tallies_flush(struct loop *l)
@@ -121,8 +158,9 @@ void tallies_flush(struct loop *l)
         list_remove(&t->dirty);
         drop_if_unused(ts, t);
     }
-    if (!list_empty(&ts->dirty) && !timer_is_set(&ts->tick))
-        timer_set(l->wheel, &ts->tick, l->now_ms + TELL_MS);
+    bool told = tell_stat(l);
+    if (!list_empty(&ts->dirty) || !told)
+        set_tick(ts);
 }
 
 void tallies_tell_again(struct loop *l)
@@ -134,4 +172,6 @@ void tallies_tell_again(struct loop *l)
                 tally_touch(l, t);
     if (ts->site.in_flight)
         tally_touch(l, &ts->site);
+    ts->stat.connections = ts->stat.held = UINT32_MAX; /* it has not been told */
+    set_tick(ts);
 }

@@ -33,5 +33,9 @@ struct tally *tally_of(struct loop *l, uint64_t space_id, const char *space);
 void tally_unref(struct loop *l, struct tally *t);
 struct tally *tally_site(struct loop *l);
 struct tally *tally_none(struct loop *l);
+/* Connections: one came, one found no place, one has ended. */
+void tally_accepted(struct loop *l);
+void tally_turned_away(struct loop *l);
+void tally_closed(struct loop *l);
 /* Something was counted. */
 void tally_touch(struct loop *l, struct tally *t);

@@ -140,6 +140,9 @@ static void on_msg(void *arg, struct proto_msg *m)
     case PROTO_GATEWAY_NOTE:
         on_note(r, &m->u.gateway_note);
         break;
+    case PROTO_GATEWAY_STAT:
+        metrics_gateway_stat(r, &r->gateway, &m->u.gateway_stat);
+        break;
     case PROTO_TALLY:
         metrics_tally(r, &r->gateway, &m->u.tally);
         break;

@@ -31,10 +31,26 @@ struct entry {
     struct share *shares;
 };
 
+/* A gateway that is there. */
+struct gate {
+    struct gate *next;
+    const void *from;
+    uint32_t connections, held;
+};
+
 struct metrics {
     struct entry *first;
     unsigned n;
+    struct gate *gates;
+    uint64_t accepted, turned_away;
 };
+
+static struct metrics *of(struct runner *r)
+{
+    if (!r->metrics)
+        r->metrics = calloc(1, sizeof(*r->metrics));
+    return r->metrics;
+}
 
 static void free_entry(struct entry *e)
 {
@@ -86,9 +102,9 @@ static struct share *share_of(struct entry *e, const void *from)
 
 void metrics_tally(struct runner *r, const void *from, const struct proto_tally *t)
 {
-    if (!r->metrics && !(r->metrics = calloc(1, sizeof(*r->metrics))))
+    struct metrics *m = of(r);
+    if (!m)
         return;
-    struct metrics *m = r->metrics;
     struct entry *e = take(m, t->space_id, t->space);
     if (!e) {
         make_room(m);
@@ -110,8 +126,42 @@ void metrics_tally(struct runner *r, const void *from, const struct proto_tally 
     }
 }
 
+void metrics_gateway_stat(struct runner *r, const void *from, const struct proto_gateway_stat *s)
+{
+    struct metrics *m = of(r);
+    struct gate *g = m ? m->gates : NULL;
+    while (g && g->from != from)
+        g = g->next;
+    if (!g) {
+        g = m ? calloc(1, sizeof(*g)) : NULL;
+        if (!g)
+            return;
+        g->from = from;
+        g->next = m->gates;
+        m->gates = g;
+    }
+    g->connections = s->connections;
+    g->held = s->held;
+    m->accepted += s->accepted;
+    m->turned_away += s->turned_away;
+}
+
+static void drop_gate(struct metrics *m, const void *from)
+{
+    struct gate **p = &m->gates;
+    while (*p && (*p)->from != from)
+        p = &(*p)->next;
+    if (*p) {
+        struct gate *g = *p;
+        *p = g->next;
+        free(g);
+    }
+}
+
 void metrics_gateway_gone(struct runner *r, const void *from)
 {
+    if (r->metrics)
+        drop_gate(r->metrics, from);
     for (struct entry *e = r->metrics ? r->metrics->first : NULL; e; e = e->next) {
         struct share **p = &e->shares;
         while (*p && (*p)->from != from)
@@ -138,6 +188,8 @@ void metrics_free(struct runner *r)
         r->metrics->first = e->next;
         free_entry(e);
     }
+    while (r->metrics && r->metrics->gates)
+        drop_gate(r->metrics, r->metrics->gates->from);
     free(steal_ptr(r->metrics));
 }
 
@@ -223,13 +275,33 @@ static void put_gauge(struct buf *b, const struct metrics *m, const char *name, 
     }
 }
 
+static void put_one(struct buf *b, const char *name, const char *type, const char *help, uint64_t v)
+{
+    put_help(b, name, type, help);
+    buf_printf(b, "vitrine_%s %" PRIu64 "\n", name, v);
+}
+
+static void put_gateways(struct buf *b, const struct metrics *m)
+{
+    uint64_t connections = 0, held = 0;
+    for (const struct gate *g = m->gates; g; g = g->next) {
+        connections += g->connections;
+        held += g->held;
+    }
+    put_one(b, "connections_total", "counter", "Visitors' connections that were accepted.",
+            m->accepted);
+    put_one(b, "connections_turned_away_total", "counter",
+            "Connections beyond a limit, or of a proxy that is not trusted.", m->turned_away);
+    put_one(b, "connections", "gauge", "Visitors' connections that are open.", connections);
+    put_one(b, "requests_held", "gauge", "Requests that wait for a Space.", held);
+}
+
 static void put_workers(struct buf *b, const struct runner *r)
 {
     unsigned n = 0;
     for (const struct worker *w = r->workers; w; w = w->next)
         n += w->space != NULL;
-    put_help(b, "workers", "gauge", "Workers that run, start or stop.");
-    buf_printf(b, "vitrine_workers %u\n", n);
+    put_one(b, "workers", "gauge", "Workers that run, start or stop.", n);
 }
 
 int metrics_text(struct runner *r, struct err *err)
@@ -257,6 +329,7 @@ int metrics_text(struct runner *r, struct err *err)
     put_gauge(&b, m, "websockets", "WebSockets that are open.", offsetof(struct share, websockets));
     put_gauge(&b, m, "event_streams", "Event streams that are open.",
               offsetof(struct share, streams));
+    put_gateways(&b, m);
     put_workers(&b, r);
     _cleanup_close_ int fd = memfd_create("vitrine-metrics", MFD_CLOEXEC);
     if (fd < 0)

@@ -10,6 +10,7 @@ struct metrics;
 
 /* `from` tells one gateway from another. */
 void metrics_tally(struct runner *r, const void *from, const struct proto_tally *t);
+void metrics_gateway_stat(struct runner *r, const void *from, const struct proto_gateway_stat *s);
 void metrics_gateway_gone(struct runner *r, const void *from);
 void metrics_deleted(struct runner *r, uint64_t space_id);
 /* The text in a memfd, or -errno. */

@@ -127,3 +127,19 @@ def test_what_is_unsaid_is_said_at_the_end(gateway):
     g.process.terminate()
     assert g.process.wait(10) == 0
     Sum(g, "demo/demo-a").until(lambda s: s.classes[2] == 1)
+
+
+def test_connections(gateway):
+    g = gateway(gateway__max_per_address="3")
+    g.space("demo-a", stage="SLEEPING")
+    cs = [g.connect() for _ in range(3)]
+    cs[0].send(f"GET / HTTP/1.1\r\nHost: {host('demo-a')}\r\n\r\n")
+    g.runner.wait("WAKE")
+    assert g.connect().response().status == 503
+    g.runner.wait("GATEWAY_STAT", connections=3, held=1)
+    for c in cs:
+        c.reset()
+    g.runner.wait("GATEWAY_STAT", connections=0, held=0)
+    all_ = [f for n, f in g.runner.log if n == "GATEWAY_STAT"]
+    assert sum(f["accepted"] for f in all_) == 3 and sum(f["turned_away"] for f in all_) == 1
+    g.runner.none("GATEWAY_STAT", 1.2)

@@ -10,7 +10,7 @@ from rig import HELLO, until
 from test_job import README, bundle, submit
 
 # what the runner takes from each; the rest of the protocol is others'
-GATEWAY = {"RESOLVE", "WAKE", "SLEEP_ANSWER", "GATEWAY_NOTE", "COUNTERS", "TALLY", "TOKEN_ASK"}
+GATEWAY = {"RESOLVE", "WAKE", "SLEEP_ANSWER", "GATEWAY_NOTE", "COUNTERS", "TALLY", "GATEWAY_STAT", "TOKEN_ASK"}
 WEBUI = {"COMMAND_NUDGE", "JOB", "LOG_OPEN", "METRICS_ASK", "WATCH", "TOKEN_ANSWER"}
 NOBODY = (0, 1 << 40, (1 << 63) - 1, 1 << 63, (1 << 64) - 1)
 

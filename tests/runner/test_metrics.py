@@ -30,12 +30,17 @@ def ask(r):
 
 def test_counters_outlive_gateways(rig):
     r = rig()
-    assert ask(r) == {"vitrine_workers": 0}
+    assert set(ask(r)) == {"vitrine_workers", "vitrine_connections", "vitrine_connections_total", "vitrine_connections_turned_away_total",
+                           "vitrine_requests_held"} and not any(ask(r).values())
+    r.gateway.send("GATEWAY_STAT", accepted=9, turned_away=2, connections=4, held=3)
+    r.gateway.send("GATEWAY_STAT", accepted=1, turned_away=0, connections=5, held=0)
+    got = until(lambda: g if (g := ask(r))["vitrine_connections"] == 5 else None)
+    assert (got["vitrine_connections_total"], got["vitrine_connections_turned_away_total"], got["vitrine_requests_held"]) == (10, 2, 0)
     first, second = [0] * 16, [0] * 16
     first[0], first[15], second[1] = 3, 1, 4
     r.gateway.send("TALLY", space_id=7, space="a/b", in_flight=5, websockets=2, streams=1,
                    counts=counts((1, 2, 3, 4, 5, 6), (10, 20, 1, *first, *second, 2_500_000, 1)))
-    got = until(lambda: g if len(g := ask(r)) > 1 else None)
+    got = until(lambda: g if len(g := ask(r)) > 5 else None)
     assert [got[f'vitrine_requests_total{{space="a/b",code="{c}"}}'] for c in ("none", "1xx", "2xx", "3xx", "4xx", "5xx")] == [1, 2, 3, 4, 5, 6]
     assert got['vitrine_received_bytes_total{space="a/b"}'] == 10 and got['vitrine_sent_bytes_total{space="a/b"}'] == 20
     assert got['vitrine_cold_starts_total{space="a/b"}'] == 1
@@ -49,6 +54,7 @@ def test_counters_outlive_gateways(rig):
     assert [got[g] for g in gauges] == [5, 2, 1]
     r.gateway.close()
     got = until(lambda: g if not (g := ask(r))[gauges[0]] else None)
+    assert got["vitrine_connections"] == 0 and got["vitrine_connections_total"] == 10
     assert [got[g] for g in gauges] == [0, 0, 0] and got['vitrine_requests_total{space="a/b",code="2xx"}'] == 3
 
 

@@ -34,6 +34,7 @@
       "FOLDER with fullchain.pem and privkey.pem, or CHAIN KEY (two files), ...; chosen by name, " \
       "the first where none fits; empty: a self-signed one, to try it")                            \
     X(tls, min_version, STR, "1.2", 0, 0, "1.2 or 1.3: the oldest TLS that is spoken")             \
+    X(tls, http2, BOOL, "true", 0, 0, "HTTP/2 is spoken with visitors who can")                    \
     X(tls, redirect, BOOL, "true", 0, 0, "plain HTTP is sent to HTTPS")                            \
     X(tls, hsts, MS, "0ms", 0, 63072000000,                                                        \
       "browsers are told to use nothing but HTTPS for so long; 0: they are not told")              \

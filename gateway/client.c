@@ -4,6 +4,7 @@
 #include "account.h"
 #include "acme.h"
 #include "forwarded.h"
+#include "h2.h"
 #include "intro.h"
 #include "limits.h"
 #include "proxy.h"
@@ -107,6 +108,8 @@ void client_close(struct client *c, bool reset)
     client_release(c, false);
     if (l->head_of == c)
         l->head_of = NULL;
+    if (c->h2)
+        h2_end(c);
     timer_cancel(l->wheel, &c->timer);
     list_remove(&c->ready);
     list_remove(&c->all);
@@ -121,7 +124,7 @@ void client_close(struct client *c, bool reset)
 
 void client_linger(struct client *c)
 {
-    if (conn_half_close(&c->conn) < 0) {
+    if (c->conn.layer == CONN_STREAM || conn_half_close(&c->conn) < 0) {
         client_close(c, false);
         return;
     }
@@ -204,7 +207,7 @@ static void take_facts(struct client *c, const struct http1_head *h)
     c->head_kept = true;
     c->parsed_len = 0;
     c->minor = h->minor;
-    c->https = c->conn.tls != NULL;
+    c->https = c->conn.secure;
     c->keep_alive = h->keep_alive;
     c->is_head = h->method_len == 4 && memcmp(m, "HEAD", 4) == 0;
     c->retryable = h->body == BODY_NONE && is_idempotent(m, h->method_len);
@@ -343,6 +346,10 @@ static void read_request(struct client *c)
 
     for (;;) {
         size_t len = gbuf_len(c->conn.in);
+        if (c->conn.tls && c->conn.tls->h2) {
+            h2_begin(c);
+            return;
+        }
         if (len > c->parsed_len) {
             const char *p = gbuf_at(c->conn.in);
             /* only a line end (or too many bytes) can make a difference to what was seen before */
@@ -370,6 +377,8 @@ static void read_request(struct client *c)
             c->parsed_len = (uint16_t)len;
         }
         int n = conn_read(l, &c->conn);
+        if (n == -EAGAIN && c->conn.tls && c->conn.tls->h2)
+            continue;
         if (n == -EAGAIN)
             break;
         if (n == -EPROTOTYPE) {
@@ -461,6 +470,9 @@ void client_step(struct client *c)
         case CLIENT_LINGER:
             linger_step(c);
             break;
+        case CLIENT_H2:
+            h2_step(c);
+            return;
         }
         if (c->state == state && c->requests == requests)
             return;
@@ -508,6 +520,9 @@ static void on_timer(struct timer *t)
     case CLIENT_WATCH:
         wake_ping(c);
         break;
+    case CLIENT_H2:
+        h2_timeout(c);
+        return;
     }
     client_step(c);
 }
@@ -529,6 +544,52 @@ static bool is_loopback(const struct sockaddr_storage *peer)
     }
     return peer->ss_family == AF_INET &&
            ntohl(((const struct sockaddr_in *)(const void *)peer)->sin_addr.s_addr) >> 24 == 127;
+}
+
+static struct client *new_client(struct loop *l, int fd, struct limits_address *address)
+{
+    struct client *c = l->free_clients;
+    if (c)
+        l->free_clients = c->next_free;
+    else
+        c = malloc(sizeof(*c));
+    if (!c)
+        return NULL;
+    memset(c, 0, sizeof(*c));
+    c->loop = l;
+    c->conn.io = (struct io){.fd = fd, .on_event = on_event};
+    c->conn.writable = true;
+    c->timer.on_fire = on_timer;
+    c->address = address;
+    return c;
+}
+
+struct client *client_of_stream(struct client *carrier, struct h2_stream *s)
+{
+    struct loop *l = carrier->loop;
+    uint64_t max = carrier->behind_proxy ? UINT64_MAX : l->conf->gateway_max_per_address;
+
+    if (l->stopping || l->n_clients >= l->conf->gateway_max_connections ||
+        !limits_again(carrier->address, max))
+        return NULL;
+    struct client *c = new_client(l, CONN_NO_FD, carrier->address);
+    if (!c) {
+        limits_leave(l->limits, carrier->address);
+        return NULL;
+    }
+    c->conn.layer = CONN_STREAM;
+    c->conn.h2 = s;
+    c->conn.secure = carrier->conn.secure;
+    c->state = CLIENT_READ;
+    c->behind_proxy = carrier->behind_proxy;
+    c->trusted = carrier->trusted;
+    memcpy(c->peer_ip, carrier->peer_ip, sizeof(c->peer_ip));
+    memcpy(c->ip, carrier->peer_ip, sizeof(c->ip));
+    c->ip6 = c->peer_ip6 = carrier->peer_ip6;
+    list_push_back(&l->clients, &c->all);
+    l->n_clients++;
+    client_set_deadline(c, l->conf->gateway_header_timeout);
+    return c;
 }
 
 static void accept_one(struct loop *l, const struct listener *from, int fd,
@@ -556,23 +617,13 @@ static void accept_one(struct loop *l, const struct listener *from, int fd,
         turn_away(fd, from->tls);
         return;
     }
-    struct client *c = l->free_clients;
-    if (c)
-        l->free_clients = c->next_free;
-    else
-        c = malloc(sizeof(*c));
+    struct client *c = new_client(l, fd, address);
     if (!c) {
         limits_leave(l->limits, address);
         tally_turned_away(l);
         turn_away(fd, from->tls);
         return;
     }
-    memset(c, 0, sizeof(*c));
-    c->loop = l;
-    c->conn.io = (struct io){.fd = fd, .on_event = on_event};
-    c->conn.writable = true;
-    c->timer.on_fire = on_timer;
-    c->address = address;
     c->behind_proxy = behind_proxy;
     c->state = from->proxied ? CLIENT_INTRO : CLIENT_READ;
     c->trusted = trusted && !from->proxied; /* a proxied one speaks by its header */

@@ -28,6 +28,7 @@ enum client_state {
     CLIENT_REPLY,
     CLIENT_WATCH,
     CLIENT_LINGER,
+    CLIENT_H2, /* the carrier of streams, each of which is a client (h2.h) */
 };
 
 /* What the demo waits for: bytes that the visitor sends, or that it takes. */
@@ -65,6 +66,7 @@ struct client {
     struct link wait;  /* route->held, worker->pending, route->watchers, those whose token is
                           asked about (visit.c) or whose challenge (acme.c), by state */
     struct client *next_free;
+    struct h2 *h2;                  /* CLIENT_H2 */
     struct limits_address *address; /* of who connected, or of whom its PROXY header names */
     struct limits_address
         *visitor;      /* while a request is under way: whom a trusted proxy speaks for */
@@ -109,6 +111,9 @@ struct client {
 /* Accepts what waits at a listener. */
 void client_on_listener(struct loop *l, struct io *io, uint32_t events);
 
+/* One for a stream, with the carrier's address and what is known of it. NULL: no more are to be
+ * had. */
+struct client *client_of_stream(struct client *carrier, struct h2_stream *s);
 /* Does what can be done now; the client may be closed when it returns. */
 void client_step(struct client *c);
 /* The request's parsed head (loop->head), from the bytes that are still at the front of conn.in. */

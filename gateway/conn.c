@@ -1,5 +1,6 @@
 #include "conn.h"
 
+#include "h2.h"
 #include "tls.h"
 
 #include <errno.h>
@@ -41,8 +42,8 @@ int conn_room(struct loop *l, struct conn *c)
 
 int conn_read(struct loop *l, struct conn *c)
 {
-    if (__builtin_expect(c->tls != NULL, 0))
-        return tls_read(l, c);
+    if (__builtin_expect(c->layer != CONN_PLAIN, 0))
+        return c->layer == CONN_TLS ? tls_read(l, c) : h2_read(l, c);
     if (!c->readable)
         return -EAGAIN;
     if (c->eof)
@@ -80,8 +81,9 @@ int conn_write(struct loop *l, struct conn *c, const char *extra, size_t extra_l
 {
     size_t done = 0;
 
-    if (__builtin_expect(c->tls != NULL, 0))
-        return tls_write(l, c, extra, extra_len);
+    if (__builtin_expect(c->layer != CONN_PLAIN, 0))
+        return c->layer == CONN_TLS ? tls_write(l, c, extra, extra_len)
+                                    : h2_write(l, c, extra, extra_len);
     while (gbuf_len(c->out) + (extra_len - done) > 0) {
         if (!c->writable)
             break;
@@ -132,6 +134,10 @@ void conn_trim(struct loop *l, struct conn *c)
 
 int conn_half_close(struct conn *c)
 {
+    if (c->layer == CONN_STREAM) {
+        h2_half_close(c);
+        return 0;
+    }
     if (c->tls)
         tls_bye(c);
     return shutdown(c->io.fd, SHUT_WR) < 0 ? -errno : 0;
@@ -139,6 +145,8 @@ int conn_half_close(struct conn *c)
 
 void conn_close(struct loop *l, struct conn *c, bool reset)
 {
+    if (c->layer == CONN_STREAM)
+        h2_close(l, c, reset);
     if (c->tls) {
         if (!reset && c->io.fd >= 0)
             tls_bye(c);

@@ -5,11 +5,21 @@
 
 #include "loop.h"
 
+#include <limits.h>
+
 struct tls;
+struct h2_stream;
+
+/* A stream of HTTP/2 has no socket; what looks like its descriptor is none (h2.h). */
+enum conn_layer { CONN_PLAIN, CONN_TLS, CONN_STREAM };
+#define CONN_NO_FD INT_MAX
 
 struct conn {
-    struct io io;    /* first */
-    struct tls *tls; /* NULL: plain (tls.h) */
+    struct io io;         /* first */
+    uint8_t layer;        /* enum conn_layer */
+    bool secure;          /* what is read and written is encrypted on its way */
+    struct tls *tls;      /* CONN_TLS */
+    struct h2_stream *h2; /* CONN_STREAM; NULL once the stream is closed */
     struct gbuf *in, *out;
     bool readable; /* there may be bytes (or the end) to read */
     bool writable; /* there may be room */

@@ -102,6 +102,14 @@ struct limits_address *limits_enter(struct limits *m, const struct sockaddr_stor
     return a;
 }
 
+bool limits_again(struct limits_address *a, uint64_t max)
+{
+    if (a->n >= max)
+        return false;
+    a->n++;
+    return true;
+}
+
 bool limits_enter_site(struct limits_address *a, uint64_t max)
 {
     if (a->n_site >= max)

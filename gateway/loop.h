@@ -91,7 +91,8 @@ struct loop {
      * move. Too large to be kept in each connection. */
     struct http1_head head;
     const struct client *head_of;
-    struct proto_msg msg; /* the message that is being handled */
+    struct http1_head h2_head; /* of an answer that becomes frames, for a moment */
+    struct proto_msg msg;      /* the message that is being handled */
 
     char date[32]; /* "Sun, 06 Nov 1994 08:49:37 GMT" of date_s */
     int64_t date_s;

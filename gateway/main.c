@@ -27,6 +27,7 @@
  * SIGTERM: visitors' connections are not waited for beyond a moment. */
 #include "access.h"
 #include "client.h"
+#include "h2.h"
 #include "loop.h"
 #include "runner.h"
 #include "tlsserver.h"
@@ -81,6 +82,8 @@ static void on_signal(struct loop *l, struct io *io, uint32_t events)
             next = at->next;
             if (c->state == CLIENT_INTRO || (c->state == CLIENT_READ && !c->conn.in))
                 client_close(c, false);
+            else if (c->state == CLIENT_H2)
+                h2_stop(c);
         }
         if (list_empty(&l->clients))
             l->over = true;

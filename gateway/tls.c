@@ -19,6 +19,8 @@ int tls_begin(struct loop *l, struct conn *c)
     t->loop = l;
     t->conn = c;
     c->tls = t;
+    c->layer = CONN_TLS;
+    c->secure = true;
     return 0;
 }
 
@@ -28,6 +30,8 @@ void tls_end(struct loop *l, struct conn *c)
     if (!t)
         return;
     c->tls = NULL;
+    c->layer = CONN_PLAIN;
+    c->secure = false;
     if (t->ssl)
         SSL_free(t->ssl);
     gbuf_give(&l->bufs, &t->wire);
@@ -200,6 +204,17 @@ static int why_not(struct tls *t, int r)
     return -ECONNRESET;
 }
 
+static void opened(struct tls *t)
+{
+    const unsigned char *name;
+    unsigned len = 0;
+    if (t->open)
+        return;
+    t->open = true;
+    SSL_get0_alpn_selected(t->ssl, &name, &len);
+    t->h2 = len == 2 && memcmp(name, "h2", 2) == 0;
+}
+
 int tls_read(struct loop *l, struct conn *c)
 {
     struct tls *t = c->tls;
@@ -233,7 +248,7 @@ int tls_read(struct loop *l, struct conn *c)
             bad = why_not(t, r);
             break;
         }
-        t->open = true;
+        opened(t);
         c->in->tail += (uint32_t)n;
         got += n;
         if (!c->readable && !SSL_has_pending(t->ssl))
@@ -243,8 +258,8 @@ int tls_read(struct loop *l, struct conn *c)
         gbuf_give(&l->bufs, &c->in);
         return bad;
     }
-    if (!t->open && SSL_is_init_finished(t->ssl))
-        t->open = true;
+    if (SSL_is_init_finished(t->ssl))
+        opened(t);
     if (got) { /* the end is told when these bytes are taken */
         if (t->failed)
             c->broken = false;

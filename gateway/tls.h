@@ -23,6 +23,7 @@ struct tls {
     bool open;         /* the handshake is over */
     bool end;          /* the socket has ended */
     bool failed;       /* nothing can be read any more, for another reason than an end */
+    bool h2;           /* ... and HTTP/2 was agreed on */
     bool bye;          /* close_notify is said */
 };
 

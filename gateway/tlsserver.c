@@ -94,9 +94,12 @@ static int on_name(SSL *ssl, int *alert, void *arg)
 static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
                    const unsigned char *in, unsigned in_len, void *arg)
 {
-    static const unsigned char ours[] = "\x08http/1.1";
-    (void)ssl, (void)arg;
-    if (SSL_select_next_proto((unsigned char **)(uintptr_t)out, out_len, ours, sizeof(ours) - 1, in,
+    static const unsigned char ours[] = "\x02h2\x08http/1.1";
+    const struct tls_server *s = arg;
+    unsigned skip = s->conf->tls_http2 ? 0 : 3;
+    (void)ssl;
+    if (SSL_select_next_proto((unsigned char **)(uintptr_t)out, out_len, ours + skip,
+                              (unsigned)sizeof(ours) - 1 - skip, in,
                               in_len) != OPENSSL_NPN_NEGOTIATED)
         return SSL_TLSEXT_ERR_ALERT_FATAL;
     return SSL_TLSEXT_ERR_OK;
@@ -170,7 +173,7 @@ static SSL_CTX *new_ctx(struct tls_server *s)
     SSL_CTX_set_app_data(ctx, s);
     SSL_CTX_set_tlsext_servername_callback(ctx, on_name);
     SSL_CTX_set_tlsext_servername_arg(ctx, s);
-    SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);
+    SSL_CTX_set_alpn_select_cb(ctx, on_alpn, s);
     return ctx;
 }
 

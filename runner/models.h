@@ -6,7 +6,8 @@
  *                              it is whole, so that the next build goes on
  *   envs/KEY/env               the cache of one Space (a tree of huggingface_hub's): folders and
  *                              links of its own, files that are hard links to sha256/. Or
- *                              what a build command of its own made, with the models that it fetched
+ *                              what a build command of its own made, with the models that it
+ * fetched
  *
  * So equal files of all Spaces and owners are there once. What a sandbox says of a file's content
  * is not believed: whoever takes it in hashes it, when the sandbox has ended. A file that no cache

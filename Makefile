@@ -285,6 +285,12 @@ attack-user:
 	@$(MAKE) --no-print-directory -j$(JOBS) $(BUILD)/vitrine-sandbox $(BUILD)/attack/attempts
 	@tests/attack/as-user $(abspath $(BUILD)) $(if $(T),-k '$(T)')
 
+# What a visitor may send and a demo answer, to our gateway (a part of its suite) and to nginx and haproxy.
+conformance:
+	@.ci/deps bench
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@VITRINE_BUILD=$(abspath $(BUILD)) tests/conformance/run $(if $(T),-k '$(T)')
+
 # ---- fuzzing -----------------------------------------------------------------------------------
 # tests/fuzz/fuzz_NAME.c names its objects as a unit test does; everything is compiled by clang with
 # the sanitizers. Seeds are in tests/fuzz/corpus/NAME/, what is found goes to BUILD/fuzz/.
@@ -338,6 +344,6 @@ install: all
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all hub-clients attack attack-user vm-shell clean deps run examples unit-tests fuzz-targets fuzz bench format lint install test \
+.PHONY: all conformance hub-clients attack attack-user vm-shell clean deps run examples unit-tests fuzz-targets fuzz bench format lint install test \
 	$(SUITES:%=test-%) FORCE
 -include $(shell find $(BUILD)/obj $(BUILD)/plain $(BUILD)/musl $(BUILD)/fuzz/obj -name '*.d' 2>/dev/null)

@@ -2,11 +2,11 @@
 
 #include <string.h>
 
-/* RFC 9110 5.6.2 tchar; 2 marks '_', which CGI-like servers cannot tell from '-' */
+/* RFC 9110 5.6.2 tchar; 2 marks what CGI-like servers cannot tell from '-' */
 static const uint8_t token_char[256] = {
-    ['!'] = 1, ['#'] = 1, ['$'] = 1, ['%'] = 1,         ['&'] = 1,         ['\''] = 1,
-    ['*'] = 1, ['+'] = 1, ['-'] = 1, ['.'] = 1,         ['^'] = 1,         ['_'] = 2,
-    ['`'] = 1, ['|'] = 1, ['~'] = 1, ['0' ... '9'] = 1, ['A' ... 'Z'] = 1, ['a' ... 'z'] = 1,
+    ['!'] = 2, ['#'] = 2, ['$'] = 2, ['%'] = 2,         ['&'] = 2,         ['\''] = 2,
+    ['*'] = 2, ['+'] = 2, ['-'] = 1, ['.'] = 2,         ['^'] = 2,         ['_'] = 2,
+    ['`'] = 2, ['|'] = 2, ['~'] = 2, ['0' ... '9'] = 1, ['A' ... 'Z'] = 1, ['a' ... 'z'] = 1,
 };
 
 static char lower(char c)
@@ -123,7 +123,7 @@ static enum http1_field_id known_field(const char *p, size_t len)
         break;
     case 12:
         IS("content-type", FIELD_END_TO_END);
-        IS("max-forwards", FIELD_END_TO_END);
+        IS("max-forwards", FIELD_MAX_FORWARDS);
         break;
     case 13:
         IS("authorization", FIELD_AUTHORIZATION);
@@ -166,14 +166,14 @@ enum http1_field_id http1_field_of(const char *name, size_t len)
     return known_field(name, len);
 }
 
-/* As a server sees the name that turns every '-' into '_' (CGI, WSGI). */
+/* As a server sees the name that turns all but letters and digits into '_' (CGI, WSGI). */
 static enum http1_field_id underscore_field(const char *p, size_t len)
 {
     char name[64];
     if (len > sizeof(name))
         len = sizeof(name);
     for (size_t i = 0; i < len; i++)
-        name[i] = p[i] == '_' ? '-' : p[i];
+        name[i] = token_char[(uint8_t)p[i]] == 2 ? '-' : p[i];
     return known_field(name, len) == FIELD_OTHER ? FIELD_OTHER : FIELD_SPOOF;
 }
 
@@ -311,6 +311,16 @@ static int note_field(struct http1_head *h, struct seen *s, const char *p, struc
     case FIELD_DATE:
         h->has_date = true;
         break;
+    case FIELD_MAX_FORWARDS: {
+        uint64_t n;
+        if (parse_length(v, len, &n)) {
+            n = n > UINT32_MAX ? UINT32_MAX : n;
+            if (!h->has_max_forwards || n < h->max_forwards)
+                h->max_forwards = (uint32_t)n;
+            h->has_max_forwards = true;
+        }
+        break;
+    }
     }
     return 0;
 }
@@ -430,25 +440,24 @@ static int parse_target(struct http1_head *h, const char *p)
     const char *t = p + h->target;
     size_t len = h->target_len, unused;
 
-    if (t[0] == '/')
-        return 0;
-    if (len == 1 && t[0] == '*' && http1_is(p + h->method, h->method_len, "options"))
+    bool options = h->method_len == 7 && memcmp(p + h->method, "OPTIONS", 7) == 0;
+
+    if (is_connect(h, p))
+        return fail(h, 501, "CONNECT is not served here");
+    if (t[0] == '/' || (len == 1 && t[0] == '*' && options))
         return 0;
     size_t skip = len > 7 && http1_is(t, 7, "http://")    ? 7
                   : len > 8 && http1_is(t, 8, "https://") ? 8
                                                           : 0;
-    if (!skip) {
-        if (is_connect(h, p))
-            return fail(h, 501, "CONNECT is not served here");
+    if (!skip)
         return fail(h, 400, "the request target is none");
-    }
     size_t end = skip;
     while (end < len && t[end] != '/' && t[end] != '?')
         end++;
     if (!http1_host_ok(t + skip, end - skip, &unused))
         return fail(h, 400, "the host of the request target is none");
-    if (end == len || t[end] == '?')
-        return fail(h, 400, "the request target has no path");
+    if (end == len || t[end] == '?') /* RFC 9112 3.2.1, 3.2.4 */
+        h->lead = end == len && options ? '*' : '/';
     h->absolute = true;
     h->secure = skip == 8;
     h->host = (uint16_t)(h->target + skip);

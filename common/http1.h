@@ -31,9 +31,10 @@ enum http1_field_id {
     FIELD_AUTHORIZATION,
     FIELD_COOKIE,
     FIELD_OURS,  /* x-hf-authorization: for the gateway, never for a demo */
-    FIELD_SPOOF, /* a name that CGI-like servers read as one of the above (`_` for `-`) */
+    FIELD_SPOOF, /* a name that CGI-like servers read as one of the above (`_`, `.`, ... for `-`) */
     FIELD_DATE,
     FIELD_SET_COOKIE,
+    FIELD_MAX_FORWARDS,
     FIELD_SITE_WIDE, /* Strict-Transport-Security, Alt-Svc, Clear-Site-Data: not a demo's to say */
     FIELD_END_TO_END /* Authorization, Cookie, Content-*, ...: pass, but never as a trailer */
 };
@@ -56,6 +57,7 @@ struct http1_head {
     uint16_t len; /* of the head in bytes, blank line included */
     uint16_t method, method_len;
     uint16_t target, target_len; /* origin form, or "*" (OPTIONS), after absolute form was cut */
+    char lead; /* '/' or '*': goes before the target, where an absolute form had no path; else 0 */
     uint16_t host, host_len;     /* as sent, with its port; 0 bytes where HTTP/1.0 sent none */
     uint16_t status;             /* responses */
     uint16_t reason, reason_len; /* responses; the phrase may be empty */
@@ -67,7 +69,9 @@ struct http1_head {
     bool secure;            /* ... and with the scheme https */
     bool connect;           /* CONNECT (http1_parse_proxy_request) */
     bool expect_continue;
-    bool has_named_hops; /* Connection names fields besides close, keep-alive, upgrade */
+    bool has_max_forwards;
+    uint32_t max_forwards; /* the least that is said, where it is a number */
+    bool has_named_hops;   /* Connection names fields besides close, keep-alive, upgrade */
     bool has_date;
     bool has_length;         /* there is a Content-Length (also one of 0) */
     uint64_t content_length; /* BODY_LENGTH */

@@ -123,6 +123,7 @@ static bool fill_fields(struct fetch *f)
         case FIELD_SEC_FETCH_MODE:
         case FIELD_AUTHORIZATION:
         case FIELD_COOKIE:
+        case FIELD_MAX_FORWARDS:
         case FIELD_END_TO_END:
             break;
         default: /* hops, hosts, forwarding, framing */
@@ -345,8 +346,8 @@ static bool set_up(struct fetch *f, const struct name *name)
     const struct http1_head *h = &c->request;
     bool secure = c->login ? c->login->secure : h->secure;
     char url[HTTP1_LINE_MAX + POLICY_NAME + 32];
-    snprintf(url, sizeof(url), "%s://%s:%u%.*s", secure ? "https" : "http", c->host, c->port,
-             (int)h->target_len, c->head + h->target);
+    snprintf(url, sizeof(url), "%s://%s:%u%s%.*s", secure ? "https" : "http", c->host, c->port,
+             h->lead ? "/" : "", (int)h->target_len, c->head + h->target);
     CURL *x = f->easy;
     curl_easy_setopt(x, CURLOPT_URL, url);
     curl_easy_setopt(x, CURLOPT_PATH_AS_IS, 1L);

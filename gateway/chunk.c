@@ -116,7 +116,8 @@ static enum chunk_event trailer_line(struct chunk *c, const char *p, size_t n, s
 {
     const char *lf = memchr(p, '\n', n);
     if (!lf)
-        return c->trailer_bytes + n > CHUNK_TRAILERS_MAX ? CHUNK_BAD : CHUNK_MORE;
+        return c->trailer_bytes + n > CHUNK_TRAILERS_MAX || memchr(p, '\r', n - 1) ? CHUNK_BAD
+                                                                                   : CHUNK_MORE;
     size_t line = (size_t)(lf - p) + 1;
     if (line < 2 || lf[-1] != '\r' || c->trailer_bytes + line > CHUNK_TRAILERS_MAX)
         return CHUNK_BAD;

@@ -280,6 +280,11 @@ void client_dispatch(struct client *c)
         acme_ask(c, p + h->target, h->target_len);
         return;
     }
+    if (h->has_max_forwards && h->max_forwards == 0 && h->method_len == 7 &&
+        memcmp(p + h->method, "OPTIONS", 7) == 0) { /* RFC 9110 7.6.2: it asks for us */
+        reply_options(c);
+        return;
+    }
     if (len == l->domain_len && memcmp(host, l->domain, len) == 0) {
         account_enter(c, tally_site(l));
         if (l->to_https && !c->https)

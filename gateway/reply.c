@@ -11,6 +11,7 @@
 
 #define PAGE_MAX (24 * 1024)
 #define SEE_OTHER "303 See Other"
+#define ALLOW "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"
 
 extern const struct asset gateway_assets[];
 
@@ -156,7 +157,7 @@ void reply_send(struct client *c, const struct reply *r)
     if (r->retry_after_s)
         snprintf(fields, sizeof(fields), "Retry-After: %u\r\n", r->retry_after_s);
     if (r->status == 405)
-        snprintf(fields, sizeof(fields), "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n");
+        snprintf(fields, sizeof(fields), ALLOW);
     if (r->close)
         c->keep_alive = false;
     if (c->html) {
@@ -235,6 +236,8 @@ void reply_to_site(struct client *c, const struct route *r)
     site_url(c, url, sizeof(url));
     if (buf_printf(&b, "Location: %svisit/%s?to=", url, r->label) == 0) {
         const char *t = gbuf_at(c->conn.in) + h->target;
+        if (h->lead == '/')
+            buf_puts(&b, "/");
         for (size_t i = 0; i < h->target_len; i++) {
             unsigned char ch = (unsigned char)t[i];
             bool plain = (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') ||
@@ -315,6 +318,12 @@ void reply_bot_page(struct client *c, struct route *r)
          (struct value[]){
              {"title", title_of(r)}, {"space", r->space}, {"emoji", r->emoji}, {"site", url}, {0}});
     send_body(c, 200, "text/html; charset=utf-8", "", &b);
+}
+
+void reply_options(struct client *c)
+{
+    _cleanup_buf_ struct buf b = BUF_INIT(16);
+    send_body(c, 200, "text/plain; charset=utf-8", ALLOW, &b);
 }
 
 void reply_robots(struct client *c)

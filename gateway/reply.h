@@ -35,6 +35,8 @@ void reply_wait_page(struct client *c, struct route *r);
 /* The page of a sleeping Space for those who crawl, and its robots.txt. */
 void reply_bot_page(struct client *c, struct route *r);
 void reply_robots(struct client *c);
+/* 200 with Allow: the answer to an OPTIONS that asks for the gateway itself (Max-Forwards: 0). */
+void reply_options(struct client *c);
 /* Begins the event stream of the waiting page. */
 void reply_events(struct client *c);
 /* "200 OK" */

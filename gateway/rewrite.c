@@ -70,6 +70,7 @@ static bool request_field_passes(const struct client *c, const struct http1_head
     case FIELD_DATE:
     case FIELD_SET_COOKIE:
     case FIELD_SITE_WIDE:
+    case FIELD_MAX_FORWARDS:
     case FIELD_END_TO_END:
         return !h->has_named_hops || !http1_named_hop(h, p, f);
     case FIELD_HOST:
@@ -157,6 +158,13 @@ static void put_others_cookies(struct out *o, const char *p, const struct http1_
         PUT(o, "\r\n");
 }
 
+/* RFC 9110 7.6.2; at 0 it was answered here (client_dispatch). */
+static bool counts_hops(const struct http1_head *h, const char *p)
+{
+    return h->has_max_forwards && h->max_forwards && h->method_len == 7 &&
+           memcmp(p + h->method, "OPTIONS", 7) == 0;
+}
+
 int rewrite_request(struct client *c, const struct http1_head *h, const char *p, struct gbuf **out)
 {
     /* a line can grow by the blank behind its colon; the rest is what is added below */
@@ -172,6 +180,8 @@ int rewrite_request(struct client *c, const struct http1_head *h, const char *p,
 
     put(&o, p + h->method, h->method_len);
     PUT(&o, " ");
+    if (h->lead)
+        put(&o, &h->lead, 1);
     put(&o, p + h->target, h->target_len);
     PUT(&o, " HTTP/1.1\r\n");
     if (h->absolute) {
@@ -186,6 +196,11 @@ int rewrite_request(struct client *c, const struct http1_head *h, const char *p,
         if (f->id == FIELD_COOKIE && !c->worker->site && has_our_cookie(p, f)) {
             run_flush(&o, p, &run);
             put_others_cookies(&o, p, f);
+        } else if (f->id == FIELD_MAX_FORWARDS && counts_hops(h, p)) {
+            run_flush(&o, p, &run);
+            PUT(&o, "Max-Forwards: ");
+            put_u64(&o, h->max_forwards - 1);
+            PUT(&o, "\r\n");
         } else {
             run_add(&o, p, &run, f);
         }
@@ -224,9 +239,11 @@ int rewrite_request(struct client *c, const struct http1_head *h, const char *p,
     PUT(&o, ";host=\"");
     put(&o, host, host_len);
     if (c->https)
-        PUT(&o, "\";proto=https\r\nVia: 1.1 vitrine\r\n\r\n");
+        PUT(&o, "\";proto=https\r\nVia: 1.");
     else
-        PUT(&o, "\";proto=http\r\nVia: 1.1 vitrine\r\n\r\n");
+        PUT(&o, "\";proto=http\r\nVia: 1.");
+    put(&o, h->minor ? "1" : "0", 1);
+    PUT(&o, " vitrine\r\n\r\n");
     (*out)->tail = (uint32_t)(o.p - (*out)->data);
     return 0;
 }

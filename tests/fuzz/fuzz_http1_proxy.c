@@ -24,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         MUST(h.connect != h.absolute && h.host + h.host_len <= h.len);
         MUST(http1_host_ok(p + h.host, h.host_len, &host_len));
         MUST(!h.connect || (h.body == BODY_NONE && !h.has_length && host_len + 1 < h.host_len));
-        MUST(h.connect || (h.target_len > 0 && p[h.target] == '/'));
+        MUST(h.connect || h.lead || (h.target_len > 0 && p[h.target] == '/'));
         MUST(!h.connect || http1_parse_request(&again, p, size) == -501);
     } else if (r < 0) {
         MUST(h.error && (r == -400 || r == -414 || r == -431 || r == -501 || r == -505));

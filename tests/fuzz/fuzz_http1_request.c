@@ -22,7 +22,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (r > 0) {
         unsigned hosts = 0, framings = 0;
         MUST((size_t)r <= size && r == h.len && memcmp(p + r - 4, "\r\n\r\n", 4) == 0);
-        MUST(h.target + h.target_len <= h.len && h.method_len > 0 && h.target_len > 0);
+        MUST(h.target + h.target_len <= h.len && h.method_len > 0);
+        MUST(h.lead ? h.target_len == 0 || p[h.target] == '?' : h.target_len > 0);
         MUST(h.host + h.host_len <= h.len && (h.minor == 0 || h.host_len > 0));
         for (unsigned i = 0; i < h.n_fields; i++) {
             const struct http1_field *f = &h.fields[i];

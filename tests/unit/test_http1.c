@@ -44,6 +44,25 @@ static void request_facts(void **state)
     assert_false(http1_named_hop(&h, text, &h.fields[0]));
 }
 
+/* RFC 9112 3.2.1, 3.2.4: what an absolute form without a path becomes. RFC 9110 7.6.2 */
+static void targets_without_a_path(void **state)
+{
+    (void)state;
+    struct http1_head h;
+    assert_true(request(&h, "GET http://a HTTP/1.1\r\nHost: b\r\n\r\n") > 0);
+    assert_true(h.absolute && h.lead == '/' && h.target_len == 0 && h.host_len == 1);
+    const char *text = "GET http://a?b HTTP/1.1\r\nHost: b\r\nMax-Forwards: 5\r\n\r\n";
+    assert_true(request(&h, text) > 0);
+    assert_true(h.lead == '/' && h.target_len == 2 && memcmp(text + h.target, "?b", 2) == 0);
+    assert_true(h.has_max_forwards && h.max_forwards == 5);
+    assert_true(request(&h, "OPTIONS http://a HTTP/1.1\r\nHost: b\r\nMax-Forwards: x\r\n\r\n") > 0);
+    assert_true(h.lead == '*' && h.target_len == 0 && !h.has_max_forwards);
+    assert_true(request(&h, "GET http://a/ HTTP/1.1\r\nHost: b\r\n\r\n") > 0);
+    assert_true(h.lead == 0 && h.target_len == 1);
+    assert_int_equal(request(&h, "CONNECT /a HTTP/1.1\r\nHost: b\r\n\r\n"), -501);
+    assert_int_equal(request(&h, "options * HTTP/1.1\r\nHost: b\r\n\r\n"), -400);
+}
+
 /* However the bytes are cut, the answer is "more" until the head is whole, and then the same. */
 static void request_in_pieces(void **state)
 {
@@ -247,6 +266,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(request_facts),
+        cmocka_unit_test(targets_without_a_path),
         cmocka_unit_test(request_in_pieces),
         cmocka_unit_test(requests_refused),
         cmocka_unit_test(responses),

@@ -235,8 +235,19 @@ void access_free(struct loop *l)
 
 /* ---- a line ---- */
 
-static void put_head(struct pen *o, const struct access *a, const struct http1_head *h,
-                     const char *p, uint16_t *request_len)
+/* A stream's request is one of HTTP/1.1 here alone (h2.h). */
+static void put_version(struct pen *o, const struct client *c, const struct http1_head *h)
+{
+    if (c->conn.layer == CONN_STREAM)
+        PUT(o, "2.0");
+    else if (h->minor)
+        PUT(o, "1.1");
+    else
+        PUT(o, "1.0");
+}
+
+static void put_head(struct pen *o, const struct access *a, const struct client *c,
+                     const struct http1_head *h, const char *p, uint16_t *request_len)
 {
     char target[HTTP1_LINE_MAX + 64], from[2048];
     const char *start = o->at;
@@ -260,8 +271,8 @@ static void put_head(struct pen *o, const struct access *a, const struct http1_h
         put_quoted(o, a, p + h->method, h->method_len, 64);
         PUT(o, ",\"target\":");
         put_quoted(o, a, target, target_len, TARGET_MAX);
-        PUT(o, ",\"version\":\"1.");
-        put_number(o, h->minor, 1);
+        PUT(o, ",\"version\":\"");
+        put_version(o, c, h);
         PUT(o, "\"");
         PUT(o, ",\"user_agent\":");
         put_quoted(o, a, agent, agent_len, AGENT_MAX);
@@ -276,8 +287,8 @@ static void put_head(struct pen *o, const struct access *a, const struct http1_h
     struct pen inner = {o->at, o->at + TARGET_MAX};
     put_escaped(&inner, false, target, target_len);
     o->at = inner.at;
-    PUT(o, " HTTP/1.");
-    put_number(o, h->minor, 1);
+    PUT(o, " HTTP/");
+    put_version(o, c, h);
     PUT(o, "\"");
     *request_len = (uint16_t)(o->at - start);
     put_quoted(o, a, from, from_len, REFERER_MAX);
@@ -293,7 +304,7 @@ void access_begin(struct client *c, const struct http1_head *h)
     uint16_t request_len = 0;
 
     if (h)
-        put_head(&o, a, h, gbuf_at(c->conn.in), &request_len);
+        put_head(&o, a, c, h, gbuf_at(c->conn.in), &request_len);
     else if (!a->json) {
         puts_to(&o, "\"-\"");
         request_len = 3;

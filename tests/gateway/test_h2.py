@@ -137,6 +137,21 @@ def test_switched_off(gateway):
     c.close()
 
 
+def test_the_access_log_has_the_version(gateway, tmp_path):
+    g = gateway(tls=[SITE], log__access="json")
+    g.space("echo", hello)
+    with open(tmp_path / "log", "ab") as f:
+        g.sup.send("SUP_LOG", [f.fileno()])
+    v = H2(g)
+    assert v.answer(v.request("echo", "/x"))[0] == 200
+    end = time.monotonic() + 5
+    while not (text := (tmp_path / "log").read_text()).endswith("\n") and time.monotonic() < end:
+        time.sleep(0.02)
+    line = json.loads(text)
+    assert (line["version"], line["target"], line["status"]) == ("2.0", "/x", 200)
+    v.close()
+
+
 def test_many_streams_side_by_side(gateway):
     barrier = threading.Barrier(20)
 

@@ -1,7 +1,12 @@
-/* `vitrine-job lfs`: stores the bytes of stdin (a file) as the LFS object oid=SHA256 of size=N. */
+/* `vitrine-job lfs`: stores the bytes of stdin (a file) as the LFS object oid=SHA256 of size=N.
+ *
+ *   do=delete history=keep|squashed   stdin {"sha":[SHA256...]}: removes those objects. What main
+ * has is refused, and with history=squashed what an older commit has, too; nothing is removed then.
+ */
 #include "common/cleanup.h"
 #include "job/job.h"
 #include "job/lfs.h"
+#include "job/lfs_list.h"
 #include "job/repo.h"
 #include "job/version.h"
 
@@ -9,6 +14,52 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+/* Why that one has to stay: 0, or an error. */
+static int may_go(const json_t *listed, const char *oid, bool keeps_history, struct err *err)
+{
+    const json_t *o;
+    size_t i;
+
+    json_array_foreach(listed, i, o)
+    {
+        const char *path = json_string_value(json_object_get(o, "filename"));
+
+        if (strcmp(json_string_value(json_object_get(o, "fileOid")), oid) != 0 || !*path)
+            continue;
+        if (json_object_get(o, "ref"))
+            return err_set(err, EINVAL, "%.12s... is %s of main: delete that file first", oid,
+                           path);
+        if (!keeps_history)
+            return err_set(err, EINVAL,
+                           "%.12s... is %s of an earlier commit, and histories are not rewritten "
+                           "here: squash it (super_squash_history), or delete the object alone "
+                           "(rewrite_history=False)",
+                           oid, path);
+    }
+    return 0;
+}
+
+static int delete_objects(struct job *job, struct err *err)
+{
+    bool keeps = strcmp(job_arg(job, "history", ""), "keep") == 0;
+    json_t *question = json_loadfd(STDIN_FILENO, 0, NULL), *listed = NULL;
+    const json_t *shas = json_object_get(question, "sha"), *sha;
+    size_t i;
+    int r = json_is_array(shas) ? lfs_list(job->repo, &listed, err)
+                                : err_set(err, EINVAL, "the question is no JSON");
+
+    json_array_foreach(shas, i, sha) if (r == 0) r =
+        may_go(listed, json_string_value(sha) ? json_string_value(sha) : "", keeps, err);
+    json_array_foreach(shas, i, sha) if (r == 0)
+    {
+        r = lfs_remove(job->repo, json_string_value(sha) ? json_string_value(sha) : "", err);
+        r = r == -ENOENT ? 0 : r; /* gone already */
+    }
+    json_decref(listed);
+    json_decref(question);
+    return r;
+}
 
 int job_lfs(struct job *job, struct err *err)
 {
@@ -19,6 +70,8 @@ int job_lfs(struct job *job, struct err *err)
 
     if (r < 0)
         return r;
+    if (strcmp(job_arg(job, "do", ""), "delete") == 0)
+        return delete_objects(job, err);
     if (!lfs_is_oid(oid))
         return err_set(err, EINVAL, "%.80s is no SHA-256 of an LFS object", oid);
     snprintf(p.oid, sizeof(p.oid), "%s", oid);

@@ -8,6 +8,7 @@
  *   what=log rev= offset= limit= {"sha","items":[{"id","title","message","authors","date"}],"more"}
  *   what=refs                      {"branches":[{"name","ref","targetCommit"}],"tags":[...]}
  *   what=diff rev=                 a log item with "parents", "diff" (text) and "cut"
+ *   what=lfs-list                                        {"items":[...]} as lfs_list.h has it
  *   what=lfs, stdin {"objects":[{"oid","size"}]}         {"objects":[{"oid","size","stored"}]}
  *
  * Items are those of listing.h. In a repository without a commit a missing main is no error: "sha"
@@ -17,6 +18,7 @@
 #include "common/util.h"
 #include "job/job.h"
 #include "job/lfs.h"
+#include "job/lfs_list.h"
 #include "job/listing.h"
 #include "job/names.h"
 #include "job/repo.h"
@@ -452,15 +454,24 @@ static int answer_lfs(struct job *job, struct err *err)
     return r;
 }
 
+static int answer_lfs_list(struct job *job, struct err *err)
+{
+    json_t *items;
+    int r = lfs_list(job->repo, &items, err);
+
+    return r < 0 ? r : job_print(json_pack("{s:o}", "items", items), err);
+}
+
 int job_read(struct job *job, struct err *err)
 {
     static const struct {
         const char *what;
         int (*answer)(struct job *job, struct err *err);
-    } questions[] = {{"resolve", answer_resolve}, {"tree", answer_tree},
-                     {"paths", answer_paths},     {"log", answer_log},
-                     {"refs", answer_refs},       {"diff", answer_diff},
-                     {"lfs", answer_lfs},         {"preupload", answer_preupload}};
+    } questions[] = {{"resolve", answer_resolve},  {"tree", answer_tree},
+                     {"paths", answer_paths},      {"log", answer_log},
+                     {"refs", answer_refs},        {"diff", answer_diff},
+                     {"lfs", answer_lfs},          {"preupload", answer_preupload},
+                     {"lfs-list", answer_lfs_list}};
     const char *what = job_arg(job, "what", "");
     int r = version_open_for_reading(job, err);
 

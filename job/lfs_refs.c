@@ -55,15 +55,15 @@ static int cut_short(struct err *err)
     return err_set(err, EIO, "git cat-file: it ended early");
 }
 
-int lfs_refs_read(struct lfs_refs *ret, struct err *err)
+int lfs_refs_each(int (*each)(void *arg, const char *blob, const struct lfs_pointer *p), void *arg,
+                  struct err *err)
 {
     _cleanup_git_ struct git git = GIT_NONE;
     _cleanup_close_ int in = -1;
     char line[160], oid[GIT_OID_MAX + 1], type[16], data[LFS_POINTER_MAX + 1];
     uint64_t size;
-
-    *ret = (struct lfs_refs){.oids = BUF_INIT(OIDS_MAX)};
     int r = list_small(&in, err);
+
     if (r == 0)
         r = git_begin(&git, (const char *[]){"git", "cat-file", "--batch", "--buffer", NULL}, in,
                       err);
@@ -73,11 +73,25 @@ int lfs_refs_read(struct lfs_refs *ret, struct err *err)
         if (sscanf(line, "%64s %15s %" SCNu64, oid, type, &size) != 3 || size >= LFS_POINTER_MAX ||
             fread(data, 1, size + 1, git.out) != size + 1)
             r = cut_short(err);
-        else if (lfs_parse(data, size, &p) && buf_append(&ret->oids, p.oid, OID_SIZE) < 0)
+        else if (lfs_parse(data, size, &p) && each(arg, oid, &p) < 0)
             r = err_set(err, ENOMEM, "out of memory");
     }
-    if (r == 0)
-        r = git_end(&git, err);
+    return r == 0 ? git_end(&git, err) : r;
+}
+
+static int add(void *arg, const char *blob, const struct lfs_pointer *p)
+{
+    struct lfs_refs *refs = arg;
+
+    (void)blob;
+    return buf_append(&refs->oids, p->oid, OID_SIZE);
+}
+
+int lfs_refs_read(struct lfs_refs *ret, struct err *err)
+{
+    *ret = (struct lfs_refs){.oids = BUF_INIT(OIDS_MAX)};
+    int r = lfs_refs_each(add, ret, err);
+
     if (ret->oids.len)
         qsort(ret->oids.data, ret->oids.len / OID_SIZE, OID_SIZE, compare);
     return r;

@@ -6,6 +6,12 @@
 
 #include <stdbool.h>
 
+struct lfs_pointer;
+
+/* Every blob that is there and is a pointer. `each` returns 0, or a negative errno to end it. */
+int lfs_refs_each(int (*each)(void *arg, const char *blob, const struct lfs_pointer *p), void *arg,
+                  struct err *err);
+
 struct lfs_refs {
     struct buf oids; /* of 65 bytes each, in order */
 };

@@ -214,6 +214,23 @@ int repo_lfs_store(struct app *app, const struct space *space, const char *oid, 
     return change(app, space, JOB_LFS, args, fd, err);
 }
 
+int repo_lfs_list(struct app *app, const struct space *space, json_t **ret, struct err *err)
+{
+    const struct link_arg args[] = {{"what", "lfs-list"}, {0}};
+    return ask(app, JOB_READ, space, args, NULL, ret, err);
+}
+
+int repo_lfs_delete(struct app *app, const struct space *space, const json_t *shas, bool history,
+                    struct err *err)
+{
+    const struct link_arg args[] = {
+        {"do", "delete"}, {"history", history ? "keep" : "squashed"}, {0}};
+    json_t *body = json_pack("{s:O}", "sha", shas);
+    _cleanup_close_ int fd = body ? write_body(app, body, err) : -1;
+    json_decref(body);
+    return fd < 0 ? fd : change(app, space, JOB_LFS, args, fd, err);
+}
+
 static const char *word(enum repo_ref kind)
 {
     return kind == REPO_TAG ? "tag" : "branch";

@@ -140,6 +140,8 @@ const struct route routes[] = {
     {"GET", SPACE "/commits/:what", 0, BODY_NONE, api_commits},
     {"POST", SPACE "/branch/:what", WRITE, BODY_SMALL, api_branch},
     {"DELETE", SPACE "/branch/:what", WRITE, BODY_SMALL, api_branch},
+    {"GET", SPACE "/lfs-files", READ, BODY_NONE, api_lfs_files},
+    {"POST", SPACE "/lfs-files/batch", WRITE, BODY_JSON, api_lfs_files_delete},
     {"POST", SPACE "/super-squash/:what", WRITE, BODY_SMALL, api_squash},
     {"POST", SPACE "/tag/:what", WRITE, BODY_SMALL, api_tag},
     {"DELETE", SPACE "/tag/:what", WRITE, BODY_SMALL, api_tag},

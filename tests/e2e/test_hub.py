@@ -411,6 +411,27 @@ say({f.rfilename: f.lfs.size for f in i.siblings if f.lfs})
 say(os.path.getsize(api.hf_hub_download(sys.argv[1], "model.bin", repo_type="space")))
 """, client + "/large")
         assert stored == {"model.bin": len(data)} and got == len(data)
+        said = hub.script("""
+s = sys.argv[1]
+def why(call, *args, **kw):
+    try:
+        call(*args, repo_type="space", **kw)
+        say("done")
+    except HfHubHTTPError as e:
+        say(str(e))
+files = list(api.list_lfs_files(s, repo_type="space"))
+say([[f.filename, f.size, f.ref, f.pushed_at.year > 2000] for f in files])
+why(api.permanently_delete_lfs_files, s, files)
+api.delete_file("model.bin", s, repo_type="space")
+why(api.permanently_delete_lfs_files, s, files)
+api.super_squash_history(s, repo_type="space")
+say([f.filename for f in api.list_lfs_files(s, repo_type="space")])
+why(api.permanently_delete_lfs_files, s, files)
+say(list(api.list_lfs_files(s, repo_type="space")))
+""", client + "/large") if client == "current" else None
+        if said:
+            assert said[0] == [["model.bin", len(data), "main", True]] and "is model.bin of main: delete that file first" in said[1]
+            assert "is model.bin of an earlier commit" in said[2] and said[3:] == [[""], "done", []]
     hub.script("getattr(api, 'duplicate_repo', api.duplicate_space)(sys.argv[1], sys.argv[1] + '2', **({'repo_type': 'space'} if hasattr(api, 'duplicate_repo') else {}))", "yearold/large")
     assert until(lambda: v.demo("yearold/large2", "/model.bin").body == data)
     with open(folder + "/model.bin", "wb") as f:

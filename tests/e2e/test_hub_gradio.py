@@ -50,6 +50,12 @@ def test_predict(system, space, client):
     assert until(lambda: system.stage("ada/hello") in ("RUNNING", "SLEEPING"), 60 * PATIENCE)
     space.script("api.update_repo_settings('ada/hello', private=True, repo_type='space')")
     assert hub.script(ASK, "ada/hello", '{"%s": "%s"}' % (word, space.token)) == ["Hello Ada"]
+    # asleep, and private: the client asks the address at once, and its own patience of five seconds is not this machine's
+    space.script("api.set_space_sleep_time('ada/hello', 1)")
+    assert until(lambda: system.stage("ada/hello") == "SLEEPING", 60 * PATIENCE)
+    space.script("api.set_space_sleep_time('ada/hello', 3600)")
+    assert system.stage("ada/hello") == "SLEEPING"
+    assert hub.script(ASK, "ada/hello", '{"%s": "%s", "httpx_kwargs": {"timeout": 60}}' % (word, space.token)) == ["Hello Ada"]
     other = Hub(system, client, new_user(system, "eve"))
     assert other.script(ASK, "ada/hello", "{}")[0][0] == "RepositoryNotFoundError"
     space.script("api.update_repo_settings('ada/hello', private=False, repo_type='space')")

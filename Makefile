@@ -291,6 +291,11 @@ conformance:
 	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@VITRINE_BUILD=$(abspath $(BUILD)) tests/conformance/run $(if $(T),-k '$(T)')
 
+slow-attacks:
+	@.ci/deps bench
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@VITRINE_BUILD=$(abspath $(BUILD)) tests/gateway/slow-attacks
+
 # ---- fuzzing -----------------------------------------------------------------------------------
 # tests/fuzz/fuzz_NAME.c names its objects as a unit test does; everything is compiled by clang with
 # the sanitizers. Seeds are in tests/fuzz/corpus/NAME/, what is found goes to BUILD/fuzz/.
@@ -344,6 +349,6 @@ install: all
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all conformance hub-clients attack attack-user vm-shell clean deps run examples unit-tests fuzz-targets fuzz bench format lint install test \
+.PHONY: all conformance slow-attacks hub-clients attack attack-user vm-shell clean deps run examples unit-tests fuzz-targets fuzz bench format lint install test \
 	$(SUITES:%=test-%) FORCE
 -include $(shell find $(BUILD)/obj $(BUILD)/plain $(BUILD)/musl $(BUILD)/fuzz/obj -name '*.d' 2>/dev/null)

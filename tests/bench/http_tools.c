@@ -150,7 +150,7 @@ static _Noreturn void relay(int port, int origin_port)
     static int other[MAX_FDS];
     int ep = epoll_create1(EPOLL_CLOEXEC), lfd = listen_on(port);
     struct epoll_event events[256];
-    char buf[16384];
+    char buf[65536];
 
     watch(ep, lfd, EPOLLIN);
     for (;;) {
@@ -204,6 +204,7 @@ static int compare_u32(const void *a, const void *b)
 static int take(struct load_conn *c, const char *p, size_t n)
 {
     if (!c->want) {
+        size_t all = c->head_len + n;
         if (c->head_len + n >= sizeof c->head)
             n = sizeof c->head - 1 - c->head_len;
         memcpy(c->head + c->head_len, p, n);
@@ -218,7 +219,7 @@ static int take(struct load_conn *c, const char *p, size_t n)
             exit(1);
         }
         c->want = strtoul(length + 15, NULL, 10);
-        c->got = c->head_len - (size_t)(end + 4 - c->head);
+        c->got = all - (size_t)(end + 4 - c->head);
     } else {
         c->got += n;
     }

@@ -14,9 +14,8 @@ struct bounds {
     struct service_groups *groups;
 };
 
-static bool kind_of(const struct bounds *b, enum proto_role role, enum service_kind *ret)
+static bool has_one(const struct bounds *b, enum proto_role role)
 {
-    *ret = role == ROLE_GATEWAY ? SERVICE_GATEWAY : SERVICE_WEBUI;
     return b && (role == ROLE_GATEWAY || role == ROLE_WEBUI);
 }
 
@@ -44,28 +43,25 @@ void bounds_close(struct bounds *b)
     free(b);
 }
 
-void bounds_make(struct bounds *b, enum proto_role role)
+void bounds_make(struct bounds *b, enum proto_role role, unsigned group)
 {
     struct err err = {0};
-    enum service_kind kind;
-    if (!kind_of(b, role, &kind))
+    if (!has_one(b, role))
         return;
     uint32_t threads = role == ROLE_WEBUI ? (uint32_t)b->conf->gateway_site_connections : 0;
-    if (service_group_make(b->groups, kind, b->conf->sandbox_services_memory,
+    if (service_group_make(b->groups, group, b->conf->sandbox_services_memory,
                            threads + THREADS_EXTRA, &err) < 0)
         log_warn(NULL, "up.group", "%s", err.msg);
 }
 
-void bounds_join(const struct bounds *b, enum proto_role role)
+void bounds_join(const struct bounds *b, enum proto_role role, unsigned group)
 {
     struct err err = {0};
-    enum service_kind kind;
-    if (kind_of(b, role, &kind) && service_group_join(b->groups, kind, &err) < 0)
+    if (has_one(b, role) && service_group_join(b->groups, group, &err) < 0)
         log_warn(NULL, "up.group", "%s", err.msg);
 }
 
-bool bounds_ran_out(struct bounds *b, enum proto_role role)
+bool bounds_ran_out(struct bounds *b, enum proto_role role, unsigned group)
 {
-    enum service_kind kind;
-    return kind_of(b, role, &kind) && service_group_ran_out(b->groups, kind);
+    return has_one(b, role) && service_group_ran_out(b->groups, group);
 }

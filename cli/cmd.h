@@ -24,6 +24,7 @@ int cmd_logs(int argc, char **argv);
 int cmd_act(int argc, char **argv); /* start stop restart pause resume delete: argv[0] says which */
 int cmd_user(int argc, char **argv);
 int cmd_token(int argc, char **argv);
+int cmd_gateway(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_config(int argc, char **argv);
 int cmd_completion(int argc, char **argv);

@@ -9,6 +9,8 @@
  *   main.c       the table of commands, and what they share
  *   up.c         `up`: from the command line to the running system, and its end
  *   supervise.c  the programs: start, hand over, restart, stop
+ *   programs.c gateways.c upsock.c   parts of that: starting one; a new gateway in the place of the
+ *                one that serves; the operator's questions (upask.c asks them)
  *   sitedial.c   connections to webui for the gateway
  *   opening.c    a child of `up`: waits for the site, brings the examples, says `ready:`
  *   datadir.c    the data folder: its parts, its lock, the token
@@ -55,7 +57,8 @@ static const struct command commands[] = {
     {"deploy", cmd_deploy, "PATH [OWNER/NAME] [--no-wait] [--if-changed] [--json]",
      "submit a folder, .zip or .tar(.gz|.zst); waits until it runs, prints its URL"},
     {"list", cmd_list, "[--json]", "all Spaces and their stage"},
-    {"status", cmd_status, "NAME [--json]", "one Space"},
+    {"status", cmd_status, "[NAME | --data DIR | --config FILE] [--json]",
+     "one Space; without a name, the programs of `vitrine up` on this machine"},
     {"logs", cmd_logs, "NAME [--build] [-f] [--tail N] [--json]",
      "what a Space's demo, or its build, printed"},
     {"open", cmd_open, "NAME [--print] [--json]",
@@ -87,6 +90,8 @@ static const struct command commands[] = {
     {"token", cmd_token,
      "new USER --role read|write|admin [--name TEXT] [--days N] | list [USER] | revoke ID [--json]",
      "tokens of users; a new one is printed once and kept nowhere"},
+    {"gateway", cmd_gateway, "restart [--data DIR] [--config FILE] [--json]",
+     "start a new gateway (after an upgrade); no request is lost"},
     {"check", cmd_check, "[--data DIR] [--listen ADDR:PORT] [--config FILE] [--json]",
      "what this machine offers, what is missing, and the remedy"},
     {"config", cmd_config, "[--sample] [--config FILE] [--json]",

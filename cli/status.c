@@ -1,7 +1,9 @@
-/* `vitrine status NAME`: one Space. */
+/* `vitrine status NAME`: one Space. Without a name: the programs of this machine's `vitrine up`. */
 #include "cmd.h"
 #include "client.h"
+#include "common/util.h"
 #include "spacename.h"
+#include "upask.h"
 
 #include <stdio.h>
 
@@ -26,9 +28,47 @@ static void print_space(const json_t *s)
         printf("%-8s %lld\n", "worker", (long long)worker);
 }
 
+static void print_program(void *arg, const struct proto_up_program *p)
+{
+    static const char *const states[] = {
+        [UP_STARTING] = "starting", [UP_SERVING] = "serving", [UP_DRAINING] = "draining"};
+    const char *state = p->state <= UP_DRAINING && states[p->state] ? states[p->state] : "";
+    json_t *list = arg;
+    if (list) {
+        json_t *j = json_pack("{s:s, s:i, s:s, s:I}", "name", p->name, "pid", (int)p->pid, "state",
+                              state, "seconds", (json_int_t)(p->since_ms / 1000));
+        if (p->state == UP_DRAINING) {
+            json_object_set_new(j, "connections", json_integer(p->connections));
+            json_object_set_new(j, "seconds_left", json_integer((json_int_t)(p->left_ms / 1000)));
+        }
+        json_array_append_new(list, j);
+        return;
+    }
+    printf("%-16s %-9s %7u  since %llu s", p->name, state, p->pid,
+           (unsigned long long)p->since_ms / 1000);
+    if (p->state == UP_DRAINING)
+        printf(": was replaced; %u connections are left, cut off in %llu s", p->connections,
+               (unsigned long long)p->left_ms / 1000);
+    printf("\n");
+}
+
+static int status_of_programs(const char *command, const struct serveropts *opts, bool json)
+{
+    _cleanup_json_ json_t *list = json ? json_array() : NULL;
+    struct err err = {0};
+    int r = up_ask(opts, UP_STATUS, print_program, list, &err);
+    if (r == 0 && json)
+        r = json_print(list, &err);
+    return r < 0 ? cmd_fail(command, &err) : CMD_DONE;
+}
+
 int cmd_status(int argc, char **argv)
 {
-    static const struct option longs[] = {{"json", no_argument, NULL, 'j'}, {NULL, 0, NULL, 0}};
+    static const struct option longs[] = {{"config", required_argument, NULL, 'c'},
+                                          {"data", required_argument, NULL, 'd'},
+                                          {"json", no_argument, NULL, 'j'},
+                                          {NULL, 0, NULL, 0}};
+    struct serveropts opts = {0};
     _cleanup_client_ struct client *c = NULL;
     _cleanup_json_ json_t *space = NULL;
     struct spacename n;
@@ -37,9 +77,14 @@ int cmd_status(int argc, char **argv)
     for (int o; (o = cmd_getopt(argc, argv, "", longs)) != -1;) {
         if (o == '?')
             return CMD_USAGE;
-        json = true;
+        if (o == 'j')
+            json = true;
+        else
+            serveropts_take(&opts, o, optarg);
     }
-    if (argc - optind != 1)
+    if (argc == optind)
+        return status_of_programs(argv[0], &opts, json);
+    if (argc - optind != 1 || opts.data || opts.config)
         return cmd_usage(argv[0], "give the name of one Space");
     int r = spacename_parse(&n, argv[optind], &err);
     if (r == 0)

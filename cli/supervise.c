@@ -1,34 +1,29 @@
-/* One loop over poll(2): signals (signalfd), the programs' sockets, the gateway's way to the site.
+/* One loop over poll(2): signals (signalfd), the programs' sockets, the gateways' way to the site,
+ * the operator's questions.
  *
  * The end is a sequence of phases. The runner goes first, as only it can stop workers in order; if
  * it dies before it is done it is started again, which adopts what is left and stops that. Then
  * gateway and webui. What then still is a child of ours (a sandbox whose starter was killed: we are
  * the subreaper) is killed and reaped. A second signal hurries the runner, a third one kills. */
-#include "supervise.h"
+#include "supervise_own.h"
 
 #include "accesslog.h"
-#include "bounds.h"
 #include "common/cleanup.h"
 #include "common/log.h"
-#include "common/proto.h"
-#include "common/service.h"
 #include "common/util.h"
 #include "publics.h"
 #include "sitedial.h"
 #include "tlskeep.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/sched.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #define QUICK_DEATH_MS 1000 /* one who dies sooner after its start is slowed down */
@@ -44,221 +39,10 @@
 #define ORPHANS_WAIT_MS 1000
 #define ORPHANS_GIVE_UP_MS 5000
 
-enum { GATEWAY, RUNNER, WEBUI, N_PROGRAMS };
-
-static const struct {
-    const char *name;
-    enum proto_role role;
-} program_table[N_PROGRAMS] = {
-    [GATEWAY] = {"vitrine-gateway", ROLE_GATEWAY},
-    [RUNNER] = {"vitrine-runner", ROLE_RUNNER},
-    [WEBUI] = {"vitrine-webui", ROLE_WEBUI},
-};
-
-/* Who talks to whom. */
-static const struct {
-    int a, b;
-} peers[] = {{GATEWAY, RUNNER}, {WEBUI, RUNNER}};
-
-struct program {
-    pid_t pid;  /* 0: not running */
-    int sup_fd; /* our end of its descriptor 3 */
-    bool ready;
-    bool term_sent;
-    uint64_t started_ms;
-    uint64_t start_at_ms; /* while it is not running and should be */
-    unsigned quick_deaths;
-};
-
-enum phase { PHASE_RUN, PHASE_STOP_RUNNER, PHASE_STOP_REST, PHASE_ORPHANS, PHASE_DONE };
-
-struct supervisor {
-    const struct supervise *s;
-    struct program programs[N_PROGRAMS];
-    struct bounds *bounds; /* NULL: there are no control groups here */
-    int signal_fd;
-    int site_dial; /* our end of the gateway's ROLE_SITE_DIAL */
-    pid_t opening_pid;
-    enum phase phase;
-    uint64_t phase_deadline_ms;
-    unsigned runner_stop_restarts;
-    unsigned signals; /* that asked for the end */
-    int result;       /* negative errno where it ends for another reason than a signal */
-    struct err *err;
-    sigset_t old_mask;
-    struct proto_msg msg;
-};
-
-/* ---- starting a program ---- */
-
-/* In the child, between fork and exec: descriptors 0-4 as service.h says, nothing else. */
-static void become_program(const struct supervisor *v, int i, int sup_fd, int conf_fd)
-{
-    char path[4096];
-    const char *name = program_table[i].name;
-    snprintf(path, sizeof(path), "%s/%s", v->s->program_dir, name);
-    bounds_join(v->bounds, program_table[i].role);
-    /* A session of its own: Ctrl-C in the terminal is for `up`, which ends the rest in order. */
-    setsid();
-    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    int a = fcntl(sup_fd, F_DUPFD_CLOEXEC, 10), b = fcntl(conf_fd, F_DUPFD_CLOEXEC, 10);
-    if (null < 0 || a < 0 || b < 0 || dup2(null, 0) < 0 || dup2(2, 1) < 0 ||
-        dup2(a, SERVICE_SUP_FD) < 0 || dup2(b, SERVICE_CONF_FD) < 0 ||
-        close_range(SERVICE_CONF_FD + 1, ~0U, 0) < 0)
-        _exit(126);
-    for (int sig = 1; sig < SIGRTMAX; sig++)
-        signal(sig, SIG_DFL);
-    sigprocmask(SIG_SETMASK, &v->old_mask, NULL);
-    execv(path, (char *[]){(char *)name, NULL});
-    _exit(127);
-}
-
-static int send_fd(struct supervisor *v, int program, enum proto_type type, enum proto_role role,
-                   int fd, struct err *err)
-{
-    struct program *p = &v->programs[program];
-    if (type == PROTO_SUP_LOG)
-        return proto_send(p->sup_fd, type, NULL, &fd, 1, err);
-    if (type == PROTO_SUP_PEER) {
-        struct proto_sup_peer body = {.role = role};
-        return proto_send(p->sup_fd, type, &body, &fd, 1, err);
-    }
-    struct proto_sup_listener body = {.role = role};
-    return proto_send(p->sup_fd, type, &body, &fd, 1, err);
-}
-
-static int hand_over_site_dial(struct supervisor *v, struct err *err)
-{
-    int pair[2];
-    int r = proto_pair(pair, err);
-    if (r < 0)
-        return r;
-    close_fd(&v->site_dial);
-    v->site_dial = pair[0];
-    r = send_fd(v, GATEWAY, PROTO_SUP_PEER, ROLE_SITE_DIAL, pair[1], err);
-    close_fd(&pair[1]);
-    return r;
-}
-
-static int join_peers(struct supervisor *v, int a, int b, struct err *err)
-{
-    int pair[2];
-    int r = proto_pair(pair, err);
-    if (r < 0)
-        return r;
-    r = send_fd(v, a, PROTO_SUP_PEER, program_table[b].role, pair[0], err);
-    if (r == 0)
-        r = send_fd(v, b, PROTO_SUP_PEER, program_table[a].role, pair[1], err);
-    close_fd(&pair[0]);
-    close_fd(&pair[1]);
-    return r;
-}
-
-/* The first one last: with it the gateway is ready. */
-static int send_publics(struct supervisor *v, int i, struct err *err)
-{
-    const struct publics *all = v->s->publics;
-    int r = 0;
-    for (unsigned k = all->n; r == 0 && k-- > 0;) {
-        struct proto_sup_listener body = {
-            .role = ROLE_PUBLIC, .number = k, .flags = all->sockets[k].flags};
-        r = proto_send(v->programs[i].sup_fd, PROTO_SUP_LISTENER, &body, &all->sockets[k].fd, 1,
-                       err);
-    }
-    return r;
-}
-
-static int hand_over_tls(struct supervisor *v, struct err *err)
-{
-    _cleanup_close_ int fd = tlskeep_fd(v->s->tls, err);
-    if (fd < 0)
-        return fd;
-    return proto_send(v->programs[GATEWAY].sup_fd, PROTO_SUP_TLS, NULL, &fd, 1, err);
-}
-
-/* Everything that program `i` needs from us, and its peers because of it. */
-static void hand_over(struct supervisor *v, int i)
-{
-    struct err err = {0};
-    int r = 0;
-    if (i == GATEWAY) {
-        if (v->s->access->fd >= 0)
-            r = send_fd(v, i, PROTO_SUP_LOG, ROLE_NONE, v->s->access->fd, &err);
-        if (r == 0 && v->s->tls)
-            r = hand_over_tls(v, &err);
-        if (r == 0)
-            r = send_publics(v, i, &err);
-        if (r == 0)
-            r = hand_over_site_dial(v, &err);
-    } else if (i == WEBUI) {
-        r = send_fd(v, i, PROTO_SUP_LISTENER, ROLE_SITE, v->s->site_fd, &err);
-    }
-    for (size_t k = 0; r == 0 && k < sizeof(peers) / sizeof(*peers); k++) {
-        int a = peers[k].a, b = peers[k].b;
-        if ((a == i || b == i) && v->programs[a].pid && v->programs[b].pid)
-            r = join_peers(v, a, b, &err);
-    }
-    /* Whoever did not take it is dying; its successor gets all of it anew. */
-    if (r < 0)
-        log_warn(NULL, "up.hand_over", "%s: %s", program_table[i].name, err.msg);
-}
-
-/* Gateway and webui begin pid namespaces, the one part of their sandboxes that they cannot make for
- * themselves (sandbox/service.h): where that fails, they go without. The sanitizers' runtime finds
- * itself in /proc by its own idea of its pid, so not there. */
-static pid_t start_process(int i)
-{
-#if !defined(__SANITIZE_ADDRESS__)
-    struct clone_args args = {.flags = CLONE_NEWPID, .exit_signal = SIGCHLD};
-    if (i != RUNNER) {
-        pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
-        if (pid >= 0)
-            return pid;
-        log_warn(NULL, "up.pid_namespace", "%s has no pid namespace of its own: %s",
-                 program_table[i].name, strerror(errno));
-    }
-#else
-    (void)i;
-#endif
-    return fork();
-}
-
-static int start_program(struct supervisor *v, int i, struct err *err)
-{
-    struct program *p = &v->programs[i];
-    int pair[2];
-    /* A file of its own each time: the offset of a shared one would be shared too. */
-    _cleanup_close_ int conf_fd = conf_to_fd(v->s->conf, err);
-    if (conf_fd < 0)
-        return conf_fd;
-    int r = proto_pair(pair, err);
-    if (r < 0)
-        return r;
-    bounds_make(v->bounds, program_table[i].role);
-    pid_t pid = start_process(i);
-    if (pid == 0)
-        become_program(v, i, pair[1], conf_fd);
-    close_fd(&pair[1]);
-    if (pid < 0) {
-        r = err_errno(err, "cannot start %s", program_table[i].name);
-        close_fd(&pair[0]);
-        return r;
-    }
-    *p = (struct program){
-        .pid = pid,
-        .sup_fd = pair[0],
-        .started_ms = mono_ms(),
-        .quick_deaths = p->quick_deaths,
-    };
-    log_info(NULL, "up.started", "%s is process %d", program_table[i].name, (int)pid);
-    hand_over(v, i);
-    return 0;
-}
-
 static void start_again(struct supervisor *v, int i)
 {
     struct err err = {0};
-    if (start_program(v, i, &err) < 0) {
+    if (program_start(v, i, &err) < 0) {
         log_error(NULL, "up.start_failed", "%s", err.msg);
         v->programs[i].start_at_ms = mono_ms() + BACKOFF_MAX_MS;
     }
@@ -292,15 +76,6 @@ static void enter_phase(struct supervisor *v, enum phase phase, uint64_t wait_ms
     v->phase_deadline_ms = mono_ms() + wait_ms;
 }
 
-static void terminate(struct supervisor *v, int i)
-{
-    struct program *p = &v->programs[i];
-    if (p->pid && !p->term_sent) {
-        kill(p->pid, SIGTERM);
-        p->term_sent = true;
-    }
-}
-
 static void begin_orphans(struct supervisor *v)
 {
     enter_phase(v, PHASE_ORPHANS, ORPHANS_WAIT_MS);
@@ -309,9 +84,10 @@ static void begin_orphans(struct supervisor *v)
 static void begin_stop_rest(struct supervisor *v)
 {
     enter_phase(v, PHASE_STOP_REST, REST_STOP_MS);
-    terminate(v, GATEWAY);
-    terminate(v, WEBUI);
-    if (!v->programs[GATEWAY].pid && !v->programs[WEBUI].pid)
+    for (int i = 0; i < N_PLACES; i++)
+        if (i != RUNNER)
+            program_terminate(v, i);
+    if (!gateways_any(v) && !v->programs[WEBUI].pid)
         begin_orphans(v);
 }
 
@@ -319,12 +95,13 @@ static void begin_stop(struct supervisor *v)
 {
     if (v->opening_pid)
         kill(v->opening_pid, SIGKILL);
+    upsock_tell(v, ESHUTDOWN, "the system is being stopped");
     uint64_t grace = v->s->conf->lifecycle_stop_grace;
     enter_phase(v, PHASE_STOP_RUNNER, grace + RUNNER_STOP_EXTRA_MS);
     if (!v->programs[RUNNER].pid)
         start_again(v, RUNNER);
     else if (v->programs[RUNNER].ready)
-        terminate(v, RUNNER);
+        program_terminate(v, RUNNER);
 }
 
 /* The first one asks, the second one hurries, the third one kills. */
@@ -384,7 +161,7 @@ static void on_deadline(struct supervisor *v)
         begin_stop_rest(v);
         break;
     case PHASE_STOP_REST:
-        for (int i = 0; i < N_PROGRAMS; i++)
+        for (int i = 0; i < N_PLACES; i++)
             if (v->programs[i].pid)
                 kill(v->programs[i].pid, SIGKILL);
         enter_phase(v, PHASE_STOP_REST, REST_STOP_MS);
@@ -410,28 +187,35 @@ static void on_program_end(struct supervisor *v, int i, int status)
     struct program *p = &v->programs[i];
     uint64_t now = mono_ms();
     bool quick = now - p->started_ms < QUICK_DEATH_MS;
-    bool in_order = WIFEXITED(status) && WEXITSTATUS(status) == 0 && p->term_sent;
+    bool in_order = WIFEXITED(status) && WEXITSTATUS(status) == 0 && (p->term_sent || i >= LEAVING);
+    char how[80];
+    if (WIFSIGNALED(status))
+        snprintf(how, sizeof(how), "was killed by signal %d", WTERMSIG(status));
+    else
+        snprintf(how, sizeof(how), "has ended with status %d", WEXITSTATUS(status));
     if (in_order)
-        log_info(NULL, "up.ended", "%s has ended", program_table[i].name);
-    else if (bounds_ran_out(v->bounds, program_table[i].role))
+        log_info(NULL, "up.ended", "%s has ended", program_name(i));
+    else if (bounds_ran_out(v->bounds, program_role(i), p->group))
         log_error(NULL, "up.memory",
                   "%s ran out of its memory ([sandbox] services_memory) and was killed",
-                  program_table[i].name);
+                  program_name(i));
     else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
         log_error(NULL, "up.filter",
                   "%s made a system call that it never needs, and was killed for it: a fault of "
                   "ours, or somebody has taken it over; the kernel's log names the call",
-                  program_table[i].name);
-    else if (WIFSIGNALED(status))
-        log_warn(NULL, "up.died", "%s was killed by signal %d", program_table[i].name,
-                 WTERMSIG(status));
+                  program_name(i));
     else
-        log_warn(NULL, "up.died", "%s has ended with status %d", program_table[i].name,
-                 WEXITSTATUS(status));
+        log_warn(NULL, "up.died", "%s %s", program_name(i), how);
     p->pid = 0;
     close_fd(&p->sup_fd);
-    if (i == GATEWAY)
-        close_fd(&v->site_dial);
+    close_fd(&p->site_dial);
+    if (i >= COMING) {
+        gateways_ended(v, i, how);
+        if (v->phase == PHASE_STOP_REST && !gateways_any(v) && !v->programs[WEBUI].pid &&
+            !v->programs[RUNNER].pid)
+            begin_orphans(v);
+        return;
+    }
     p->quick_deaths = quick ? p->quick_deaths + 1 : 0;
     uint64_t delay = 0;
     if (p->quick_deaths > 1)
@@ -441,7 +225,7 @@ static void on_program_end(struct supervisor *v, int i, int status)
     if (v->phase == PHASE_RUN && v->opening_pid && p->quick_deaths >= HOPELESS_DEATHS) {
         char text[200];
         snprintf(text, sizeof(text), "%s does not start; its own messages above say why",
-                 program_table[i].name);
+                 program_name(i));
         fail(v, EIO, text);
     } else if (v->phase == PHASE_STOP_RUNNER && i == RUNNER) {
         if (in_order) {
@@ -452,8 +236,8 @@ static void on_program_end(struct supervisor *v, int i, int status)
             log_error(NULL, "up.stop_failed", "the runner could not stop the workers in order");
             begin_stop_rest(v);
         }
-    } else if (v->phase == PHASE_STOP_REST && !v->programs[GATEWAY].pid &&
-               !v->programs[WEBUI].pid && !v->programs[RUNNER].pid) {
+    } else if (v->phase == PHASE_STOP_REST && !gateways_any(v) && !v->programs[WEBUI].pid &&
+               !v->programs[RUNNER].pid) {
         begin_orphans(v);
     }
 }
@@ -469,9 +253,11 @@ static void reap(struct supervisor *v)
                 fail(v, EIO, "the system did not come up");
             continue;
         }
-        for (int i = 0; i < N_PROGRAMS; i++)
-            if (v->programs[i].pid == pid)
+        for (int i = 0; i < N_PLACES; i++)
+            if (v->programs[i].pid == pid) {
                 on_program_end(v, i, status);
+                break;
+            }
     }
     if (pid < 0 && errno == ECHILD && v->phase == PHASE_ORPHANS)
         v->phase = PHASE_DONE;
@@ -510,11 +296,15 @@ static void on_program_message(struct supervisor *v, int i)
     }
     if (v->msg.type == PROTO_SUP_READY && !p->ready) {
         p->ready = true;
-        log_info(NULL, "up.ready", "%s is ready", program_table[i].name);
+        log_info(NULL, "up.ready", "%s is ready", program_name(i));
         if (v->phase == PHASE_STOP_RUNNER && i == RUNNER)
-            terminate(v, RUNNER);
+            program_terminate(v, RUNNER);
+        if (i == COMING)
+            gateways_ready(v); /* what is in this place now is another, or none */
+    } else if (v->msg.type == PROTO_SUP_LOAD && i >= LEAVING) {
+        p->connections = v->msg.u.sup_load.connections;
     }
-    if (v->msg.type == PROTO_SUP_CHALLENGE_ASK && i == GATEWAY) {
+    if (v->msg.type == PROTO_SUP_CHALLENGE_ASK && program_kind(i) == GATEWAY) {
         struct proto_sup_challenge answer;
         tlskeep_challenge(v->s->conf, &v->msg.u.sup_challenge_ask, &answer);
         (void)proto_send(p->sup_fd, PROTO_SUP_CHALLENGE, &answer, NULL, 0, NULL);
@@ -522,30 +312,42 @@ static void on_program_message(struct supervisor *v, int i)
     proto_msg_done(&v->msg);
 }
 
-static void on_site_dial(struct supervisor *v)
+static void on_site_dial(struct supervisor *v, int i)
 {
+    struct program *p = &v->programs[i];
     struct err err = {0};
-    int r = sitedial_serve(v->site_dial, v->s->run_fd, &v->msg, &err);
+    int r = sitedial_serve(p->site_dial, v->s->run_fd, &v->msg, &err);
     if (r == 0)
         return;
-    close_fd(&v->site_dial);
+    close_fd(&p->site_dial);
     /* Closed by the gateway: it is ending, and its successor gets a new one. */
-    if (r == -EPIPE || r == -ECONNRESET || v->programs[GATEWAY].sup_fd < 0)
+    if (r == -EPIPE || r == -ECONNRESET || p->sup_fd < 0)
         return;
     log_warn(NULL, "up.site_dial", "%s", err.msg);
-    if (hand_over_site_dial(v, &err) < 0) {
-        close_fd(&v->site_dial);
+    if (program_site_dial(v, i, &err) < 0) {
+        close_fd(&p->site_dial);
         log_warn(NULL, "up.site_dial", "%s", err.msg);
     }
 }
 
-/* The access log's file was moved away: the gateway gets the new one. */
+/* The access log's file was moved away: the gateways get the new one. */
 static void look_at_access_log(struct supervisor *v, uint64_t now)
 {
     struct err err = {0};
-    if (accesslog_look(v->s->access, now) && v->programs[GATEWAY].sup_fd >= 0 &&
-        send_fd(v, GATEWAY, PROTO_SUP_LOG, ROLE_NONE, v->s->access->fd, &err) < 0)
-        log_warn(NULL, "up.access_log", "%s", err.msg);
+    if (!accesslog_look(v->s->access, now))
+        return;
+    for (int i = 0; i < N_PLACES; i++)
+        if (program_kind(i) == GATEWAY && v->programs[i].sup_fd >= 0 && program_log(v, i, &err) < 0)
+            log_warn(NULL, "up.access_log", "%s", err.msg);
+}
+
+static void hand_over_certificates(struct supervisor *v)
+{
+    struct err err = {0};
+    for (int i = 0; i < N_PLACES; i++)
+        if (program_kind(i) == GATEWAY && v->programs[i].sup_fd >= 0 &&
+            program_certificates(v, i, &err) < 0)
+            log_warn(NULL, "up.certificates", "%s", err.msg);
 }
 
 /* What is due by the clock; the time until something is due again, in ms for poll. */
@@ -556,24 +358,23 @@ static int on_clock(struct supervisor *v)
     next = v->s->access->look_ms;
     for (int i = 0; i < N_PROGRAMS && v->phase == PHASE_RUN; i++) {
         struct program *p = &v->programs[i];
+        if (i == GATEWAY && v->programs[COMING].pid)
+            continue; /* it comes to this place */
         if (!p->pid && p->start_at_ms <= now)
             start_again(v, i);
         if (!p->pid && p->start_at_ms < next)
             next = p->start_at_ms;
     }
     uint64_t look_ms = UINT64_MAX;
-    if (v->s->tls && v->phase == PHASE_RUN && tlskeep_look(v->s->tls, now, &look_ms) &&
-        v->programs[GATEWAY].pid) {
-        struct err err = {0};
-        if (hand_over_tls(v, &err) < 0)
-            log_warn(NULL, "up.certificates", "%s", err.msg);
-    }
+    if (v->s->tls && v->phase == PHASE_RUN && tlskeep_look(v->s->tls, now, &look_ms))
+        hand_over_certificates(v);
     next = look_ms < next ? look_ms : next;
+    gateways_clock(v, now, &next);
     struct program *runner = &v->programs[RUNNER];
     if (v->phase == PHASE_STOP_RUNNER && runner->pid && !runner->term_sent) {
         uint64_t term_at = runner->started_ms + READY_WAIT_MS;
         if (term_at <= now)
-            terminate(v, RUNNER);
+            program_terminate(v, RUNNER);
         else
             next = term_at;
     }
@@ -597,20 +398,26 @@ static void loop(struct supervisor *v)
         int timeout_ms = on_clock(v);
         if (v->phase == PHASE_DONE)
             break;
-        struct pollfd p[2 + N_PROGRAMS] = {
+        struct pollfd p[1 + 2 * N_PLACES + UPSOCK_POLLED] = {
             {.fd = v->signal_fd, .events = POLLIN},
-            {.fd = v->site_dial, .events = POLLIN},
         };
-        for (int i = 0; i < N_PROGRAMS; i++)
-            p[2 + i] = (struct pollfd){.fd = v->programs[i].sup_fd, .events = POLLIN};
-        if (poll(p, 2 + N_PROGRAMS, timeout_ms) <= 0)
+        struct pollfd *sup = p + 1, *site = sup + N_PLACES, *asked = site + N_PLACES;
+        for (int i = 0; i < N_PLACES; i++) {
+            sup[i] = (struct pollfd){.fd = v->programs[i].sup_fd, .events = POLLIN};
+            site[i] = (struct pollfd){.fd = v->programs[i].site_dial, .events = POLLIN};
+        }
+        int n_asked = upsock_poll(v->upsock, asked);
+        if (poll(p, (nfds_t)(asked - p + n_asked), timeout_ms) <= 0)
             continue;
-        /* Messages first: what a program said before it ended is heard. */
-        for (int i = 0; i < N_PROGRAMS; i++)
-            if (p[2 + i].revents)
+        /* Messages first: what a program said before it ended is heard. A gateway changes its place
+         * with a message: then the events of the others wait for the next round. */
+        for (int i = 0; i < N_PLACES; i++) {
+            if (site[i].revents && site[i].fd == v->programs[i].site_dial)
+                on_site_dial(v, i);
+            if (sup[i].revents && sup[i].fd == v->programs[i].sup_fd)
                 on_program_message(v, i);
-        if (p[1].revents)
-            on_site_dial(v);
+        }
+        upsock_events(v, asked, n_asked);
         if (p[0].revents)
             on_signals(v);
     }
@@ -637,12 +444,13 @@ int supervise_run(const struct supervise *s, struct err *err)
         return err_set(err, ENOMEM, "out of memory");
     v->s = s;
     v->err = err;
-    v->site_dial = v->signal_fd = -1;
-    for (int i = 0; i < N_PROGRAMS; i++)
-        v->programs[i].sup_fd = -1;
+    v->signal_fd = -1;
+    for (int i = 0; i < N_PLACES; i++)
+        v->programs[i].sup_fd = v->programs[i].site_dial = -1;
     v->bounds = bounds_open(s->conf);
     int r = block_signals(v, err);
     if (r == 0) {
+        v->upsock = upsock_open(s->conf->server_data);
         for (int i = 0; i < N_PROGRAMS; i++)
             start_again(v, i);
         r = start_opening(v, err);
@@ -651,7 +459,11 @@ int supervise_run(const struct supervise *s, struct err *err)
         loop(v);
         r = v->result;
     }
-    close_fd(&v->site_dial);
+    for (int i = 0; i < N_PLACES; i++) {
+        close_fd(&v->programs[i].sup_fd);
+        close_fd(&v->programs[i].site_dial);
+    }
+    upsock_close(v->upsock);
     close_fd(&v->signal_fd);
     bounds_close(v->bounds);
     free(v);

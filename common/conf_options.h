@@ -184,4 +184,6 @@
       "requests held for one Space; more get 503")                                                 \
     X(gateway, waiting_total, INT, "2000", 1, 1000000, "requests held in all")                     \
     X(gateway, route_cache, INT, "4096", 16, 1000000, "host names whose route is remembered")      \
-    X(gateway, upstream_idle, INT, "64", 0, 10000, "idle connections kept to one worker")
+    X(gateway, upstream_idle, INT, "64", 0, 10000, "idle connections kept to one worker")          \
+    X(gateway, drain_timeout, MS, "10m", 0, 86400000,                                              \
+      "what a replaced gateway still has (streams, uploads) may go on for this long")

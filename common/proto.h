@@ -6,10 +6,11 @@
  * their field and hold no NUL, and that the message ends where its last field does. A peer that
  * sends anything else is disconnected by the caller (-EPROTO).
  *
- * To add a message: a PROTO_F_... line with its fields, and a line in PROTO_MESSAGES. Field kinds:
- * U32(name), U64(name), I32(name), STR(name, size) (a char array of `size`, NUL-terminated) and
- * BLOB(name, size) (struct: uint32_t name_len and bytes name[size]). Descriptors travel beside:
- * which ones a message carries is said in its comment. */
+ * To add a message: a PROTO_F_... line with its fields, and a line at the end of PROTO_MESSAGES
+ * (its place there is its number, and a gateway is replaced by a newer one while `up` goes on).
+ * Field kinds: U32(name), U64(name), I32(name), STR(name, size) (a char array of `size`,
+ * NUL-terminated) and BLOB(name, size) (struct: uint32_t name_len and bytes name[size]).
+ * Descriptors travel beside: which ones a message carries is said in its comment. */
 #pragma once
 
 #include "err.h"
@@ -18,7 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PROTO_VERSION 3
+#define PROTO_VERSION 4
 #define PROTO_MAX_FDS 32
 #define PROTO_MAX_BYTES (160 * 1024)
 
@@ -57,6 +58,23 @@ enum proto_listen_flags {
 
 /* up -> gateway, 1 fd: the file of the access log, for appending; it replaces an earlier one */
 #define PROTO_F_SUP_LOG(U32, U64, I32, STR, BLOB)
+/* up -> gateway: a new one serves from now on. Accept no more, finish what is there within
+ * timeout_ms, and end */
+#define PROTO_F_SUP_DRAIN(U32, U64, I32, STR, BLOB) U64(timeout_ms)
+/* gateway -> up, each second while it drains: visitors' connections that are left */
+#define PROTO_F_SUP_LOAD(U32, U64, I32, STR, BLOB) U32(connections)
+
+/* ---- operator: the command line and `up` (DATA/run/up.sock) ---- */
+enum proto_up_what { UP_STATUS = 1, UP_RESTART_GATEWAY };
+/* operator -> up: one question a connection */
+#define PROTO_F_UP_ASK(U32, U64, I32, STR, BLOB) U32(what)
+enum proto_up_state { UP_STARTING = 1, UP_SERVING, UP_DRAINING };
+/* up -> operator: one for each program, before the answer. since_ms: how long it has run; left_ms:
+ * until what it still has is cut off (DRAINING), as is connections. */
+#define PROTO_F_UP_PROGRAM(U32, U64, I32, STR, BLOB) \
+    STR(name, 32) U32(pid) U32(state) U64(since_ms) U32(connections) U64(left_ms)
+/* up -> operator: it is done (the new gateway serves), or why not; code is 0 or a positive errno */
+#define PROTO_F_UP_ANSWER(U32, U64, I32, STR, BLOB) U32(code) STR(message, 512)
 
 /* ---- dial: the gateway (or the runner, probing) and PID 1 of a sandbox; the gateway and `up`, for
  * the site ---- */
@@ -312,7 +330,12 @@ enum proto_exit_reason {
     X(INIT_LOOK, init_look)                                                                        \
     X(INIT_STATS_ASK, init_stats_ask)                                                              \
     X(INIT_STATS, init_stats)                                                                      \
-    X(INIT_EXIT, init_exit)
+    X(INIT_EXIT, init_exit)                                                                        \
+    X(SUP_DRAIN, sup_drain)                                                                        \
+    X(SUP_LOAD, sup_load)                                                                          \
+    X(UP_ASK, up_ask)                                                                              \
+    X(UP_PROGRAM, up_program)                                                                      \
+    X(UP_ANSWER, up_answer)
 
 enum proto_type {
     PROTO_NONE,

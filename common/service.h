@@ -5,8 +5,8 @@
  * effective configuration (conf_to_fd).
  *
  * `up` sends SUP_LISTENER and SUP_PEER messages whenever there is something to hand over: at the
- * start, and again for each peer that was restarted. A program answers SUP_READY once it serves.
- * SIGTERM asks it to end in order. */
+ * start, and again for each peer that was restarted. A program answers SUP_READY once it is able to
+ * serve what it is given. SIGTERM asks it to end in order. */
 #pragma once
 
 #include "conf.h"

@@ -3,6 +3,7 @@
 #include "access.h"
 #include "account.h"
 #include "acme.h"
+#include "drain.h"
 #include "forwarded.h"
 #include "h2.h"
 #include "intro.h"
@@ -120,6 +121,8 @@ void client_close(struct client *c, bool reset)
     limits_leave(l->limits, c->address);
     conn_close(l, &c->conn, reset);
     loop_bury(l, &c->conn.io, free_client);
+    if (l->draining && list_empty(&l->clients))
+        l->over = true;
 }
 
 void client_linger(struct client *c)
@@ -158,7 +161,7 @@ void client_finish(struct client *c)
     if (c->head_kept)
         gbuf_consume(c->conn.in, c->head_len);
     conn_trim(c->loop, &c->conn);
-    if (!c->keep_alive || c->loop->stopping) {
+    if (!c->keep_alive || (c->loop->stopping && !c->loop->draining)) {
         if (whole && !c->conn.in && (!c->conn.readable || c->conn.fin))
             client_close(c, false);
         else
@@ -400,11 +403,12 @@ static void read_request(struct client *c)
         if (tls_opening(&c->conn)) /* within what a header has, from the connection's beginning */
             return;
         if (!tls_midway(&c->conn)) {
-            if (l->stopping)
+            if (l->stopping && !l->draining)
                 client_close(c, false);
             else if (!c->idle_armed)
-                client_set_deadline(c, c->requests ? l->conf->gateway_idle_timeout
-                                                   : l->conf->gateway_header_timeout);
+                client_set_deadline(c, l->draining   ? drain_patience_ms(c)
+                                       : c->requests ? l->conf->gateway_idle_timeout
+                                                     : l->conf->gateway_header_timeout);
             c->idle_armed = true;
             return;
         }
@@ -493,6 +497,10 @@ static void on_timer(struct timer *t)
         client_close(c, false);
         return;
     case CLIENT_READ:
+        if (gbuf_len(c->conn.in) == 0 && c->loop->draining && c->conn.layer != CONN_STREAM) {
+            drain_silent(c);
+            return;
+        }
         if (gbuf_len(c->conn.in) == 0) {
             client_close(c, false);
             return;
@@ -574,7 +582,7 @@ struct client *client_of_stream(struct client *carrier, struct h2_stream *s)
     struct loop *l = carrier->loop;
     uint64_t max = carrier->behind_proxy ? UINT64_MAX : l->conf->gateway_max_per_address;
 
-    if (l->stopping || l->n_clients >= l->conf->gateway_max_connections ||
+    if ((l->stopping && !l->draining) || l->n_clients >= l->conf->gateway_max_connections ||
         !limits_again(carrier->address, max))
         return NULL;
     struct client *c = new_client(l, CONN_NO_FD, carrier->address);

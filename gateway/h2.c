@@ -288,6 +288,12 @@ void h2_stop(struct client *c)
     h2_wake(h);
 }
 
+void h2_notice(struct client *c)
+{
+    if (nghttp2_submit_shutdown_notice(c->h2->session) == 0)
+        h2_wake(c->h2);
+}
+
 /* False where the connection was closed. */
 static bool feed(struct client *c)
 {

@@ -82,6 +82,8 @@ void h2_step(struct client *c);
 void h2_timeout(struct client *c);
 /* No new streams; closed when the last one has ended. */
 void h2_stop(struct client *c);
+/* Says that this is about to come (RFC 9113 6.8): streams that are on their way are still taken. */
+void h2_notice(struct client *c);
 /* The connection is going: so do its streams. */
 void h2_end(struct client *c);
 /* There is something to write, or room to read again. */

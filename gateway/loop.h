@@ -51,7 +51,8 @@ struct loop {
     int epoll_fd;
     uint64_t now_ms; /* mono_ms at the start of the batch */
     uint64_t now_us; /* the same */
-    bool stopping;   /* SIGTERM: nothing new is accepted */
+    bool stopping;   /* SIGTERM, or draining: nothing new is accepted */
+    bool draining;   /* drain.h; it ends with the last client */
     bool over;       /* loop_run returns */
     struct io *buried;
     struct link ready; /* clients whose turn was cut short; they go on in the next round */
@@ -68,9 +69,12 @@ struct loop {
     char https_port[8]; /* ":8443"; "" where it is 443 */
     char hsts[64];      /* a field with its line end, or "" */
 
+    int sup_fd; /* the supervisor's socket, to say something; main.c owns it */
     struct listener listeners[PROTO_LISTENERS]; /* by number; fd -1: none */
     bool accept_paused; /* out of descriptors: taken up again by accept_timer */
     struct timer accept_timer;
+    struct timer drain_timer;
+    uint64_t drain_until_ms;
     struct link clients; /* all of them, for the end */
     uint32_t n_clients, n_held;
     struct client *free_clients;

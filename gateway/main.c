@@ -23,10 +23,14 @@
  * The runner (runner.c) tells when routes change, and asks whether a worker may sleep; only here it
  * is known whether somebody uses it. While the runner is away, what runs goes on being served.
  *
+ * A gateway is replaced without a lost request (drain.c): `up` starts another, gives it the
+ * listening socket once it is ready, and this one accepts no more, finishes what it has and ends.
+ *
  * It ends when `up` goes (end of file on the supervisor's socket), and at once, exit status 0, on
  * SIGTERM: visitors' connections are not waited for beyond a moment. */
 #include "access.h"
 #include "client.h"
+#include "drain.h"
 #include "h2.h"
 #include "loop.h"
 #include "runner.h"
@@ -57,7 +61,6 @@ struct gateway {
     struct loop *loop;
     struct io sup, signals;
     struct timer grace;
-    bool ready;
 };
 
 static void on_grace(struct timer *t)
@@ -121,6 +124,10 @@ static void set_listener_options(const struct loop *l, int fd)
 
 static void take_listener(struct loop *l, const struct proto_sup_listener *m, int fd)
 {
+    if (l->stopping) {
+        close(fd);
+        return;
+    }
     if (m->flags & LISTENER_TLS && !l->tls) { /* never plain HTTP in its place */
         close(fd);
         return;
@@ -154,7 +161,6 @@ static void take_certificates(struct loop *l, int fd)
 
 static void on_supervisor(struct loop *l, struct io *io, uint32_t events)
 {
-    struct gateway *g = container_of(io, struct gateway, sup);
     struct proto_msg *m = &l->msg;
     (void)events;
 
@@ -163,6 +169,8 @@ static void on_supervisor(struct loop *l, struct io *io, uint32_t events)
         int r = proto_recv(io->fd, m, 0, &err);
         if (r == -EAGAIN)
             break;
+        if (r < 0) /* an `up` of another version, perhaps */
+            log_error(NULL, "gateway.supervisor", "%s", err.msg);
         if (r <= 0) { /* `up` is gone, and what it held together with it */
             l->over = true;
             return;
@@ -180,13 +188,9 @@ static void on_supervisor(struct loop *l, struct io *io, uint32_t events)
             worker_set_site(l, steal_fd(&m->fds[0]));
         else if (m->type == PROTO_SUP_LOG && m->n_fds == 1)
             access_set_file(l, steal_fd(&m->fds[0]));
+        else if (m->type == PROTO_SUP_DRAIN)
+            drain_begin(l, m->u.sup_drain.timeout_ms);
         proto_msg_done(m);
-    }
-    if (!g->ready && l->listeners[0].io.fd >= 0) {
-        struct err err = {0};
-        g->ready = true;
-        if (service_ready(&g->service, &err) < 0)
-            log_error(NULL, "gateway.ready", "%s", err.msg);
     }
 }
 
@@ -248,7 +252,10 @@ static int run(struct gateway *g, struct err *err)
     r = loop_add_level(g->loop, &g->sup, EPOLLIN);
     if (r < 0)
         return err_set(err, -r, "cannot watch the supervisor's socket: %s", strerror(-r));
+    g->loop->sup_fd = g->service.sup_fd;
     r = confine(&g->service.conf, err);
+    if (r == 0) /* what it is to serve may come later, when an earlier gateway is to be replaced */
+        r = service_ready(&g->service, err);
     if (r < 0)
         return r;
     r = loop_run(g->loop, err);

@@ -1,6 +1,7 @@
 #include "proxy.h"
 
 #include "account.h"
+#include "drain.h"
 #include "flow.h"
 #include "limits.h"
 #include "reply.h"
@@ -198,7 +199,7 @@ static void final_head(struct client *c, const struct http1_head *h)
     c->demo_keeps = h->keep_alive && c->down.body != BODY_TO_EOF;
     if (c->minor == 0 && (c->down.body == BODY_CHUNKED || c->down.body == BODY_TO_EOF))
         c->keep_alive = false;
-    if (!c->up.done || c->loop->stopping) /* what is left of the request would be in the way */
+    if (!c->up.done || drain_closes(c)) /* what is left of the request would be in the way */
         c->keep_alive = false;
     if (h->status >= 500) {
         c->worker->status_5xx++;

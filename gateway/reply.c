@@ -1,6 +1,7 @@
 #include "reply.h"
 
 #include "account.h"
+#include "drain.h"
 #include "route.h"
 #include "common/assets.h"
 #include "common/buf.h"
@@ -98,7 +99,7 @@ static void send_body(struct client *c, int status, const char *type, const char
     struct loop *l = c->loop;
     char head[512];
 
-    if (!c->up.done) /* what is left of the request would be in the way */
+    if (!c->up.done || drain_closes(c)) /* what is left of the request would be in the way */
         c->keep_alive = false;
     int n = snprintf(head, sizeof(head),
                      "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
@@ -211,7 +212,7 @@ static void redirect(struct client *c, const char *status, const char *fields)
 {
     struct loop *l = c->loop;
     size_t len = strlen(fields) + 320;
-    if (!c->up.done)
+    if (!c->up.done || drain_closes(c))
         c->keep_alive = false;
     if (gbuf_need(&l->bufs, &c->conn.out, len) < 0) {
         client_close(c, true);

@@ -78,7 +78,7 @@ static void adopt_one(struct runner *r, const struct life_worker *row)
     w->restarts = row->restarts;
     w->created_ms = row->created_ms;
     w->ready_ms = row->ready_ms;
-    w->requests_before = row->requests;
+    w->requests = row->requests;
     if (site_version(r, s->id, row->version_id, &w->version, NULL) != 1) {
         w->version = s->version;
         w->version.id = row->version_id;

@@ -5,6 +5,7 @@
 #include "common/proto.h"
 #include "common/util.h"
 #include "runner/commands.h"
+#include "runner/gateway.h"
 #include "runner/job.h"
 #include "runner/life.h"
 #include "runner/logs.h"
@@ -49,7 +50,7 @@ void control_worker_stats(struct worker *w, const struct worker_stats *stats)
                                   .memory_limit_bytes = w->limits.v[LIMIT_MEMORY],
                                   .cpu_us = stats->cpu_us,
                                   .pids = stats->pids,
-                                  .requests = worker_requests(w),
+                                  .requests = w->requests,
                                   .refs = w->refs,
                                   .bytes_in = w->bytes_in,
                                   .bytes_out = w->bytes_out};
@@ -127,7 +128,7 @@ static void on_msg(void *arg, struct proto_msg *m)
         job_begin(r, m);
         break;
     case PROTO_TOKEN_ANSWER:
-        link_send(&r->gateway, PROTO_TOKEN_ANSWER, &m->u.token_answer, NULL, 0);
+        gateway_token_answer(r, &m->u.token_answer);
         break;
     case PROTO_METRICS_ASK:
         on_metrics_ask(r, m->u.metrics_ask.request_id);

@@ -5,11 +5,13 @@
 #include "runner/budget.h"
 #include "runner/control.h"
 #include "runner/events.h"
+#include "runner/gateway.h"
 #include "runner/runner.h"
 #include "runner/space.h"
 #include "runner/worker.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define ANSWER_MS 10000     /* an answer that is not there by then is asked for again */
 #define NO_GATEWAY_MS 60000 /* without a gateway for so long nobody can be using anything */
@@ -22,14 +24,68 @@ static bool nobody_can_use_it(const struct runner *r)
     return r->gateway_gone_ms && mono_ms() - r->gateway_gone_ms >= NO_GATEWAY_MS;
 }
 
-/* False without a gateway. */
+/* What that gateway told of it; NULL without memory. */
+static struct worker_use *use_of(struct worker *w, const struct gateway *g)
+{
+    if (g->index >= w->n_use) {
+        struct worker_use *more = realloc(w->use, (g->index + 1) * sizeof(*more));
+        if (!more)
+            return NULL;
+        memset(more + w->n_use, 0, (g->index + 1 - w->n_use) * sizeof(*more));
+        w->use = more;
+        w->n_use = g->index + 1;
+    }
+    return &w->use[g->index];
+}
+
+/* Asks every gateway. False where none could be asked. */
 static bool ask(struct worker *w, uint64_t min_idle_ms)
 {
     struct proto_sleep_ask m = {
         .space_id = w->space->id, .worker_id = w->id, .min_idle_ms = min_idle_ms};
-    if (link_send(&w->r->gateway, PROTO_SLEEP_ASK, &m, NULL, 0) < 0)
-        return false;
-    w->asked = true;
+    bool asked = false;
+    for (struct gateway *g = w->r->gateways; g; g = g->next) {
+        struct worker_use *u = use_of(w, g);
+        if (!u)
+            return false;
+        if (!u->asked) {
+            u->asked = link_send(&g->link, PROTO_SLEEP_ASK, &m, NULL, 0) == 0;
+            u->keeps = !u->asked;
+        }
+        asked |= u->asked;
+    }
+    w->asked |= asked;
+    return asked;
+}
+
+void idle_routed(struct worker *w, const struct gateway *g)
+{
+    struct worker_use *u = use_of(w, g);
+    if (u)
+        u->keeps = true;
+}
+
+static void sum_refs(struct worker *w)
+{
+    w->refs = 0;
+    for (unsigned i = 0; i < w->n_use; i++)
+        w->refs += w->use[i].refs;
+    w->busy = w->refs > 0;
+}
+
+static bool all_answered(const struct worker *w)
+{
+    for (unsigned i = 0; i < w->n_use; i++)
+        if (w->use[i].asked)
+            return false;
+    return true;
+}
+
+static bool all_let_go(const struct worker *w)
+{
+    for (unsigned i = 0; i < w->n_use; i++)
+        if (w->use[i].keeps)
+            return false;
     return true;
 }
 
@@ -116,58 +172,86 @@ void idle_drain(struct worker *w)
     drain_step(w);
 }
 
-void idle_answer(struct runner *r, const struct proto_sleep_answer *m)
+void idle_answer(struct gateway *g, const struct proto_sleep_answer *m)
 {
-    struct worker *w = worker_by_id(r, m->worker_id);
-    if (!w || !w->space || w->state == WORKER_STOPPING)
+    struct worker *w = worker_by_id(g->r, m->worker_id);
+    struct worker_use *u = w && w->space && w->state != WORKER_STOPPING ? use_of(w, g) : NULL;
+    if (!u || !u->asked)
         return;
-    bool asked = w->asked;
-    w->asked = false;
-    w->busy = m->refs > 0;
     uint64_t now = mono_ms();
-    w->active_ms = w->busy ? now : m->idle_ms < now ? now - m->idle_ms : 0;
-    if (m->released && asked &&
-        (w->draining || w->space->state == LC_RUNNING ||
-         (w->space->state == LC_SWITCHING && w->space->claim.waits))) {
+    u->asked = false;
+    u->refs = m->refs;
+    if (!m->released) {
+        u->keeps = true;
+        uint64_t active_ms = m->refs ? now : m->idle_ms < now ? now - m->idle_ms : 0;
+        if (active_ms > w->active_ms)
+            w->active_ms = active_ms;
+    }
+    sum_refs(w);
+    if (!w->asked || !all_answered(w))
+        return;
+    w->asked = false;
+    if (all_let_go(w) && (w->draining || w->space->state == LC_RUNNING ||
+                          (w->space->state == LC_SWITCHING && w->space->claim.waits))) {
         let_go(w);
         return;
     }
     if (!w->draining) {
-        watch_from(w, w->busy ? 0 : m->idle_ms);
-        idle_make_room(r); /* the next one, if this was asked for its place */
+        idle_retime(w);
+        idle_make_room(w->r); /* the next one, if this was asked for its place */
     }
 }
 
-void idle_counters(struct runner *r, const struct proto_counters *m)
+/* How much more than last time; all of it where it forgot the worker, and learnt of it anew. */
+static uint64_t more(uint64_t now, uint64_t before, bool anew)
 {
-    struct worker *w = worker_by_id(r, m->worker_id);
-    if (!w || !w->space)
+    return anew || now < before ? now : now - before;
+}
+
+void idle_counters(struct gateway *g, const struct proto_counters *m)
+{
+    struct worker *w = worker_by_id(g->r, m->worker_id);
+    struct worker_use *u = w && w->space ? use_of(w, g) : NULL;
+    if (!u)
         return;
-    if (m->requests < w->requests) { /* it forgot the worker, and learnt of it anew */
-        w->requests_before += w->requests;
-        w->requests = 0;
-    }
-    if (m->requests != w->requests || m->refs)
+    bool anew = m->requests < u->requests;
+    if (m->requests != u->requests || m->refs)
         w->active_ms = mono_ms();
     worker_look(w);
-    w->requests = m->requests;
-    w->bytes_in = m->bytes_in;
-    w->bytes_out = m->bytes_out;
-    w->refs = m->refs;
-    w->busy = m->refs > 0;
+    w->requests += more(m->requests, u->requests, anew);
+    w->bytes_in += more(m->bytes_in, u->bytes_in, anew);
+    w->bytes_out += more(m->bytes_out, u->bytes_out, anew);
+    u->requests = m->requests;
+    u->bytes_in = m->bytes_in;
+    u->bytes_out = m->bytes_out;
+    u->refs = m->refs;
+    sum_refs(w);
     if (w->draining && !w->busy && !w->asked)
         drain_step(w);
 }
 
-void idle_gateway_changed(struct runner *r)
+void idle_gateway_first(struct runner *r)
 {
-    for (struct worker *w = r->workers; w; w = w->next) {
-        w->asked = w->busy = false;
-        w->requests_before += w->requests;
-        w->requests = 0;
-        w->refs = 0;
+    for (struct worker *w = r->workers; w; w = w->next)
         if (w->space && w == w->space->cur && w->state == WORKER_READY)
-            watch_from(w, 0); /* the new one's clock begins now */
+            watch_from(w, 0); /* its clock begins now */
+}
+
+void idle_gateway_gone(const struct gateway *g)
+{
+    for (struct worker *w = g->r->workers; w; w = w->next) {
+        struct worker_use *u = g->index < w->n_use ? &w->use[g->index] : NULL;
+        if (!u)
+            continue;
+        if (u->refs) /* whose visitors come back, perhaps */
+            w->active_ms = mono_ms();
+        *u = (struct worker_use){0};
+        sum_refs(w);
+        if (!w->asked || !all_answered(w))
+            continue;
+        w->asked = false; /* to be asked anew */
+        if (!w->draining && w->space && w == w->space->cur)
+            idle_retime(w);
     }
 }
 

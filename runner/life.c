@@ -221,8 +221,8 @@ int life_worker_save(struct runner *r, const struct worker *w, const char *exit_
         "UPDATE workers SET state = ?, pid = ?, ready_ms = NULLIF(?, 0),"
         " ended_ms = NULLIF(?, 0), requests = ?, exit_reason = ?, ran_into = ? WHERE id = ?",
         "tiiiitti", worker_state_name(w->state), (int64_t)w->pid, (int64_t)w->ready_ms,
-        (int64_t)(ended ? now_ms() : 0), (int64_t)worker_requests(w),
-        exit_reason ? exit_reason : "", met, (int64_t)w->id);
+        (int64_t)(ended ? now_ms() : 0), (int64_t)w->requests, exit_reason ? exit_reason : "", met,
+        (int64_t)w->id);
 }
 
 int life_live_worker_after(struct runner *r, uint64_t after, struct life_worker *ret,

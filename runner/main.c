@@ -146,9 +146,9 @@ static void on_tick(void *arg)
     bool starting = false;
     for (struct worker *w = r->workers; w; w = w->next) {
         starting |= w->state == WORKER_STARTING;
-        if (w->space && w->state == WORKER_READY && w->saved_requests != worker_requests(w)) {
+        if (w->space && w->state == WORKER_READY && w->saved_requests != w->requests) {
             life_worker_save(r, w, NULL, NULL);
-            w->saved_requests = worker_requests(w);
+            w->saved_requests = w->requests;
         }
     }
     space_tick(r);

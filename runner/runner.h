@@ -20,6 +20,7 @@
 
 struct space;
 struct worker;
+struct gateway;
 struct job;
 struct chore;
 struct indexes;
@@ -39,8 +40,10 @@ struct runner {
     struct store *life;
     struct store *site; /* NULL until webui has made it; see site.h */
 
-    struct link supervisor, gateway, webui;
-    uint64_t gateway_gone_ms; /* CLOCK_MONOTONIC; 0 while one is connected */
+    struct link supervisor, webui;
+    struct gateway *gateways;
+    uint16_t last_gateway;    /* serial */
+    uint64_t gateway_gone_ms; /* CLOCK_MONOTONIC of the last one's end; 0 while one is connected */
 
     struct link starter;
     struct loop_io *starter_exit;

@@ -65,6 +65,7 @@ void worker_free(struct worker *w)
     link_close(&w->control);
     loop_del(w->r->loop, &w->pid_io);
     close_fd(&w->pidfd);
+    free(w->use);
     free(w);
 }
 
@@ -74,11 +75,6 @@ struct worker *worker_by_id(struct runner *r, uint64_t id)
     while (w && w->id != id)
         w = w->next;
     return w;
-}
-
-uint64_t worker_requests(const struct worker *w)
-{
-    return w->requests_before + w->requests;
 }
 
 const char *worker_state_name(enum worker_state s)

@@ -37,6 +37,14 @@ struct worker_stats {
     uint32_t pids;
 };
 
+/* What a gateway last told of it. */
+struct worker_use {
+    bool asked; /* a SLEEP_ASK is not answered yet */
+    bool keeps; /* it has not let go since it was asked, or was given the route anew */
+    uint64_t requests, bytes_in, bytes_out; /* since it learnt of the worker */
+    uint32_t refs;
+};
+
 struct worker {
     struct worker *next; /* of the runner */
     struct runner *r;
@@ -70,13 +78,14 @@ struct worker {
 
     /* use, as the gateway tells it (idle.c) */
     struct loop_timer idle_timer;
-    bool asked;         /* a SLEEP_ASK is outstanding */
+    struct worker_use *use; /* by each gateway, by its index */
+    unsigned n_use;
+    bool asked;         /* may it sleep? Some of them have not answered yet */
     bool busy;          /* there were refs at the last answer or count */
     uint64_t active_ms; /* CLOCK_MONOTONIC of the last known use */
     uint64_t drain_until_ms;
-    uint64_t requests_before; /* by gateways that are gone */
-    uint64_t requests, bytes_in, bytes_out;
-    uint64_t saved_requests; /* in life.db */
+    uint64_t requests, bytes_in, bytes_out; /* of all gateways, those that are gone included */
+    uint64_t saved_requests;                /* in life.db */
     uint32_t refs;
 
     /* notes of the gateway about it (gateway.c) */
@@ -127,7 +136,6 @@ void worker_group_stat(struct worker *w, const struct proto_group_stat *s);
 void worker_starter_restarted(struct worker *w);
 
 struct worker *worker_by_id(struct runner *r, uint64_t id);
-uint64_t worker_requests(const struct worker *w);
 const char *worker_state_name(enum worker_state s);
 /* The errno of a start that says that the platform, not what was to be started, was in the way. */
 bool worker_is_held_up(int code);

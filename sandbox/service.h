@@ -59,8 +59,9 @@ int service_try(const struct service_plan *plan, struct err *err);
  * index the mode of the database, and would take that mode back if it changed in between. */
 int service_prepare(const struct service_plan *plan, struct err *err);
 
-/* Control groups of gateway and webui: their memory and threads have bounds, and what runs out of
- * memory in one is that program alone. */
+/* Control groups of webui and of each gateway: their memory and threads have bounds, and what runs
+ * out of memory in one is that program alone. They have numbers. */
+#define SERVICE_GROUPS 16
 struct service_groups;
 
 /* `name` is the same whenever the same data folder is served: what an earlier one left is removed.
@@ -68,11 +69,11 @@ struct service_groups;
 int service_groups_open(struct service_groups **ret, const char *name, struct err *err);
 /* Once nobody is in them any more. NULL is fine. */
 void service_groups_close(struct service_groups *g);
-/* An empty one of that kind with these limits, in the place of an earlier one; what is left in that
- * is ended. */
-int service_group_make(struct service_groups *g, enum service_kind kind, uint64_t memory_bytes,
-                       uint32_t pids, struct err *err);
+/* An empty one of that number with these limits, in the place of an earlier one; what is left in
+ * that is ended. */
+int service_group_make(struct service_groups *g, unsigned i, uint64_t memory_bytes, uint32_t pids,
+                       struct err *err);
 /* The calling process, which has one thread: from a fork to its exec. */
-int service_group_join(const struct service_groups *g, enum service_kind kind, struct err *err);
+int service_group_join(const struct service_groups *g, unsigned i, struct err *err);
 /* Whether it ran out of memory since it was made. */
-bool service_group_ran_out(struct service_groups *g, enum service_kind kind);
+bool service_group_ran_out(struct service_groups *g, unsigned i);

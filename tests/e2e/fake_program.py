@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """Stands in for the three programs under `up`, to test the supervisor alone. What each does is in the
-file `script`, beside it: {"protocol": PROTO_VERSION, "vitrine-runner": "serve" | "die" | "deaf" | "orphan"}."""
+file `script`, beside it: {"protocol": PROTO_VERSION, "vitrine-runner": "serve" | "die" | "deaf" | "orphan" | "mute" (never ready)}."""
 import json
 import os
 import select
@@ -46,7 +46,8 @@ if what == "orphan":
             time.sleep(600)
         os._exit(0)
     os.waitpid(between, 0)
-sup.send(struct.pack("<HHI", script["protocol"], READY, 0))
+if what != "mute":
+    sup.send(struct.pack("<HHI", script["protocol"], READY, 0))
 public = None
 while True:
     ready, _, _ = select.select([s for s in (sup, public) if s], [], [])

@@ -172,3 +172,61 @@ def is_orphan(pid, folder):
         session = int(f.read().rsplit(")", 1)[1].split()[3])
     with open(f"/proc/{pid}/cmdline") as f:
         return session != pid and folder in f.read() and not os.path.exists(f"/proc/{session}")
+
+
+def say(s, **script):
+    """What the programs do that are started from now on"""
+    with open(os.path.join(s.folder, "script"), "w") as f:
+        json.dump({"protocol": PROTOCOL, **{"vitrine-" + k: v for k, v in script.items()}}, f)
+
+
+def restart(s):
+    return subprocess.run([os.path.join(s.folder, "vitrine"), "gateway", "restart", "--data", os.path.join(s.folder, "data")],
+                          capture_output=True, text=True)
+
+
+def gateways(s):
+    out = subprocess.run([os.path.join(s.folder, "vitrine"), "status", "--json", "--data", os.path.join(s.folder, "data")],
+                         capture_output=True, text=True).stdout
+    return [(p["pid"], p["state"]) for p in json.loads(out) if p["name"] == "vitrine-gateway"]
+
+
+def test_a_new_gateway_that_dies_changes_nothing(supervisor):
+    s = supervisor.start()
+    assert s.ready()
+    before = gateways(s)
+    say(s, gateway="die")
+    r = restart(s)
+    assert r.returncode == 1 and "status 7" in r.stderr and "the old one goes on serving" in r.stderr
+    assert gateways(s) == before and before[0][1] == "serving"
+    say(s)
+    assert restart(s).returncode == 0
+    assert gateways(s)[0] != before[0] and (before[0][0], "draining") in gateways(s)
+    assert end(s) == 0
+
+
+def test_the_listening_socket_goes_to_one_that_is_ready(supervisor):
+    s = supervisor.start()
+    assert s.ready()
+    say(s, gateway="mute")
+    p = subprocess.Popen([os.path.join(s.folder, "vitrine"), "gateway", "restart", "--data", os.path.join(s.folder, "data")],
+                         stderr=subprocess.PIPE, text=True)
+    assert until(lambda: len(s.events("gateway", "message 2 2")) == 2, 5)  # it has its peers
+    assert restart(s).returncode == 1  # one at a time
+    first, second = [pid for _, pid, _ in s.events("gateway", "start")]
+    assert {pid for _, pid, e in s.events("gateway") if e.startswith("message 3")} == {first}
+    os.kill(second, signal.SIGKILL)
+    assert p.wait(10) == 1 and "before it was ready" in p.stderr.read()
+    p.stderr.close()
+    assert end(s) == 0
+
+
+def test_the_oldest_goes_where_too_many_drain(supervisor):
+    s = supervisor.start()
+    assert s.ready()
+    for _ in range(10):  # stand-ins do not leave by themselves
+        assert until(lambda: restart(s).returncode == 0, 10)
+    assert len([1 for _, state in gateways(s) if state == "draining"]) <= 8
+    starts = [pid for _, pid, _ in s.events("gateway", "start")]
+    assert starts[0] in {pid for _, pid, _ in s.events("gateway", "term")}
+    assert end(s) == 0

@@ -565,3 +565,31 @@ def test_garbage(gateway):
     w = H2(g)
     assert w.answer(w.request("echo", "/x"))[2] == b"/x"
     w.close()
+
+
+def test_a_replaced_gateway_finishes_its_streams(gateway):
+    go = threading.Event()
+
+    def slow(c):
+        while c.request():
+            c.send("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabc")
+            go.wait(20)
+            c.send("def")
+
+    g = gateway(tls=[SITE])
+    g.space("a", slow)
+    v = H2(g)
+    sid = v.request("a")
+    v.until(lambda: sid in v.answers)
+    g.sup.send("SUP_DRAIN", timeout_ms=60000)
+    assert g.sup.wait("SUP_LOAD")["connections"] == 2  # the carrier and the stream
+    v.until(lambda: v.gone is not None)
+    v.fill()  # the second word, a second later
+    assert g.process.poll() is None
+    v.c.state_machine.state = h2.connection.ConnectionState.CLIENT_OPEN  # the library takes a GOAWAY for the end
+    go.set()
+    assert v.answer(sid)[2] == b"abcdef"
+    with pytest.raises(AssertionError):
+        v.until(lambda: False, 5)
+    assert v.eof and g.process.wait(5) == 0
+    v.close()

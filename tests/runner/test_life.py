@@ -1,6 +1,7 @@
 """The life of a Space: deploy, wake, readiness, sleep, crash, stop; with a stand-in for the sandbox."""
 import os
 import signal
+import time
 
 import pytest
 from rig import HELLO, until
@@ -55,6 +56,45 @@ def test_sleeps_only_when_let_go_and_wakes(rig):
     second = r.routed(s, since=n)
     assert second.worker_id > first.worker_id and r.get(second) == "demo/probe one"
     assert len(r.life("SELECT id FROM workers")) == 2
+
+
+def test_of_two_gateways_both_must_let_go(rig):
+    r = rig(lifecycle__sleep_after="300ms")
+    first = r.gateway
+    r.connect_gateway()
+    second = r.gateway
+
+    def answers(peer, refs, pause=0.0, then=None):
+        def asked(m):
+            time.sleep(pause)
+            peer.send("SLEEP_ANSWER", space_id=m.space_id, worker_id=m.worker_id, refs=refs,
+                      idle_ms=0 if refs else m.min_idle_ms, released=int(not refs))
+            if then:
+                then()
+        peer.on["SLEEP_ASK"] = asked
+
+    answers(first, 1), answers(second, 0, 0.2)
+    s = r.space()
+    r.deploy(s, r.version(s))
+    route = r.routed(s)
+    assert first.wait("ROUTE", space_id=s, worker_id=route.worker_id)
+    for peer in (first, second):  # asked again and again: the first one uses it
+        n = peer.mark()
+        peer.wait("SLEEP_ASK", since=n, worker_id=route.worker_id)
+        n = peer.mark()
+        peer.wait("SLEEP_ASK", since=n, worker_id=route.worker_id)
+    assert r.stage(s) == "RUNNING"
+    # it lets go, and is told of the worker again before the other one has answered
+    n = first.mark()
+    answers(first, 0, then=lambda: first.send("RESOLVE", label=route.label))
+    first.wait("ROUTE", since=n, space_id=s, worker_id=route.worker_id)
+    first.wait("SLEEP_ASK", since=first.mark(), worker_id=route.worker_id)
+    assert r.stage(s) == "RUNNING"
+    # what it had has ended with it
+    answers(first, 1)
+    first.wait("SLEEP_ASK", since=first.mark(), worker_id=route.worker_id)
+    first.close()
+    r.stage_is(s, "SLEEPING")
 
 
 def test_without_an_answer_nothing_sleeps(rig):

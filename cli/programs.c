@@ -1,0 +1,256 @@
+#include "supervise_own.h"
+
+#include "accesslog.h"
+#include "common/cleanup.h"
+#include "common/log.h"
+#include "common/service.h"
+#include "common/util.h"
+#include "publics.h"
+#include "tlskeep.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static const struct {
+    const char *name;
+    enum proto_role role;
+} program_table[N_PROGRAMS] = {
+    [GATEWAY] = {"vitrine-gateway", ROLE_GATEWAY},
+    [RUNNER] = {"vitrine-runner", ROLE_RUNNER},
+    [WEBUI] = {"vitrine-webui", ROLE_WEBUI},
+};
+
+/* Who talks to whom. */
+static const struct {
+    int a, b;
+} peers[] = {{GATEWAY, RUNNER}, {WEBUI, RUNNER}};
+
+int program_kind(int place)
+{
+    return place < N_PROGRAMS ? place : GATEWAY;
+}
+
+const char *program_name(int place)
+{
+    return program_table[program_kind(place)].name;
+}
+
+enum proto_role program_role(int place)
+{
+    return program_table[program_kind(place)].role;
+}
+
+void program_terminate(struct supervisor *v, int place)
+{
+    struct program *p = &v->programs[place];
+    if (p->pid && !p->term_sent) {
+        kill(p->pid, SIGTERM);
+        p->term_sent = true;
+    }
+}
+
+/* In the child, between fork and exec: descriptors 0-4 as service.h says, nothing else. */
+static void become_program(const struct supervisor *v, int i, unsigned group, int sup_fd,
+                           int conf_fd)
+{
+    char path[4096];
+    const char *name = program_name(i);
+    snprintf(path, sizeof(path), "%s/%s", v->s->program_dir, name);
+    bounds_join(v->bounds, program_role(i), group);
+    /* A session of its own: Ctrl-C in the terminal is for `up`, which ends the rest in order. */
+    setsid();
+    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    int a = fcntl(sup_fd, F_DUPFD_CLOEXEC, 10), b = fcntl(conf_fd, F_DUPFD_CLOEXEC, 10);
+    if (null < 0 || a < 0 || b < 0 || dup2(null, 0) < 0 || dup2(2, 1) < 0 ||
+        dup2(a, SERVICE_SUP_FD) < 0 || dup2(b, SERVICE_CONF_FD) < 0 ||
+        close_range(SERVICE_CONF_FD + 1, ~0U, 0) < 0)
+        _exit(126);
+    for (int sig = 1; sig < SIGRTMAX; sig++)
+        signal(sig, SIG_DFL);
+    sigprocmask(SIG_SETMASK, &v->old_mask, NULL);
+    execv(path, (char *[]){(char *)name, NULL});
+    _exit(127);
+}
+
+static int send_fd(struct supervisor *v, int program, enum proto_type type, enum proto_role role,
+                   int fd, struct err *err)
+{
+    struct program *p = &v->programs[program];
+    if (type == PROTO_SUP_LOG)
+        return proto_send(p->sup_fd, type, NULL, &fd, 1, err);
+    if (type == PROTO_SUP_PEER) {
+        struct proto_sup_peer body = {.role = role};
+        return proto_send(p->sup_fd, type, &body, &fd, 1, err);
+    }
+    struct proto_sup_listener body = {.role = role};
+    return proto_send(p->sup_fd, type, &body, &fd, 1, err);
+}
+
+int program_site_dial(struct supervisor *v, int i, struct err *err)
+{
+    struct program *p = &v->programs[i];
+    int pair[2];
+    int r = proto_pair(pair, err);
+    if (r < 0)
+        return r;
+    close_fd(&p->site_dial);
+    p->site_dial = pair[0];
+    r = send_fd(v, i, PROTO_SUP_PEER, ROLE_SITE_DIAL, pair[1], err);
+    close_fd(&pair[1]);
+    return r;
+}
+
+int program_listen(struct supervisor *v, int i, struct err *err)
+{
+    const struct publics *all = v->s->publics;
+    int r = 0;
+    for (unsigned k = 0; r == 0 && k < all->n; k++) {
+        struct proto_sup_listener body = {
+            .role = ROLE_PUBLIC, .number = k, .flags = all->sockets[k].flags};
+        r = proto_send(v->programs[i].sup_fd, PROTO_SUP_LISTENER, &body, &all->sockets[k].fd, 1,
+                       err);
+    }
+    return r;
+}
+
+int program_certificates(struct supervisor *v, int i, struct err *err)
+{
+    if (!v->s->tls)
+        return 0;
+    _cleanup_close_ int fd = tlskeep_fd(v->s->tls, err);
+    if (fd < 0)
+        return fd;
+    return proto_send(v->programs[i].sup_fd, PROTO_SUP_TLS, NULL, &fd, 1, err);
+}
+
+int program_log(struct supervisor *v, int i, struct err *err)
+{
+    int fd = v->s->access->fd;
+    return fd < 0 ? 0 : send_fd(v, i, PROTO_SUP_LOG, ROLE_NONE, fd, err);
+}
+
+static int join_peers(struct supervisor *v, int a, int b, struct err *err)
+{
+    int pair[2];
+    int r = proto_pair(pair, err);
+    if (r < 0)
+        return r;
+    r = send_fd(v, a, PROTO_SUP_PEER, program_role(b), pair[0], err);
+    if (r == 0)
+        r = send_fd(v, b, PROTO_SUP_PEER, program_role(a), pair[1], err);
+    close_fd(&pair[0]);
+    close_fd(&pair[1]);
+    return r;
+}
+
+static bool are_peers(int a, int b)
+{
+    for (size_t k = 0; k < sizeof(peers) / sizeof(*peers); k++)
+        if (program_kind(a) == peers[k].a && program_kind(b) == peers[k].b)
+            return true;
+    return false;
+}
+
+/* Everything that the program in place `i` needs from us, and its peers because of it. One that is
+ * to follow another gets the listening socket when it is ready (gateways.c). */
+static void hand_over(struct supervisor *v, int i)
+{
+    struct err err = {0};
+    int r = 0;
+    if (program_kind(i) == GATEWAY)
+        r = program_log(v, i, &err);
+    if (r == 0 && program_kind(i) == GATEWAY)
+        r = program_certificates(v, i, &err);
+    if (r == 0 && i == GATEWAY)
+        r = program_listen(v, i, &err);
+    if (r == 0 && program_kind(i) == GATEWAY)
+        r = program_site_dial(v, i, &err);
+    if (i == WEBUI)
+        r = send_fd(v, i, PROTO_SUP_LISTENER, ROLE_SITE, v->s->site_fd, &err);
+    for (int other = 0; r == 0 && other < N_PLACES; other++) {
+        if (v->programs[other].sup_fd < 0)
+            continue;
+        if (are_peers(i, other))
+            r = join_peers(v, i, other, &err);
+        else if (are_peers(other, i))
+            r = join_peers(v, other, i, &err);
+    }
+    /* Whoever did not take it is dying; its successor gets all of it anew. */
+    if (r < 0)
+        log_warn(NULL, "up.hand_over", "%s: %s", program_name(i), err.msg);
+}
+
+/* Not one of those that run, or are just being looked into. */
+static unsigned free_group(const struct supervisor *v, int i)
+{
+    unsigned group = 0;
+    for (int other = 0; other < N_PLACES; other++) {
+        const struct program *p = &v->programs[other];
+        if (other != i && p->pid && p->group == group) {
+            group++;
+            other = -1;
+        }
+    }
+    return group;
+}
+
+/* Gateway and webui begin pid namespaces, the one part of their sandboxes that they cannot make for
+ * themselves (sandbox/service.h): where that fails, they go without. The sanitizers' runtime finds
+ * itself in /proc by its own idea of its pid, so not there. */
+static pid_t start_process(int i)
+{
+#if !defined(__SANITIZE_ADDRESS__)
+    struct clone_args args = {.flags = CLONE_NEWPID, .exit_signal = SIGCHLD};
+    if (program_kind(i) != RUNNER) {
+        pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+        if (pid >= 0)
+            return pid;
+        log_warn(NULL, "up.pid_namespace", "%s has no pid namespace of its own: %s",
+                 program_name(i), strerror(errno));
+    }
+#else
+    (void)i;
+#endif
+    return fork();
+}
+
+int program_start(struct supervisor *v, int i, struct err *err)
+{
+    struct program *p = &v->programs[i];
+    unsigned group = free_group(v, i);
+    int pair[2];
+    /* A file of its own each time: the offset of a shared one would be shared too. */
+    _cleanup_close_ int conf_fd = conf_to_fd(v->s->conf, err);
+    if (conf_fd < 0)
+        return conf_fd;
+    int r = proto_pair(pair, err);
+    if (r < 0)
+        return r;
+    bounds_make(v->bounds, program_role(i), group);
+    pid_t pid = start_process(i);
+    if (pid == 0)
+        become_program(v, i, group, pair[1], conf_fd);
+    close_fd(&pair[1]);
+    if (pid < 0) {
+        r = err_errno(err, "cannot start %s", program_name(i));
+        close_fd(&pair[0]);
+        return r;
+    }
+    *p = (struct program){
+        .pid = pid,
+        .sup_fd = pair[0],
+        .site_dial = -1,
+        .group = group,
+        .started_ms = mono_ms(),
+        .quick_deaths = p->quick_deaths,
+    };
+    log_info(NULL, "up.started", "%s is process %d", program_name(i), (int)pid);
+    hand_over(v, i);
+    return 0;
+}

@@ -207,5 +207,8 @@ const char *const schema_life[] = {
     "ALTER TABLE builds ADD COLUMN layer TEXT NOT NULL DEFAULT '';",
     /* 7: its cache of models: envs/KEY as well, '' for none */
     "ALTER TABLE builds ADD COLUMN models TEXT NOT NULL DEFAULT '';",
+    /* 8: whether the Python files of an environment are compiled: 0 they are to be, 1 they are, or
+     * there are none, 2 that failed */
+    "ALTER TABLE envs ADD COLUMN bytecode INTEGER NOT NULL DEFAULT 1;",
     NULL,
 };

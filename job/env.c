@@ -209,9 +209,10 @@ int env_install(const struct env_options *o, struct err *err)
     if (n < 0)
         return n;
     if (installer_is_uv()) {
-        args_add(&a, "--compile-bytecode");
         args_add(&a, "--link-mode");
         args_add(&a, "hardlink"); /* its cache lies beside it, and is removed afterwards */
+    } else {
+        args_add(&a, "--no-compile"); /* as uv does: runner/bytecode.h */
     }
     if (bound) { /* they name files of the tree, which a lock cannot */
         add_wanted(&a);

@@ -7,6 +7,7 @@
 #include "runner/build_index.h"
 #include "runner/build_models.h"
 #include "runner/build_own.h"
+#include "runner/bytecode.h"
 #include "runner/chore.h"
 #include "runner/control.h"
 #include "runner/delete.h"
@@ -218,7 +219,7 @@ static void succeed(struct build *b, const char *env)
         life_build_create(r, b, "queued", NULL);
     if (anew)
         life_env_save(r, env, b->kind == LOCK_SHARED ? "" : s->owner, b->python, env_bytes(r, env),
-                      NULL);
+                      build_is_npm(b) ? BYTECODE_MADE : BYTECODE_WANTED, NULL);
     if (env[0])
         life_resolution_save(r, b->request, env, NULL);
     life_build_save(r, b, "done", env, NULL);
@@ -244,6 +245,8 @@ static void succeed(struct build *b, const char *env)
             space_begin_start(s);
     }
     b->over = true;
+    if (anew)
+        bytecode_wake(r);
     if (anew || !(b->resolved || b->debs.len))
         let_go(b);
     else
@@ -489,7 +492,7 @@ static void on_layer_sealed(void *arg, int code)
     struct build *b = arg;
     char key[65], size[32];
     memcpy(key, b->key, sizeof(key));
-    if (code || life_env_save(b->r, key, "", "", env_bytes(b->r, key), NULL) < 0) {
+    if (code || life_env_save(b->r, key, "", "", env_bytes(b->r, key), BYTECODE_MADE, NULL) < 0) {
         build_fail(b, public_reason(code ? code : EIO, "its packages could not be stored"));
         give_up(b);
         return;
@@ -567,8 +570,8 @@ static void on_models_sealed(void *arg, int code)
         fetch_models(b); /* somebody else's, which was there, is gone: its own then */
         return;
     }
-    if (code ||
-        life_env_save(b->r, b->key, b->space->owner, "", env_bytes(b->r, b->key), NULL) < 0) {
+    if (code || life_env_save(b->r, b->key, b->space->owner, "", env_bytes(b->r, b->key),
+                              BYTECODE_MADE, NULL) < 0) {
         build_fail(b, public_reason(code ? code : EIO, "its models could not be stored"));
         give_up(b);
         return;

@@ -7,6 +7,7 @@
 #include "common/util.h"
 #include "runner/build_models.h"
 #include "runner/build_own.h"
+#include "runner/bytecode.h"
 #include "runner/chore.h"
 #include "runner/events.h"
 #include "runner/life_build.h"
@@ -261,6 +262,8 @@ static void on_collected(void *owner, int code)
 /* Versions that are about to start, or run, and whose rows do not say so. */
 static bool is_meant(const struct runner *r, const char *key)
 {
+    if (bytecode_reads(r, key))
+        return true;
     for (const struct build *b = r->builds; b; b = b->next)
         if (strcmp(b->key, key) == 0 || strcmp(b->layer, key) == 0 || strcmp(b->models, key) == 0)
             return true;

@@ -114,13 +114,35 @@ int life_resolution_save(struct runner *r, const char *request, const char *env,
 }
 
 int life_env_save(struct runner *r, const char *key, const char *owner, const char *python,
-                  uint64_t bytes, struct err *err)
+                  uint64_t bytes, enum life_bytecode bytecode, struct err *err)
 {
     int64_t now = (int64_t)now_ms();
     return store_exec(r->life, err,
-                      "INSERT OR REPLACE INTO envs (key, owner, python, bytes, created_ms, used_ms)"
-                      " VALUES (?, ?, ?, ?, ?, ?)",
-                      "tttiii", key, owner, python, (int64_t)bytes, now, now);
+                      "INSERT OR REPLACE INTO envs (key, owner, python, bytes, created_ms, used_ms,"
+                      " bytecode) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                      "tttiiii", key, owner, python, (int64_t)bytes, now, now, (int64_t)bytecode);
+}
+
+int life_env_uncompiled(struct runner *r, char key[65], char *python, size_t size, struct err *err)
+{
+    struct store_stmt *q = store_query(r->life, err,
+                                       "SELECT key, python FROM envs WHERE bytecode = ?"
+                                       " ORDER BY used_ms DESC LIMIT 1",
+                                       "i", (int64_t)BYTECODE_WANTED);
+    int n = q ? store_step(q, err) : -EIO;
+    if (n != 1)
+        return n;
+    snprintf(key, 65, "%s", store_text(q, 0));
+    snprintf(python, size, "%s", store_text(q, 1));
+    store_reset(q);
+    return 1;
+}
+
+int life_env_compiled(struct runner *r, const char *key, enum life_bytecode state, uint64_t bytes,
+                      struct err *err)
+{
+    return store_exec(r->life, err, "UPDATE envs SET bytecode = ?, bytes = bytes + ? WHERE key = ?",
+                      "iit", (int64_t)state, (int64_t)bytes, key);
 }
 
 int life_env_known(struct runner *r, const char *key)

@@ -5,6 +5,7 @@
 #include "common/err.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct runner;
@@ -33,9 +34,15 @@ int life_builds_lost(struct runner *r, struct err *err);
 int life_resolution(struct runner *r, const char *request, char env[65], struct err *err);
 int life_resolution_save(struct runner *r, const char *request, const char *env, struct err *err);
 
+enum life_bytecode { BYTECODE_WANTED, BYTECODE_MADE, BYTECODE_FAILED }; /* as in common/schema.c */
 /* `owner` is "" for one that everybody may use. */
 int life_env_save(struct runner *r, const char *key, const char *owner, const char *python,
-                  uint64_t bytes, struct err *err);
+                  uint64_t bytes, enum life_bytecode bytecode, struct err *err);
+/* One whose Python files are to be compiled, and its interpreter: 1, 0 or a negative errno. */
+int life_env_uncompiled(struct runner *r, char key[65], char *python, size_t size, struct err *err);
+/* What became of that; `bytes` come to what it takes. */
+int life_env_compiled(struct runner *r, const char *key, enum life_bytecode state, uint64_t bytes,
+                      struct err *err);
 int life_env_known(struct runner *r, const char *key); /* 1, 0 */
 int life_env_remove(struct runner *r, const char *key, struct err *err);
 /* Notes for every environment that some Space's version or a worker needs that it is needed now. */

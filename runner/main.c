@@ -31,6 +31,7 @@
 #include "common/util.h"
 #include "runner/adopt.h"
 #include "runner/build.h"
+#include "runner/bytecode.h"
 #include "runner/chore.h"
 #include "runner/commands.h"
 #include "runner/control.h"
@@ -109,6 +110,7 @@ static void on_signal(void *arg, uint32_t events)
     event_add(r, NULL, 0, "runner.stop", "stopping every worker");
     job_cancel_all(r);
     build_cancel_all(r);
+    bytecode_stop(r);
     space_shutdown(r);
     volumes_stop(r);
     r->stop_timer = (struct loop_timer){.fn = on_stop_timer, .arg = r};
@@ -270,6 +272,7 @@ static int begin(struct runner *r, struct err *err)
     loop_timer_set(r->loop, &r->prune_timer, TICK_MS / 2);
     env_collect_begin(r);
     pack_begin(r);
+    bytecode_begin(r);
     r->supervisor.on_msg = on_supervisor;
     r->supervisor.on_gone = on_supervisor_gone;
     r->supervisor.arg = r;
@@ -293,6 +296,7 @@ int main(void)
     volumes_close(r);
     indexes_free(r);
     metrics_free(r);
+    bytecode_free(r);
     starter_end(r);
     if (r->life) {
         commands_record(r);

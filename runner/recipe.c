@@ -4,6 +4,7 @@
 #include "common/netrule.h"
 #include "runner/environment.h"
 #include "runner/build_env.h"
+#include "runner/bytecode.h"
 #include "runner/layer.h"
 #include "runner/runner.h"
 #include "runner/space.h"
@@ -164,6 +165,9 @@ static int fill_mounts(struct proto_start *start, struct runner *r, const struct
             start_list_add(&l, "ro:%s/node_modules:" APP "/node_modules", path);
         else
             start_list_add(&l, "ro:%s:%s", path, ENV);
+        bytecode_path(r, w->env, path, sizeof(path));
+        if (path[0])
+            start_list_add(&l, "ov:%s:%s", path, ENV);
     }
     if (w->models[0]) { /* where huggingface_hub looks; it also writes there */
         char path[PATH_MAX];

@@ -28,6 +28,7 @@ struct build;
 struct volumes;
 struct unrecorded;
 struct metrics;
+struct bytecode;
 
 struct runner {
     struct service service;
@@ -73,6 +74,7 @@ struct runner {
     struct chore *chores;
     struct volumes *volumes;
     struct metrics *metrics;            /* NULL until something was counted (metrics.c) */
+    struct bytecode *bytecode;          /* bytecode.c */
     struct indexes *indexes;            /* NULL until a build asks (indexes.c) */
     uint64_t first_job_id, last_job_id; /* worker ids of jobs; far above those of workers */
 

@@ -58,6 +58,18 @@ static int open_base(struct root_cache *roots, const char *root, const char *dst
     return *ret < 0 ? *ret : 0;
 }
 
+/* The folder to read that was to be mounted there, and that another is laid over. */
+static struct plan_mount *find_below(struct plan *p, const struct spec_mount *asked)
+{
+    for (int i = 0; asked->over && i < p->n; i++) {
+        struct plan_mount *m = &p->mounts[i];
+        if (strcmp(m->dst, asked->dst) == 0 && m->is_dir && !m->writable && !m->copied &&
+            m->base_fd < 0)
+            return m;
+    }
+    return NULL;
+}
+
 static int add_mount(struct plan *p, struct root_cache *roots, const struct sandbox_spec *s,
                      const struct spec_mount *asked, struct err *err)
 {
@@ -68,6 +80,14 @@ static int add_mount(struct plan *p, struct root_cache *roots, const struct sand
     struct stat st;
     if (fstat(fd, &st) < 0)
         return err_errno(err, "stat %s", asked->src);
+    struct plan_mount *below = S_ISDIR(st.st_mode) ? find_below(p, asked) : NULL;
+    if (below) { /* both become one mount, in its place */
+        below->base_fd = steal_fd(&below->fd);
+        below->fd = steal_fd(&fd);
+        below->dev = st.st_dev;
+        below->ino = st.st_ino;
+        return 0;
+    }
     struct plan_mount *m = &p->mounts[p->n];
     snprintf(m->dst, sizeof(m->dst), "%s", asked->dst);
     m->is_dir = S_ISDIR(st.st_mode);

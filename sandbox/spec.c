@@ -77,13 +77,20 @@ static int parse_mount(char *text, struct spec_mount *m, struct err *err)
         return err_set(err, EINVAL, "mount source \"%s\" is not an absolute path", m->src);
     if (!spec_path_ok(m->dst) || strlen(m->dst) >= 256)
         return err_set(err, EINVAL, "mount target \"%s\" is not a plain absolute path", m->dst);
-    if (over && !has_layers(m->dst))
-        return err_set(err, EINVAL, "nothing is laid over %s", m->dst);
     if (copied && !can_be_copied(m->dst))
         return err_set(err, EINVAL, "mount target %s is not below the home", m->dst);
     if (is_reserved(m->dst))
         return err_set(err, EINVAL, "mount target %s is made by the sandbox itself", m->dst);
     return 0;
+}
+
+/* Over what the root has there, or over a folder to read of this list. */
+static int check_over(const struct sandbox_spec *s, const struct spec_mount *m, struct err *err)
+{
+    bool ok = !m->over || has_layers(m->dst);
+    for (const struct spec_mount *o = s->mounts; !ok && o < m; o++)
+        ok = !o->writable && !o->over && !o->copied && strcmp(o->dst, m->dst) == 0;
+    return ok ? 0 : err_set(err, EINVAL, "nothing is laid over %s", m->dst);
 }
 
 static int check_hostname(const char *name, struct err *err)
@@ -158,7 +165,8 @@ int spec_parse(struct sandbox_spec *s, struct err *err)
         return n;
     int r, over = 0;
     for (s->n_mounts = 0; s->n_mounts < n; s->n_mounts++) {
-        if ((r = parse_mount(texts[s->n_mounts], &s->mounts[s->n_mounts], err)) < 0)
+        if ((r = parse_mount(texts[s->n_mounts], &s->mounts[s->n_mounts], err)) < 0 ||
+            (r = check_over(s, &s->mounts[s->n_mounts], err)) < 0)
             return r;
         over += s->mounts[s->n_mounts].over;
     }

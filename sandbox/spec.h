@@ -36,7 +36,7 @@ enum spec_fd {
 
 struct spec_mount {
     bool writable;
-    bool over;             /* laid over the root's own folder of that name */
+    bool over;             /* laid over the root's own folder of that name, or one of the list */
     bool copied;           /* below the home: what is changed in there is the sandbox's own */
     const char *src, *dst; /* point into start.mounts */
 };

@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import sqlite3
+import subprocess
 import tempfile
 import time
 
@@ -21,6 +22,7 @@ def packages():
     wheels.wheel(folder, "beta", "2.0")
     wheels.wheel(folder, "alpha", "1.0", requires=["beta>=2"])
     wheels.wheel(folder, "alpha", "0.9", requires=["beta"])
+    wheels.wheel(folder, "delta", "1.0")
     wheels.sdist(folder, "gamma", "0.5")
     wheels.sdist(folder, "needy", "1.0", "import alpha")
     wheels.sdist(folder, "slow", "1.0", "import time; time.sleep(60)")
@@ -94,6 +96,20 @@ def test_the_environment_is_read_only_and_holds_nothing_of_the_host(up):
     code = ("import alpha, sys\ntry:\n    open(alpha.__file__, 'a')\nexcept OSError as e:\n    return e.strerror + str('numpy' in "
             "[m.name for m in __import__('pkgutil').iter_modules()]) + sys.prefix")
     assert runs(up, "demo/ro", code, "alpha\n") == "Read-only file systemFalse/run/vitrine/env"
+
+
+def test_compiled_files_come_afterwards_and_the_next_start_has_them(up):
+    code = "import delta, os\nreturn str(os.path.exists(delta.__cached__)) + delta.VERSION"
+    assert runs(up, "demo/pyc", code, "delta\n") == "False1.0"
+    (key,), = life(up, "SELECT env FROM builds WHERE state = 'done' ORDER BY id DESC LIMIT 1")
+    of_it = f"{up.data}/envs/{key}"
+    before = subprocess.check_output(["find", of_it + "/env", "-printf", "%P %T@ %s\n"])
+    assert until(lambda: life(up, "SELECT bytecode FROM envs WHERE key = ?", key) == [(1,)], 60), (os.listdir(of_it), up.log[-2000:])
+    assert sorted(os.listdir(of_it)) == ["about", "bytecode", "env"]
+    assert before == subprocess.check_output(["find", of_it + "/env", "-printf", "%P %T@ %s\n"]) and b".pyc" not in before
+    assert up.demo("demo/pyc").body == b"False1.0"  # who runs keeps what it saw
+    assert up.cli("restart", "demo/pyc").returncode == 0
+    assert until(lambda: up.demo("demo/pyc").body == b"True1.0", 30), up.demo("demo/pyc").body
 
 
 def test_what_is_built_from_source_is_its_owners_alone(up):

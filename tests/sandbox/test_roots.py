@@ -132,3 +132,9 @@ def test_a_layer_over_the_root(folder, tree):
     assert "layered" not in rig.sh("ls /usr/bin /etc", "--root", tree).stdout
     r = rig.sh("true", f"--over={layer}/usr:/opt")
     assert r.returncode == 125 and "nothing is laid over /opt" in r.stderr, r
+    r = rig.sh("true", "--rw", f"{layer}/etc:/opt/x", f"--over={layer}/usr:/opt/x")
+    assert r.returncode == 125 and "nothing is laid over /opt/x" in r.stderr, r
+    # ... and over a folder to read that was asked for: both are seen, neither can be written to
+    r = rig.sh("cat /opt/x/own/file; /opt/x/bin/layered; touch /opt/x/new /opt/x/bin/new; ls /opt/x",
+               "--ro", f"{layer}/etc:/opt/x", f"--over={layer}/usr:/opt/x")
+    assert r.stdout.split("\n") == ["here", "of the layer", "alternatives", "bin", "own", ""] and r.stderr.count("Read-only file system") == 2, r

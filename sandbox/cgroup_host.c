@@ -75,7 +75,8 @@ static void read_mount_points(struct places *p)
 static const struct places *find_places(void)
 {
     static struct places p;
-    memset(&p, 0, sizeof(p));
+    for (int i = 0; i < CGROUP_HIERARCHIES; i++) /* touching all of it would take longer */
+        p.own[i][0] = p.root[i][0] = p.point[i][0] = '\0';
     read_own_paths(&p);
     read_mount_points(&p);
     return &p;

@@ -157,6 +157,14 @@ static int step_enter(struct child *c, struct err *err)
     return mounts_enter(c->root_fd, err);
 }
 
+/* Behind the fork: the kernel keeps us waiting here, and the program's process does its own part
+ * meanwhile. What runs in it by then is ours, and it is let go when this is done. */
+static int step_old_root(struct child *c, struct err *err)
+{
+    (void)c;
+    return mounts_leave_old(err);
+}
+
 /* The starter sets the limits of our group meanwhile; nothing of the program's may run before. */
 static int step_group_limits(struct child *c, struct err *err)
 {
@@ -365,6 +373,7 @@ static const struct {
     {"cgroup", step_cgroup},
     {"namespace limits", step_namespace_limits},
     {"fork", step_fork},
+    {"old root", step_old_root},
     {"order", step_order}, /* everything above is done before anybody asks for a sandbox */
     {"identity", step_identity},
     {"mounts", step_mounts},

@@ -14,8 +14,8 @@
  *              maps of ids (userns.c), everything handed over by descriptor.
  *   child.c    inside: the list of steps. no_new_privs, descriptors closed; the other namespaces;
  *              loopback (network.c); the root entered (mounts.c); cgroup; no further user
- *              namespaces; the fork; after the order identity, the mounts of its own, and the
- *              program's process let go.
+ *              namespaces; the fork; the old root let go; after the order identity, the mounts of
+ *              its own, and the program's process let go.
  *   program.c  the program's side of the fork: session, then held until the order's mounts are
  *              there; limits (limits.c), credentials (creds.c), keyring, Landlock (landlock.c), the
  *              filter (filter.c; its rules are in filter/, made into a program while Vitrine is

@@ -394,9 +394,12 @@ int mounts_enter(int root_fd, struct err *err)
 {
     if (fchdir(root_fd) < 0)
         return err_errno(err, "enter the new root");
-    /* the old root lands on top of the new one, and is taken off there */
-    if (sys_pivot_root(".", ".") < 0)
-        return err_errno(err, "pivot_root");
+    /* the old root lands on top of the new one */
+    return sys_pivot_root(".", ".") < 0 ? err_errno(err, "pivot_root") : 0;
+}
+
+int mounts_leave_old(struct err *err)
+{
     if (umount2(".", MNT_DETACH) < 0)
         return err_errno(err, "detach the old root");
     if (chdir("/") < 0)

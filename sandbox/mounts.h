@@ -20,8 +20,10 @@ int mounts_show_root(int copy_fd, struct err *err);
 /* Writable layers over some folders of the root (mounts_root.c), of `bytes` in all. */
 int mounts_writable_root(int root_fd, uint64_t bytes, struct err *err);
 
-/* Makes it the root and lets go of the old one. */
+/* Makes it the root, with the old one above it. */
 int mounts_enter(int root_fd, struct err *err);
+/* Lets go of the old one, which waits for the kernel. */
+int mounts_leave_old(struct err *err);
 
 /* Once ids are mapped: /tmp, /dev/shm, the home with the version's tree under a writable layer, and
  * what was asked for. The plan's descriptors are used up. */

@@ -56,13 +56,13 @@ void program_terminate(struct supervisor *v, int place)
 }
 
 /* In the child, between fork and exec: descriptors 0-4 as service.h says, nothing else. */
-static void become_program(const struct supervisor *v, int i, unsigned group, int sup_fd,
+static void become_program(const struct supervisor *v, int place, unsigned group, int sup_fd,
                            int conf_fd)
 {
     char path[4096];
-    const char *name = program_name(i);
+    const char *name = program_name(place);
     snprintf(path, sizeof(path), "%s/%s", v->s->program_dir, name);
-    bounds_join(v->bounds, program_role(i), group);
+    bounds_join(v->bounds, program_role(place), group);
     /* A session of its own: Ctrl-C in the terminal is for `up`, which ends the rest in order. */
     setsid();
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -92,47 +92,47 @@ static int send_fd(struct supervisor *v, int program, enum proto_type type, enum
     return proto_send(p->sup_fd, type, &body, &fd, 1, err);
 }
 
-int program_site_dial(struct supervisor *v, int i, struct err *err)
+int program_site_dial(struct supervisor *v, int place, struct err *err)
 {
-    struct program *p = &v->programs[i];
+    struct program *p = &v->programs[place];
     int pair[2];
     int r = proto_pair(pair, err);
     if (r < 0)
         return r;
     close_fd(&p->site_dial);
     p->site_dial = pair[0];
-    r = send_fd(v, i, PROTO_SUP_PEER, ROLE_SITE_DIAL, pair[1], err);
+    r = send_fd(v, place, PROTO_SUP_PEER, ROLE_SITE_DIAL, pair[1], err);
     close_fd(&pair[1]);
     return r;
 }
 
-int program_listen(struct supervisor *v, int i, struct err *err)
+int program_listen(struct supervisor *v, int place, struct err *err)
 {
     const struct publics *all = v->s->publics;
     int r = 0;
     for (unsigned k = 0; r == 0 && k < all->n; k++) {
         struct proto_sup_listener body = {
             .role = ROLE_PUBLIC, .number = k, .flags = all->sockets[k].flags};
-        r = proto_send(v->programs[i].sup_fd, PROTO_SUP_LISTENER, &body, &all->sockets[k].fd, 1,
+        r = proto_send(v->programs[place].sup_fd, PROTO_SUP_LISTENER, &body, &all->sockets[k].fd, 1,
                        err);
     }
     return r;
 }
 
-int program_certificates(struct supervisor *v, int i, struct err *err)
+int program_certificates(struct supervisor *v, int place, struct err *err)
 {
     if (!v->s->tls)
         return 0;
     _cleanup_close_ int fd = tlskeep_fd(v->s->tls, err);
     if (fd < 0)
         return fd;
-    return proto_send(v->programs[i].sup_fd, PROTO_SUP_TLS, NULL, &fd, 1, err);
+    return proto_send(v->programs[place].sup_fd, PROTO_SUP_TLS, NULL, &fd, 1, err);
 }
 
-int program_log(struct supervisor *v, int i, struct err *err)
+int program_log(struct supervisor *v, int place, struct err *err)
 {
     int fd = v->s->access->fd;
-    return fd < 0 ? 0 : send_fd(v, i, PROTO_SUP_LOG, ROLE_NONE, fd, err);
+    return fd < 0 ? 0 : send_fd(v, place, PROTO_SUP_LOG, ROLE_NONE, fd, err);
 }
 
 static int join_peers(struct supervisor *v, int a, int b, struct err *err)
@@ -157,42 +157,42 @@ static bool are_peers(int a, int b)
     return false;
 }
 
-/* Everything that the program in place `i` needs from us, and its peers because of it. One that is
- * to follow another gets the listening socket when it is ready (gateways.c). */
-static void hand_over(struct supervisor *v, int i)
+/* Everything that the program in this place needs from us, and its peers because of it. One that
+ * is to follow another gets the listening socket when it is ready (gateways.c). */
+static void hand_over(struct supervisor *v, int place)
 {
     struct err err = {0};
     int r = 0;
-    if (program_kind(i) == GATEWAY)
-        r = program_log(v, i, &err);
-    if (r == 0 && program_kind(i) == GATEWAY)
-        r = program_certificates(v, i, &err);
-    if (r == 0 && i == GATEWAY)
-        r = program_listen(v, i, &err);
-    if (r == 0 && program_kind(i) == GATEWAY)
-        r = program_site_dial(v, i, &err);
-    if (i == WEBUI)
-        r = send_fd(v, i, PROTO_SUP_LISTENER, ROLE_SITE, v->s->site_fd, &err);
+    if (program_kind(place) == GATEWAY)
+        r = program_log(v, place, &err);
+    if (r == 0 && program_kind(place) == GATEWAY)
+        r = program_certificates(v, place, &err);
+    if (r == 0 && place == GATEWAY)
+        r = program_listen(v, place, &err);
+    if (r == 0 && program_kind(place) == GATEWAY)
+        r = program_site_dial(v, place, &err);
+    if (place == WEBUI)
+        r = send_fd(v, place, PROTO_SUP_LISTENER, ROLE_SITE, v->s->site_fd, &err);
     for (int other = 0; r == 0 && other < N_PLACES; other++) {
         if (v->programs[other].sup_fd < 0)
             continue;
-        if (are_peers(i, other))
-            r = join_peers(v, i, other, &err);
-        else if (are_peers(other, i))
-            r = join_peers(v, other, i, &err);
+        if (are_peers(place, other))
+            r = join_peers(v, place, other, &err);
+        else if (are_peers(other, place))
+            r = join_peers(v, other, place, &err);
     }
     /* Whoever did not take it is dying; its successor gets all of it anew. */
     if (r < 0)
-        log_warn(NULL, "up.hand_over", "%s: %s", program_name(i), err.msg);
+        log_warn(NULL, "up.hand_over", "%s: %s", program_name(place), err.msg);
 }
 
 /* Not one of those that run, or are just being looked into. */
-static unsigned free_group(const struct supervisor *v, int i)
+static unsigned free_group(const struct supervisor *v, int place)
 {
     unsigned group = 0;
     for (int other = 0; other < N_PLACES; other++) {
         const struct program *p = &v->programs[other];
-        if (other != i && p->pid && p->group == group) {
+        if (other != place && p->pid && p->group == group) {
             group++;
             other = -1;
         }
@@ -203,27 +203,27 @@ static unsigned free_group(const struct supervisor *v, int i)
 /* Gateway and webui begin pid namespaces, the one part of their sandboxes that they cannot make for
  * themselves (sandbox/service.h): where that fails, they go without. The sanitizers' runtime finds
  * itself in /proc by its own idea of its pid, so not there. */
-static pid_t start_process(int i)
+static pid_t start_process(int place)
 {
 #if !defined(__SANITIZE_ADDRESS__)
     struct clone_args args = {.flags = CLONE_NEWPID, .exit_signal = SIGCHLD};
-    if (program_kind(i) != RUNNER) {
+    if (program_kind(place) != RUNNER) {
         pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
         if (pid >= 0)
             return pid;
         log_warn(NULL, "up.pid_namespace", "%s has no pid namespace of its own: %s",
-                 program_name(i), strerror(errno));
+                 program_name(place), strerror(errno));
     }
 #else
-    (void)i;
+    (void)place;
 #endif
     return fork();
 }
 
-int program_start(struct supervisor *v, int i, struct err *err)
+int program_start(struct supervisor *v, int place, struct err *err)
 {
-    struct program *p = &v->programs[i];
-    unsigned group = free_group(v, i);
+    struct program *p = &v->programs[place];
+    unsigned group = free_group(v, place);
     int pair[2];
     /* A file of its own each time: the offset of a shared one would be shared too. */
     _cleanup_close_ int conf_fd = conf_to_fd(v->s->conf, err);
@@ -232,13 +232,13 @@ int program_start(struct supervisor *v, int i, struct err *err)
     int r = proto_pair(pair, err);
     if (r < 0)
         return r;
-    bounds_make(v->bounds, program_role(i), group);
-    pid_t pid = start_process(i);
+    bounds_make(v->bounds, program_role(place), group);
+    pid_t pid = start_process(place);
     if (pid == 0)
-        become_program(v, i, group, pair[1], conf_fd);
+        become_program(v, place, group, pair[1], conf_fd);
     close_fd(&pair[1]);
     if (pid < 0) {
-        r = err_errno(err, "cannot start %s", program_name(i));
+        r = err_errno(err, "cannot start %s", program_name(place));
         close_fd(&pair[0]);
         return r;
     }
@@ -250,7 +250,7 @@ int program_start(struct supervisor *v, int i, struct err *err)
         .started_ms = mono_ms(),
         .quick_deaths = p->quick_deaths,
     };
-    log_info(NULL, "up.started", "%s is process %d", program_name(i), (int)pid);
-    hand_over(v, i);
+    log_info(NULL, "up.started", "%s is process %d", program_name(place), (int)pid);
+    hand_over(v, place);
     return 0;
 }

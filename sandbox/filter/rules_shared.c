@@ -74,9 +74,9 @@ void rules_limits(struct rules *ctx)
     static const int core[] = {RLIMIT_CORE};
     struct scmp_arg_cmp set = SCMP_A0(SCMP_CMP_MASKED_EQ, LOW_32, RLIMIT_CORE);
     struct scmp_arg_cmp ask[] = {SCMP_A1(SCMP_CMP_MASKED_EQ, LOW_32, RLIMIT_CORE),
-                                 SCMP_A2(SCMP_CMP_EQ, 0)};
+                                 SCMP_A2(SCMP_CMP_EQ, 0, 0)};
     struct scmp_arg_cmp change[] = {SCMP_A1(SCMP_CMP_MASKED_EQ, LOW_32, RLIMIT_CORE),
-                                    SCMP_A2(SCMP_CMP_NE, 0)};
+                                    SCMP_A2(SCMP_CMP_NE, 0, 0)};
     allow_others(ctx, "setrlimit", 0, -1, core, COUNT(core));
     add_rule(ctx, SCMP_ACT_ERRNO(0), "setrlimit", 1, &set);
     allow_others(ctx, "prlimit64", 1, -1, core, COUNT(core));

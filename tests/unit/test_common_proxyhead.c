@@ -90,7 +90,7 @@ static void version_1(void **state)
     assert_false(h.known);
     assert_int_equal(PARSE(&h, "PROXY UNKNOWN ffff::1 ffff::2 1 2\r\n"), 35);
     assert_false(h.known);
-    static const char *const bad[] = {
+    const char *bad[] = {
         "PROXY TCP4 192.0.2.1 198.51.100.1 12345 443\n",
         "PROXY TCP4 192.0.2.1 198.51.100.1 12345\r\n",
         "PROXY TCP4 192.0.2.1 198.51.100.1 12345 443 \r\n",
@@ -107,9 +107,11 @@ static void version_1(void **state)
         "PROXY \r\n",
         "PROXY\r\n",
         "proxy TCP4 192.0.2.1 198.51.100.1 1 443\r\n",
-        "PROXY TCP4 0123456789012345678901234567890123456789012345678901234567890123456789012345678"
-        "9012345678901234567890123456789",
+        "", /* too long a line, below */
     };
+    char long_line[120] = "PROXY TCP4 ";
+    memset(long_line + strlen(long_line), '1', sizeof(long_line) - 1 - strlen(long_line));
+    bad[sizeof(bad) / sizeof(*bad) - 1] = long_line;
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
         if (proxyhead_parse(&h, bad[i], strlen(bad[i])) >= 0)
             fail_msg("it was taken: %s", bad[i]);

@@ -145,7 +145,7 @@ def test_data_that_cannot_be_made(vitrine):
 
 
 def test_wrong_usage():
-    for args in (["up", "--nosuch"], ["up", "more"], ["nosuch"], [], ["deploy"], ["status"],
+    for args in (["up", "--nosuch"], ["up", "more"], ["nosuch"], [], ["deploy"],
                  ["status", "a", "b"], ["logs", "a/b", "--tail", "x"]):
         r = subprocess.run([PROGRAM, *args], capture_output=True, text=True)
         assert r.returncode == 2 and len(r.stderr.strip().splitlines()) == 1, (args, r.stderr)

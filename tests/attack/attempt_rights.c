@@ -151,7 +151,9 @@ static bool raise_limit(const struct attempt *a)
     if (getrlimit((__rlimit_resource_t)a->n, &now) < 0 || now.rlim_max == RLIM_INFINITY)
         return now.rlim_max == RLIM_INFINITY; /* nothing to raise: no limit */
     struct rlimit more = {now.rlim_max + 1, now.rlim_max + 1};
-    return setrlimit((__rlimit_resource_t)a->n, &more) == 0;
+    /* what is only said to be done was not */
+    return setrlimit((__rlimit_resource_t)a->n, &more) == 0 &&
+           getrlimit((__rlimit_resource_t)a->n, &now) == 0 && now.rlim_max >= more.rlim_max;
 }
 
 /* At 0 a piped core_pattern would run the host's handler. */

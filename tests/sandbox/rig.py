@@ -22,6 +22,11 @@ PATIENCE = float(os.environ.get("TEST_PATIENCE", "1"))  # how much slower than u
 PYTHON = "/usr/bin/python3"
 
 
+def kernel():
+    """(6, 1) of Linux 6.1.0-28-amd64"""
+    return tuple(int(n) for n in os.uname().release.split("-")[0].split(".")[:2])
+
+
 def run(*args, timeout=30, **kw):
     """`vitrine-sandbox run ARGS`, finished"""
     kw.setdefault("stdin", subprocess.DEVNULL)

@@ -245,7 +245,9 @@ def test_mounts_app_and_data(shared_starter, folder):
 
 
 def test_a_folder_below_the_home_that_is_copied_on_write(shared_starter, folder):
-    """Its own folders can be changed, and are not outside; a file that is nobody's can be read alone."""
+    """Its own folders can be changed, and are not outside; a file that is nobody's can be read alone. Before Linux 6.6 a
+    folder that has files below cannot be removed: that takes extended attributes, which tmpfs did not have for users."""
+    gone = "rm -r own" if rig.kernel() >= (6, 6) else "rm own/*; [ -z \"$(ls own)\" ]"
     os.makedirs(f"{folder}/cache/own", 0o755)
     open(f"{folder}/cache/own/mine", "w").write("mine")
     rig.give(f"{folder}/cache", 77)
@@ -253,7 +255,7 @@ def test_a_folder_below_the_home_that_is_copied_on_write(shared_starter, folder)
     open(f"{folder}/shared", "w").write("shared")
     os.chmod(f"{folder}/shared", 0o444)
     rig.as_range_root("ln", f"{folder}/shared", f"{folder}/cache/own/shared")
-    w = shared_starter.sh("cd ~/.cache/x; cat own/mine own/shared; echo changed > own/mine && echo new > own/new && rm -r own && echo gone; echo x > ../beside && echo beside; ls",
+    w = shared_starter.sh("cd ~/.cache/x; cat own/mine own/shared; echo changed > own/mine && echo new > own/new && " + gone + " && echo gone; echo x > ../beside && echo beside; ls | sed /^own$/d",
                           uid_index=77, mounts=[f"cw:{folder}/cache:/home/user/.cache/x"])
     assert w.wait() == "exited 0 0\n", w.log()
     assert [line.split(" ", 1)[1] for line in w.log().splitlines()] == ["mineshared" + "gone", "beside"], w.log()

@@ -11,7 +11,6 @@
 #include <string.h>
 
 #define PAGE_MAX (24 * 1024)
-#define SEE_OTHER "303 See Other"
 #define ALLOW "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"
 
 extern const struct asset gateway_assets[];
@@ -21,6 +20,10 @@ const char *reply_reason(int status)
     switch (status) {
     case 200:
         return "OK";
+    case 303:
+        return "See Other";
+    case 308:
+        return "Permanent Redirect";
     case 400:
         return "Bad Request";
     case 404:
@@ -208,7 +211,7 @@ void reply_nothing(struct client *c, const struct route *r)
 }
 
 /* Without a body: `fields` end with "\r\n". */
-static void redirect(struct client *c, const char *status, const char *fields)
+static void redirect(struct client *c, int status, const char *fields)
 {
     struct loop *l = c->loop;
     size_t len = strlen(fields) + 320;
@@ -219,12 +222,12 @@ static void redirect(struct client *c, const char *status, const char *fields)
         return;
     }
     int n = snprintf(c->conn.out->data + c->conn.out->tail, len,
-                     "HTTP/1.1 %s\r\nDate: %s\r\nContent-Length: 0\r\n"
+                     "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Length: 0\r\n"
                      "Cache-Control: no-store\r\nReferrer-Policy: no-referrer\r\n%s%s%s\r\n",
-                     status, loop_date(l), fields, c->https ? l->hsts : "",
+                     status, reply_reason(status), loop_date(l), fields, c->https ? l->hsts : "",
                      c->keep_alive ? "" : "Connection: close\r\n");
     c->conn.out->tail += (uint32_t)n;
-    account_answer(c, 303);
+    account_answer(c, status);
     c->state = CLIENT_REPLY;
     client_again(c);
 }
@@ -248,7 +251,7 @@ void reply_to_site(struct client *c, const struct route *r)
         }
     }
     if (url[0] && buf_puts(&b, "\r\n") == 0)
-        redirect(c, SEE_OTHER, b.data);
+        redirect(c, 303, b.data);
     else
         reply_nothing(c, r);
 }
@@ -262,7 +265,7 @@ void reply_visit(struct client *c, const char *visit, size_t len, uint64_t secon
                    "=%.*s; Path=/; Max-Age=%llu; Secure; HttpOnly; SameSite=%s\r\n",
                    (int)path_len, path, (int)len, visit, (unsigned long long)seconds,
                    framed ? "None; Partitioned" : "Lax") == 0)
-        redirect(c, SEE_OTHER, b.data);
+        redirect(c, 303, b.data);
     else
         client_close(c, true);
 }
@@ -274,7 +277,7 @@ void reply_to_https(struct client *c, const char *host, size_t len)
     if (buf_printf(&b, "Location: https://%.*s%s", (int)len, host, c->loop->https_port) == 0 &&
         buf_append(&b, gbuf_at(c->conn.in) + h->target, h->target_len) == 0 &&
         buf_puts(&b, "\r\n") == 0)
-        redirect(c, "308 Permanent Redirect", b.data);
+        redirect(c, 308, b.data);
     else
         client_close(c, true);
 }

@@ -2,6 +2,7 @@
 #include "job/debs.h"
 
 #include "common/cleanup.h"
+#include "common/proxywait.h"
 #include "common/util.h"
 #include "job/installer.h"
 #include "job/steps.h"
@@ -371,7 +372,7 @@ int debs_main(int argc, char **argv, int *ret_status)
     else if (argc != 1)
         return -EINVAL;
     umask(022);
-    *ret_status = installer_wait_for_proxy(port, &err) == 0 && debs(&err) == 0 ? 0 : 1;
+    *ret_status = proxy_wait(port, INDEXES, &err) == 0 && debs(&err) == 0 ? 0 : 1;
     if (*ret_status)
         printf("error %s\n", err.msg);
     else

@@ -1,17 +1,14 @@
 #include "job/installer.h"
 
 #include "common/cleanup.h"
+#include "common/proxywait.h"
 #include "common/util.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <glob.h>
-#include <netinet/in.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -20,7 +17,6 @@
     "/usr/lib/python3/dist-packages/pip/__pip-runner__.py" /* Debian's python3-pip                 \
                                                             */
 #define PIP_WHEELS "/usr/share/python-wheels/pip-*.whl"    /* Debian's python3-pip-whl */
-#define PROXY_WAIT_MS 20000
 
 void args_add(struct args *a, const char *arg)
 {
@@ -39,22 +35,6 @@ bool installer_is_uv(void)
 const char *installer_name(void)
 {
     return installer_is_uv() ? "uv" : "pip";
-}
-
-/* Somebody outside is about to listen there. */
-int installer_wait_for_proxy(unsigned port, struct err *err)
-{
-    struct sockaddr_in to = {.sin_family = AF_INET,
-                             .sin_port = htons((uint16_t)port),
-                             .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    uint64_t until = mono_ms() + PROXY_WAIT_MS;
-    while (port && mono_ms() < until) {
-        _cleanup_close_ int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0)
-            return 0;
-        poll(NULL, 0, 10);
-    }
-    return port ? err_set(err, ETIMEDOUT, "the way to the package indexes did not open") : 0;
 }
 
 static int set_places(struct err *err)
@@ -91,7 +71,7 @@ int installer_begin(const struct env_options *o, struct err *err)
 {
     int n = set_places(err);
     if (n == 0)
-        n = installer_wait_for_proxy(o->proxy_port, err);
+        n = proxy_wait(o->proxy_port, INDEXES, err);
     if (n < 0)
         return n;
     const char *with_uv[] = {ENV_UV,     "venv",    "--quiet", "--allow-existing",

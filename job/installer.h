@@ -6,6 +6,8 @@
 
 #define INSTALLER_ARGS 64
 
+#define INDEXES "the package indexes" /* what a build has a proxy for, in its words */
+
 struct args {
     const char *v[INSTALLER_ARGS]; /* ended by NULL */
     unsigned n;
@@ -16,8 +18,6 @@ void args_add(struct args *a, const char *arg);
 bool installer_is_uv(void);
 /* Its name and version for the key of an environment: "pip", "uv". */
 const char *installer_name(void);
-/* Until somebody listens on that port of the loopback; 0: nobody is to. */
-int installer_wait_for_proxy(unsigned port, struct err *err);
 /* Makes the empty virtual environment ENV_DIR, and the folders that an installer works in. */
 int installer_begin(const struct env_options *o, struct err *err);
 /* The beginning of a command line: up to and with "pip install" or "uv pip install". */

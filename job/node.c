@@ -3,6 +3,7 @@
 
 #include "common/buf.h"
 #include "common/cleanup.h"
+#include "common/proxywait.h"
 #include "common/util.h"
 #include "job/debs.h"
 #include "job/installer.h"
@@ -267,7 +268,7 @@ static int build(const struct env_options *o, const struct package *p, struct er
 int node_install(const struct env_options *o, struct err *err)
 {
     struct package p = {0};
-    int n = installer_wait_for_proxy(o->proxy_port, err);
+    int n = proxy_wait(o->proxy_port, INDEXES, err);
     if (n == 0)
         n = mkdir_p(ENV_WORK, 0755, err);
     if (n == 0)

@@ -19,13 +19,12 @@
 
 #include "common/cleanup.h"
 #include "common/preload_entry.h"
+#include "common/proxywait.h"
 #include "common/util.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -33,7 +32,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <sodium.h>
@@ -41,7 +39,6 @@
 #define INPUT_BYTES ((size_t)PRELOAD_ENTRIES_MAX * PRELOAD_ENTRY_BYTES)
 #define NAMES_BYTES (8 << 20)
 #define FILES_MAX 20000
-#define PROXY_WAIT_MS 20000
 #define OTHER_WAIT_MS 10000
 
 struct preload {
@@ -66,22 +63,6 @@ void say(const char *fmt, ...)
             *c = ' ';
     printf("log preload %s\n", text);
     fflush(stdout);
-}
-
-/* Somebody outside is about to listen there. */
-static int wait_for_proxy(unsigned port, struct err *err)
-{
-    struct sockaddr_in to = {.sin_family = AF_INET,
-                             .sin_port = htons((uint16_t)port),
-                             .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    uint64_t until = mono_ms() + PROXY_WAIT_MS;
-    while (port && mono_ms() < until) {
-        _cleanup_close_ int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0)
-            return 0;
-        poll(NULL, 0, 10);
-    }
-    return port ? err_set(err, ETIMEDOUT, "the way to the hub did not open") : 0;
 }
 
 /* A build that was given up may be in there still, for a moment. */
@@ -247,7 +228,7 @@ static int preload(struct preload *p, const char *url, unsigned port, struct err
         return err_set(err, ENOMEM, "out of memory");
     int r = read_entries(p, err);
     if (r == 0)
-        r = wait_for_proxy(port, err);
+        r = proxy_wait(port, "the hub", err);
     _cleanup_close_ int lock = r == 0 ? lock_parts(err) : -1;
     if (r == 0 && lock < 0)
         r = -EBUSY;

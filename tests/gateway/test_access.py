@@ -6,6 +6,7 @@ import re
 import time
 
 import pytest
+from certs import Pair
 from harness import echo_headers, hello, host
 
 
@@ -186,3 +187,11 @@ def test_off(gateway, tmp_path):
     line, fields = json.loads(g.get("demo-a", headers="X-Request-Id: mine\r\n").body)
     assert ["X-Request-Id", "mine"] in fields
     assert open(log.path).read() == ""
+
+
+def test_a_redirect_is_logged_with_the_status_that_it_had(gateway, tmp_path):
+    g = gateway(tls=[Pair("localhost")], log__access="json")
+    log = Log(g, tmp_path / "a")
+    g.space("echo", hello)
+    assert g.get("echo", "/").status == 308
+    assert json.loads(log.lines(1)[0])["status"] == 308

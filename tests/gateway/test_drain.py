@@ -6,20 +6,7 @@ import time
 
 import pytest
 
-from harness import Gateway, hello, host
-
-
-@pytest.fixture
-def gateway():
-    made = []
-
-    def make(**kw):
-        made.append(Gateway(**kw))
-        return made[-1]
-
-    yield make
-    for g in made:
-        g.close()
+from harness import hello, host
 
 
 def drain(g, timeout_ms=60000):

@@ -132,10 +132,61 @@ int flavours_each(const char *list, int (*each)(void *arg, const struct flavour 
     return r ? r : each_listed(list, one_of_others, &others, err);
 }
 
+/* What their names mean there (huggingface.co/docs/hub/spaces-gpus). ZeroGPU's are not told: those
+ * of one A10G stand for them. */
+static const struct {
+    const char *name;
+    unsigned gib, cpu;
+} hub[] = {
+    {"cpu-upgrade", 32, 8},    {"zero-a10g", 15, 4},    {"t4-small", 15, 4},
+    {"t4-medium", 30, 8},      {"l4x1", 30, 8},         {"l4x4", 186, 48},
+    {"l40sx1", 62, 8},         {"l40sx4", 382, 48},     {"l40sx8", 1534, 192},
+    {"a10g-small", 15, 4},     {"a10g-large", 46, 12},  {"a10g-largex2", 92, 24},
+    {"a10g-largex4", 184, 48}, {"a100-large", 142, 12}, {"a100x4", 568, 48},
+    {"a100x8", 1136, 96},
+};
+
+struct nearest {
+    const struct conf *c;
+    uint64_t memory, cpu; /* wanted */
+    uint64_t best_memory, best_cpu;
+    bool best_fits;
+    struct flavour *ret;
+};
+
+static int compare_size(void *arg, const struct flavour *f)
+{
+    struct nearest *n = arg;
+    struct space_limits l;
+    space_limits_default(&l, n->c);
+    flavour_apply(f, &l);
+    uint64_t memory = l.v[LIMIT_MEMORY], cpu = l.v[LIMIT_CPU];
+    bool fits = memory >= n->memory && cpu >= n->cpu;
+    bool larger = memory != n->best_memory ? memory > n->best_memory : cpu > n->best_cpu;
+    bool smaller = memory != n->best_memory ? memory < n->best_memory : cpu < n->best_cpu;
+    if (*n->ret->name && (fits != n->best_fits ? !fits : fits ? !smaller : !larger))
+        return 0;
+    *n->ret = *f;
+    n->best_memory = memory;
+    n->best_cpu = cpu;
+    n->best_fits = fits;
+    return 0;
+}
+
 bool flavour_find(const struct conf *c, const char *name, struct flavour *ret)
 {
     if (find(c->hardware_flavours, name, ret))
         return true;
+    for (size_t i = 0; i < sizeof hub / sizeof *hub; i++)
+        if (strcmp(hub[i].name, name) == 0) {
+            struct nearest n = {.c = c,
+                                .memory = (uint64_t)hub[i].gib << 30,
+                                .cpu = hub[i].cpu * 1000ull,
+                                .ret = ret};
+            ret->name[0] = 0;
+            (void)flavours_each(c->hardware_flavours, compare_size, &n, NULL);
+            return false;
+        }
     (void)find(c->hardware_flavours, FLAVOUR_DEFAULT, ret);
     return strcmp(name, FLAVOUR_DEFAULT) == 0;
 }

@@ -28,6 +28,8 @@ bool flavour_name_ok(const char *name);
  * returned. -EINVAL says what is wrong in the list. */
 int flavours_each(const char *list, int (*each)(void *arg, const struct flavour *f), void *arg,
                   struct err *err);
-/* False where there is none of that name: *ret is the default one then. */
+/* False where there is none of that name: *ret is the nearest one then. Of a name that Hugging Face
+ * has that is the smallest flavour with at least as much memory and CPU (a GPU aside: none has
+ * one), else the largest; of any other name the default one. */
 bool flavour_find(const struct conf *c, const char *name, struct flavour *ret);
 void flavour_apply(const struct flavour *f, struct space_limits *l);

@@ -249,14 +249,6 @@ static int full_ref(const char *branch, char *out, size_t size, struct err *err)
     return repo_check_name("branch", branch, err);
 }
 
-/* The result is a commit that does not become a version. */
-static int only_commit(struct job *job, const char *sha, struct err *err)
-{
-    if (buf_printf(&job->out, "{\"sha\":\"%s\"}", sha) < 0 || version_sync(job, err) < 0)
-        return err_set(err, EIO, "the commit cannot be stored");
-    return 0;
-}
-
 static int make(struct body *b, struct err *err)
 {
     struct job *job = b->job;
@@ -281,16 +273,8 @@ static int make(struct body *b, struct err *err)
         r = version_commit(job, tree, old, b->message, sha, &is_new, err);
     if (r == 0)
         r = version_check_quota(job, 0, err);
-    if (r == 0 && is_main) {
-        r = version_of_commit(job, sha, err);
-        /* The next commit may bring what is missing. */
-        if (r == -ENOENT && job_number(job, "unfinished", 1, 0) == 1) {
-            buf_clear(&job->out);
-            r = only_commit(job, sha, err);
-        }
-    } else if (r == 0) {
-        r = only_commit(job, sha, err);
-    }
+    if (r == 0)
+        r = is_main ? version_or_commit(job, sha, err) : version_only_commit(job, sha, err);
     r = quarantine_end(job->repo, r, err);
     return r == 0 && is_new ? repo_set_ref(ref, sha, old, err) : r;
 }

@@ -1,8 +1,7 @@
 /* `vitrine-job lfs`: stores the bytes of stdin (a file) as the LFS object oid=SHA256 of size=N.
  *
- *   do=delete history=keep|squashed   stdin {"sha":[SHA256...]}: removes those objects. What main
- * has is refused, and with history=squashed what an older commit has, too; nothing is removed then.
- */
+ *   do=delete   stdin {"sha":[SHA256...]}: removes those objects, and no commit changes. What main
+ * has is refused; nothing is removed then. */
 #include "common/cleanup.h"
 #include "job/job.h"
 #include "job/lfs.h"
@@ -16,7 +15,7 @@
 #include <unistd.h>
 
 /* Why that one has to stay: 0, or an error. */
-static int may_go(const json_t *listed, const char *oid, bool keeps_history, struct err *err)
+static int may_go(const json_t *listed, const char *oid, struct err *err)
 {
     const json_t *o;
     size_t i;
@@ -25,16 +24,11 @@ static int may_go(const json_t *listed, const char *oid, bool keeps_history, str
     {
         const char *path = json_string_value(json_object_get(o, "filename"));
 
-        if (strcmp(json_string_value(json_object_get(o, "fileOid")), oid) != 0 || !*path)
-            continue;
-        if (json_object_get(o, "ref"))
-            return err_set(err, EINVAL, "%.12s... is %s of main: delete that file first", oid,
-                           path);
-        if (!keeps_history)
+        if (strcmp(json_string_value(json_object_get(o, "fileOid")), oid) == 0 && *path &&
+            json_object_get(o, "ref"))
             return err_set(err, EINVAL,
-                           "%.12s... is %s of an earlier commit, and histories are not rewritten "
-                           "here: squash it (super_squash_history), or delete the object alone "
-                           "(rewrite_history=False)",
+                           "%.12s... is %s of main: delete that file first, or let the history be "
+                           "rewritten without it (rewrite_history=True)",
                            oid, path);
     }
     return 0;
@@ -42,7 +36,6 @@ static int may_go(const json_t *listed, const char *oid, bool keeps_history, str
 
 static int delete_objects(struct job *job, struct err *err)
 {
-    bool keeps = strcmp(job_arg(job, "history", ""), "keep") == 0;
     json_t *question = json_loadfd(STDIN_FILENO, 0, NULL), *listed = NULL;
     const json_t *shas = json_object_get(question, "sha"), *sha;
     size_t i;
@@ -50,7 +43,7 @@ static int delete_objects(struct job *job, struct err *err)
                                 : err_set(err, EINVAL, "the question is no JSON");
 
     json_array_foreach(shas, i, sha) if (r == 0) r =
-        may_go(listed, json_string_value(sha) ? json_string_value(sha) : "", keeps, err);
+        may_go(listed, json_string_value(sha) ? json_string_value(sha) : "", err);
     json_array_foreach(shas, i, sha) if (r == 0)
     {
         r = lfs_remove(job->repo, json_string_value(sha) ? json_string_value(sha) : "", err);

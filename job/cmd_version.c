@@ -5,7 +5,10 @@
  *   again=1 --before    the same with the tree of a version from before there was a repository
  *   again=1 tree=OID    the same with a tree that comes as stdin, a pack of all that is in it: a
  *                       duplicate of another Space
- *   rev=main again=1 squash=1   the same tree without anything before it */
+ *   rev=main again=1 squash=1   the same tree without anything before it
+ *   forget=1            every commit of every branch and tag without the LFS objects that stdin
+ *                       names (forget.h), and what main is then */
+#include "job/forget.h"
 #include "job/job.h"
 #include "job/quarantine.h"
 #include "job/repo.h"
@@ -78,6 +81,8 @@ int job_version(struct job *job, struct err *err)
 
     if (r < 0)
         return r;
+    if (job_number(job, "forget", 1, 0) == 1)
+        return forget_lfs(job, err);
     if (is_again) {
         r = quarantine_begin(job->repo, err);
         return r < 0 ? r : again(job, err);

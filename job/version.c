@@ -177,6 +177,23 @@ int version_sync(const struct job *job, struct err *err)
     return fd < 0 ? err_errno(err, "the repository cannot be opened") : bring_to_disk(fd, err);
 }
 
+int version_only_commit(struct job *job, const char *commit, struct err *err)
+{
+    buf_clear(&job->out);
+    if (buf_printf(&job->out, "{\"sha\":\"%s\"}", commit) < 0 || version_sync(job, err) < 0)
+        return err_set(err, EIO, "the commit cannot be stored");
+    return 0;
+}
+
+int version_or_commit(struct job *job, const char *commit, struct err *err)
+{
+    int r = version_of_commit(job, commit, err);
+
+    return r == -ENOENT && job_number(job, "unfinished", 1, 0) == 1
+               ? version_only_commit(job, commit, err)
+               : r;
+}
+
 int version_check_quota(const struct job *job, uint64_t more, struct err *err)
 {
     struct usage usage = {0};

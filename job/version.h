@@ -13,6 +13,12 @@ int version_record(struct job *job, struct tree *tree, const char *sha, const ch
 /* The tree of `commit` into job->dest, then its record. */
 int version_of_commit(struct job *job, const char *commit, struct err *err);
 
+/* The result is a commit that does not become a version. */
+int version_only_commit(struct job *job, const char *commit, struct err *err);
+/* version_of_commit; of a Space that is not whole yet (unfinished=1) and has no app file,
+ * version_only_commit: the next commit may bring what is missing. */
+int version_or_commit(struct job *job, const char *commit, struct err *err);
+
 /* Opens the repository for writing. One that has no main yet, of a Space that had versions before
  * it had a repository, gets job->before as its first commit. */
 int version_open_repo(struct job *job, struct err *err);

@@ -3,6 +3,7 @@
 #include "common/buf.h"
 #include "common/cleanup.h"
 #include "common/conf.h"
+#include "common/flavours.h"
 #include "common/log.h"
 #include "common/util.h"
 #include "runner/chore.h"
@@ -220,6 +221,16 @@ static void finish(struct job *j)
 
 /* ---- what it says ---- */
 
+static void warn_of_hardware(const struct job *j, const char *suggested)
+{
+    struct flavour f;
+    if (suggested && *suggested && !flavour_find(conf_of(j->r), suggested, &f))
+        logs_build(j->r, j->space->id, false,
+                   "warning: suggested_hardware: this server has no \"%.40s\" (and no GPU); the "
+                   "nearest is %s, which it gets unless its settings say otherwise",
+                   suggested, f.name);
+}
+
 static void take_result(struct job *j, const char *json)
 {
     json_error_t e;
@@ -248,6 +259,8 @@ static void take_result(struct job *j, const char *json)
     json_t *w;
     json_array_foreach(json_object_get(o, "warnings"), i, w)
         logs_build(j->r, j->space->id, false, "warning: %s", json_string_value(w));
+    warn_of_hardware(
+        j, json_string_value(json_object_get(json_object_get(o, "card"), "suggested_hardware")));
     json_decref(o);
 }
 

@@ -57,6 +57,16 @@ enum MHD_Result api_data(struct req *r);
 enum MHD_Result api_data_file(struct req *r);
 enum MHD_Result api_data_delete(struct req *r);
 
+/* api_absent.c */
+#define API_NO_VOLUMES                                                                             \
+    "nothing of a hub can be mounted here: a Space keeps what it wants in /data, and "             \
+    "preload_from_hub in README.md brings models"
+enum MHD_Result api_templates(struct req *r);
+enum MHD_Result api_gpu_quota(struct req *r);
+enum MHD_Result api_followers(struct req *r);
+enum MHD_Result api_space_volumes(struct req *r);
+enum MHD_Result api_space_storage(struct req *r);
+enum MHD_Result api_space_dev_mode(struct req *r);
 /* hardware.c */
 enum MHD_Result api_hardware(struct req *r);
 enum MHD_Result api_space_hardware(struct req *r);

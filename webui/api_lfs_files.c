@@ -5,6 +5,7 @@
 #include "webui/hubrepo.h"
 #include "webui/reach.h"
 #include "webui/repo.h"
+#include "webui/submit.h"
 
 #include <stdio.h>
 
@@ -48,8 +49,11 @@ enum MHD_Result api_lfs_files_delete(struct req *r)
     if (!json_is_array(shas) || json_array_size(shas) > DELETED_AT_ONCE)
         return req_error(r, 400, "\"deletions\" needs \"sha\", a list of at most %d",
                          DELETED_AT_ONCE);
-    bool history = json_is_false(json_object_get(deletions, "rewriteHistory"));
-    if (repo_lfs_delete(r->app, &v.space, shas, history, &err) < 0)
+    struct submit_result result;
+    int res = json_is_false(json_object_get(deletions, "rewriteHistory"))
+                  ? repo_lfs_delete(r->app, &v.space, shas, &err)
+                  : submit_forget(r->app, &v.space, shas, &result, &err);
+    if (res < 0)
         return hubrepo_fail(r, &err);
     return req_json(r, 200, json_pack("{s:b}", "ok", 1));
 }

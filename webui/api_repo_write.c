@@ -15,7 +15,9 @@
 
 #define NO_XET "Xet-is-not-spoken-here,set-HF_HUB_DISABLE_XET=1"
 
-enum MHD_Result api_branch(struct req *r)
+/* The path names the branch; of tags the revision where one is made, and the tag where one is
+ * deleted. */
+static enum MHD_Result change_ref(struct req *r, enum repo_ref kind)
 {
     _cleanup_body_ json_t *body = NULL;
     struct err err = {0};
@@ -23,12 +25,25 @@ enum MHD_Result api_branch(struct req *r)
     enum MHD_Result answer;
     if (!reach_files(r, &v, &answer) || !body_object(r, &body, &answer))
         return answer;
-    const char *from = body_text(body, "startingPoint");
+    bool is_tag = kind == REPO_TAG;
+    const char *name = is_tag ? body_text(body, "tag") : r->what,
+               *from = is_tag ? r->what : body_text(body, "startingPoint"),
+               *message = is_tag ? body_text(body, "message") : "";
     int res = strcmp(r->method, "DELETE") == 0
-                  ? repo_ref_delete(r->app, &v.space, REPO_BRANCH, r->what, &err)
-                  : repo_ref_create(r->app, &v.space, REPO_BRANCH, r->what, *from ? from : "main",
-                                    NULL, auth_name(r), &err);
+                  ? repo_ref_delete(r->app, &v.space, kind, r->what, &err)
+                  : repo_ref_create(r->app, &v.space, kind, name, *from ? from : "main",
+                                    *message ? message : NULL, auth_name(r), &err);
     return res < 0 ? hubrepo_fail(r, &err) : req_json(r, 200, json_pack("{s:b}", "ok", 1));
+}
+
+enum MHD_Result api_branch(struct req *r)
+{
+    return change_ref(r, REPO_BRANCH);
+}
+
+enum MHD_Result api_tag(struct req *r)
+{
+    return change_ref(r, REPO_TAG);
 }
 
 /* POST P/super-squash/BRANCH {message} */
@@ -46,23 +61,6 @@ enum MHD_Result api_squash(struct req *r)
     int res = strcmp(r->what, "main") == 0
                   ? submit_squash(r->app, &v.space, message, auth_name(r), &result, &err)
                   : repo_squash(r->app, &v.space, r->what, message, auth_name(r), &err);
-    return res < 0 ? hubrepo_fail(r, &err) : req_json(r, 200, json_pack("{s:b}", "ok", 1));
-}
-
-/* The path names the revision where one is made, and the tag where one is deleted. */
-enum MHD_Result api_tag(struct req *r)
-{
-    _cleanup_body_ json_t *body = NULL;
-    struct err err = {0};
-    struct view v;
-    enum MHD_Result answer;
-    if (!reach_files(r, &v, &answer) || !body_object(r, &body, &answer))
-        return answer;
-    const char *message = body_text(body, "message");
-    int res = strcmp(r->method, "DELETE") == 0
-                  ? repo_ref_delete(r->app, &v.space, REPO_TAG, r->what, &err)
-                  : repo_ref_create(r->app, &v.space, REPO_TAG, body_text(body, "tag"), r->what,
-                                    *message ? message : NULL, auth_name(r), &err);
     return res < 0 ? hubrepo_fail(r, &err) : req_json(r, 200, json_pack("{s:b}", "ok", 1));
 }
 

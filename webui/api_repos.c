@@ -98,8 +98,12 @@ static int set_up(void *arg, struct app *app, const struct space *space, struct 
         r = env_set_all(app, space->id, json_object_get(body, "secrets"),
                         json_object_get(body, "variables"), err);
     const char *hardware = body_text(body, "hardware");
-    if (r == 0 && *hardware && flavour_name_ok(hardware)) /* one that is not here is the default */
+    if (r == 0 && *hardware)
+        r = hardware_check(app, hardware, err);
+    if (r == 0 && *hardware)
         r = site_set_hardware(app->site, space->id, hardware, err);
+    if (r == 0 && json_array_size(json_object_get(body, "volumes")))
+        return err_set(err, EINVAL, "%s", API_NO_VOLUMES);
     if (r < 0 || !seconds || json_is_null(seconds))
         return r;
     if (!sleep_of(seconds, &sleep_ms))

@@ -46,9 +46,10 @@ static json_t *card_of(struct req *r, const struct space *space)
 
 enum MHD_Result api_spaces_list(struct req *r)
 {
+    const char *text = req_query(r, "search");
     struct site_search search = {
         .viewer = reach_viewer(r),
-        .text = req_query(r, "search"),
+        .text = text ? text : req_query(r, "q"), /* search_spaces' */
         .author = req_query(r, "author"),
         .tag = req_query(r, "filter"),
         .order = order_of(req_query(r, "sort")),

@@ -89,16 +89,24 @@ static int add_name(void *arg, const struct flavour *f)
     return buf_printf(b, "%s%s", b->len ? ", " : "", f->name) < 0 ? -ENOMEM : 0;
 }
 
-int hardware_set(struct app *app, const struct space *space, const char *flavour, struct err *err)
+int hardware_check(const struct app *app, const char *flavour, struct err *err)
 {
     struct flavour found;
     _cleanup_buf_ struct buf names = BUF_INIT(400);
-    if (!flavour_find(app->conf, flavour, &found)) {
-        (void)flavours_each(app->conf->hardware_flavours, add_name, &names, NULL);
-        return err_set(err, EINVAL, "there is no hardware \"%.40s\" here: %s", flavour,
-                       names.data ? names.data : FLAVOUR_DEFAULT);
-    }
-    int r = site_set_hardware(app->site, space->id, flavour, err);
+    if (flavour_find(app->conf, flavour, &found))
+        return 0;
+    (void)flavours_each(app->conf->hardware_flavours, add_name, &names, NULL);
+    return err_set(err, EINVAL,
+                   "CONFIG_ERROR: there is no hardware \"%.40s\" here (and no GPU): choose one of "
+                   "%s, %s being the nearest, or ask the operator for it ([hardware] flavours)",
+                   flavour, names.data ? names.data : FLAVOUR_DEFAULT, found.name);
+}
+
+int hardware_set(struct app *app, const struct space *space, const char *flavour, struct err *err)
+{
+    int r = hardware_check(app, flavour, err);
+    if (r == 0)
+        r = site_set_hardware(app->site, space->id, flavour, err);
     if (r == 0)
         env_changed(app, space, false);
     return r;

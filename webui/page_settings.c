@@ -83,7 +83,7 @@ static enum MHD_Result show(struct req *r, unsigned status, const struct view *v
     char hardware_note[200] = "";
     if (!hardware_of(r->app, &v->space, &flavour, &limits))
         snprintf(hardware_note, sizeof hardware_note,
-                 "\"%s\" was asked for, and is none of this server's: it has %s instead.",
+                 "\"%s\" was asked for, and is none of this server's: it has %s, the nearest.",
                  v->space.hardware, flavour.name);
     struct flavour_rows rows = {r, flavour.name, &flavours, &err};
     if (flavours_each(r->app->conf->hardware_flavours, flavour_row, &rows, &err) < 0)

@@ -20,17 +20,6 @@ static unsigned wait_ms(const struct app *app)
 
 /* ---- questions ---- */
 
-/* A nameless file with the JSON. */
-static int write_body(struct app *app, const json_t *body, struct err *err)
-{
-    _cleanup_close_ int fd = upload_tmpfile(app, err);
-    _cleanup_free_ char *text = json_dumps(body, JSON_COMPACT);
-    if (fd < 0)
-        return fd;
-    int r = text ? write_all(fd, text, strlen(text)) : -ENOMEM;
-    return r < 0 ? upload_write_failed(-r, err) : steal_fd(&fd);
-}
-
 /* The answer of a job that streams JSON. */
 static int read_answer(struct app *app, struct link_job *job, json_t **ret, struct err *err)
 {
@@ -54,7 +43,7 @@ static int read_answer(struct app *app, struct link_job *job, json_t **ret, stru
 static int ask(struct app *app, enum proto_job_kind kind, const struct space *space,
                const struct link_arg *args, const json_t *body, json_t **ret, struct err *err)
 {
-    _cleanup_close_ int fd = body ? write_body(app, body, err) : -1;
+    _cleanup_close_ int fd = body ? upload_json(app, body, err) : -1;
     struct link_job_ask q = {.kind = kind, .space = space, .args = args, .body_fd = fd};
     struct link_job *job;
     if (body && fd < 0)
@@ -220,13 +209,11 @@ int repo_lfs_list(struct app *app, const struct space *space, json_t **ret, stru
     return ask(app, JOB_READ, space, args, NULL, ret, err);
 }
 
-int repo_lfs_delete(struct app *app, const struct space *space, const json_t *shas, bool history,
-                    struct err *err)
+int repo_lfs_delete(struct app *app, const struct space *space, const json_t *shas, struct err *err)
 {
-    const struct link_arg args[] = {
-        {"do", "delete"}, {"history", history ? "keep" : "squashed"}, {0}};
+    const struct link_arg args[] = {{"do", "delete"}, {0}};
     json_t *body = json_pack("{s:O}", "sha", shas);
-    _cleanup_close_ int fd = body ? write_body(app, body, err) : -1;
+    _cleanup_close_ int fd = body ? upload_json(app, body, err) : -1;
     json_decref(body);
     return fd < 0 ? fd : change(app, space, JOB_LFS, args, fd, err);
 }

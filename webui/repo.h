@@ -56,15 +56,15 @@ enum repo_ref { REPO_BRANCH, REPO_TAG };
 int repo_ref_create(struct app *app, const struct space *space, enum repo_ref kind,
                     const char *name, const char *rev, const char *message, const char *author,
                     struct err *err);
-/* -ENXIO where there is none; main cannot be deleted. */
 /* What LFS objects it has ({"items":[...]}, job/lfs_list.h), and the removal of some, by their
- * SHA-256. `history`: of those as well that an earlier commit has. */
+ * SHA-256, from under the commits that have them; not of what main has. */
 int repo_lfs_list(struct app *app, const struct space *space, json_t **ret, struct err *err);
-int repo_lfs_delete(struct app *app, const struct space *space, const json_t *shas, bool history,
+int repo_lfs_delete(struct app *app, const struct space *space, const json_t *shas,
                     struct err *err);
 /* One commit with the branch's files takes the place of all its history. */
 int repo_squash(struct app *app, const struct space *space, const char *branch, const char *message,
                 const char *author, struct err *err);
+/* -ENXIO where there is none; main cannot be deleted. */
 int repo_ref_delete(struct app *app, const struct space *space, enum repo_ref kind,
                     const char *name, struct err *err);
 

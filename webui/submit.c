@@ -7,6 +7,7 @@
 #include "webui/life.h"
 #include "webui/link.h"
 #include "webui/locks.h"
+#include "webui/upload.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -298,6 +299,22 @@ int submit_squash(struct app *app, const struct space *space, const char *messag
     const struct submit_change c = {
         .space = space, .kind = JOB_VERSION, .args = args, .message = message, .fd = -1};
     return submit_change(app, &c, ret, err);
+}
+
+int submit_forget(struct app *app, const struct space *space, const json_t *shas,
+                  struct submit_result *ret, struct err *err)
+{
+    const struct link_arg args[] = {
+        {"forget", "1"}, {"unfinished", space->version_id ? "0" : "1"}, {0}};
+    _cleanup_json_ json_t *body = json_pack("{s:O}", "sha", shas);
+    _cleanup_close_ int fd = upload_json(app, body, err);
+    const struct submit_change c = {.space = space,
+                                    .kind = JOB_VERSION,
+                                    .args = args,
+                                    .message = "Without LFS files that were deleted permanently",
+                                    .fd = fd,
+                                    .unless_current = true};
+    return fd < 0 ? fd : submit_change(app, &c, ret, err);
 }
 
 int submit_command(struct app *app, const struct space *space, const char *verb, struct err *err)

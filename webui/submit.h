@@ -66,6 +66,11 @@ int submit_pack(struct app *app, const struct space *space, int fd, const char *
 int submit_squash(struct app *app, const struct space *space, const char *message,
                   const char *author, struct submit_result *ret, struct err *err);
 
+/* Every commit without the LFS objects of that list of SHA-256, which are removed; main is deployed
+ * where it is another one by that. */
+int submit_forget(struct app *app, const struct space *space, const json_t *shas,
+                  struct submit_result *ret, struct err *err);
+
 /* start stop restart pause resume: waits until it is done. */
 int submit_command(struct app *app, const struct space *space, const char *verb, struct err *err);
 

@@ -30,6 +30,16 @@ int upload_tmpfile(struct app *app, struct err *err)
     return fd < 0 ? upload_write_failed(errno, err) : fd;
 }
 
+int upload_json(struct app *app, const json_t *body, struct err *err)
+{
+    _cleanup_close_ int fd = upload_tmpfile(app, err);
+    _cleanup_free_ char *text = json_dumps(body, JSON_COMPACT);
+    if (fd < 0)
+        return fd;
+    int r = text ? write_all(fd, text, strlen(text)) : -ENOMEM;
+    return r < 0 ? upload_write_failed(-r, err) : steal_fd(&fd);
+}
+
 int upload_too_large(const struct app *app, uint64_t bytes, struct err *err)
 {
     char limit[32], size[32];

@@ -5,6 +5,7 @@
 #include "common/err.h"
 #include "webui/app.h"
 
+#include <jansson.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +25,8 @@ uint64_t upload_bytes(const struct upload *u);
 
 /* A nameless file in DATA/uploads: the descriptor or a negative errno. */
 int upload_tmpfile(struct app *app, struct err *err);
+/* One with that JSON in it. */
+int upload_json(struct app *app, const json_t *body, struct err *err);
 int upload_too_large(const struct app *app, uint64_t bytes, struct err *err);
 /* The sentence for an error of writing there. */
 int upload_write_failed(int code, struct err *err);

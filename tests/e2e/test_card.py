@@ -44,12 +44,15 @@ def test_hardware_by_name(vitrine):
 
 
 def test_one_that_is_not_here(vitrine):
+    """The nearest one, and the build's log says so."""
     v = vitrine(FLAVOURS)
     v.deploy(v.probe(card="title: P\nsdk: python\napp_file: app.py\nsuggested_hardware: a100-large"), "demo/probe")
-    assert env(v) == ("256Mi", "1")
-    assert v.get("/api/spaces/demo/probe/runtime").json["hardware"] == {"current": "cpu-basic", "requested": "a100-large"}
+    assert env(v) == ("768Mi", "3")
+    assert v.get("/api/spaces/demo/probe/runtime").json["hardware"] == {"current": "cpu-xl", "requested": "a100-large"}
     page = v.api("GET", "/spaces/demo/probe/settings", headers=HTML).body
-    assert b"a100-large" in page and b"none of this server" in page
+    assert b"a100-large" in page and b"none of this server" in page and b"cpu-xl, the nearest" in page
+    log = v.cli("logs", "demo/probe", "--build").stdout
+    assert 'warning: suggested_hardware: this server has no "a100-large" (and no GPU); the nearest is cpu-xl' in log, log
 
 
 def test_wrong_flavours_are_named_at_the_start(vitrine):

@@ -135,6 +135,49 @@ say([r.id for r in api.list_user_repos()] if new else [s])
     assert until(lambda: hub.vitrine.demo(space).body == b"by hf")
 
 
+def test_what_there_is_none_of(hub, space):
+    """An empty list where the clients take one, else a sentence that says what to do."""
+    me, new = space.split("/")[0], hub.folder.endswith("current")
+    said = hub.script("""
+s, me, new = sys.argv[1], sys.argv[2], sys.argv[3] == "1"
+def why(call, *args, **kw):
+    try:
+        r = call(*args, **kw)
+        say("done", r if isinstance(r, (list, str)) else "")
+    except Exception as e:
+        say(getattr(getattr(e, "response", None), "status_code", 0), str(e))
+for call in (api.list_user_followers, api.list_user_following, api.list_organization_followers):
+    why(lambda: list(call(me)))
+why(lambda: list(api.list_user_followers("nobody-at-all")))
+why(api.create_repo, me + "/gpu", repo_type="space", space_sdk="static", space_hardware="t4-small")
+why(api.request_space_hardware, s, "t4-medium")
+why(lambda: api.repo_exists(me + "/gpu", repo_type="space") and "made" or "none")
+if new:
+    why(api.list_space_templates)
+    why(api.create_repo, me + "/templated", repo_type="space", space_template="gradio")
+    why(api.set_space_volumes, s, [Volume(type="model", source="a/b", mount_path="/models")])
+    why(api.delete_space_volumes, s)
+    why(api.create_repo, me + "/mounted", repo_type="space", space_sdk="static", space_volumes=[Volume(type="model", source="a/b", mount_path="/models")])
+    why(lambda: [x.id for x in api.search_spaces(s.split("/")[1])])
+    why(lambda: api.get_zero_gpu_quota().remaining == 0 and "none")
+    why(api.enable_space_dev_mode, s)
+    why(lambda: api.disable_space_dev_mode(s).stage)
+else:
+    why(lambda: api.request_space_storage(s, "small").stage)
+    why(api.delete_space_storage, s)
+""", space, me, "1" if new else "0")
+    assert said[:2] == [["done", []]] * 2 and said[2][0] == 404 and said[3][0] == 404, said
+    for code, words in said[4:6]:
+        assert code == 400 and "CONFIG_ERROR: there is no hardware" in words and "cpu-basic" in words, said
+    assert said[6] == ["done", "none"]
+    if new:
+        assert said[7] == ["done", []] and "template" in said[8][1] and said[9][0] == 400 and "preload_from_hub" in said[9][1] and said[10][0] == 400, said
+        assert said[11][0] == 400 and "mounted" in said[11][1] and said[12] == ["done", [space]] and said[13] == ["done", "none"], said
+        assert said[14][0] == 400 and "vitrine dev" in said[14][1] and said[15][0] == "done", said
+    else:
+        assert said[7] == ["done", "RUNNING"] and said[8][0] == 400 and "/data" in said[8][1], said
+
+
 def test_a_moved_space_is_found_by_its_old_name(hub, space):
     v, new = hub.vitrine, space + "-new"
     said = hub.script("""
@@ -421,17 +464,29 @@ def why(call, *args, **kw):
         say(str(e))
 files = list(api.list_lfs_files(s, repo_type="space"))
 say([[f.filename, f.size, f.ref, f.pushed_at.year > 2000] for f in files])
+why(api.permanently_delete_lfs_files, s, files, rewrite_history=False)
+api.create_branch(s, branch="side", repo_type="space")
+api.create_tag(s, tag="first", tag_message="the first", repo_type="space")
+api.upload_file(path_or_fileobj=b"y", path_in_repo="index.html", repo_id=s, repo_type="space", commit_message="Another page")
+api.upload_file(path_or_fileobj=b"t", path_in_repo="thing", repo_id=s, repo_type="space")
+api.create_commit(s, [CommitOperationDelete("thing"), CommitOperationAdd("thing/inside", b"t")], commit_message="A file becomes a folder\\n\\nM 100644 0000000000000000000000000000000000000000 no line of the stream", repo_type="space")
+log = lambda **kw: [[c.title, c.message, c.created_at.isoformat()] for c in api.list_repo_commits(s, repo_type="space", **kw)]
+before = log()
 why(api.permanently_delete_lfs_files, s, files)
-api.delete_file("model.bin", s, repo_type="space")
-why(api.permanently_delete_lfs_files, s, files)
-api.super_squash_history(s, repo_type="space")
-say([f.filename for f in api.list_lfs_files(s, repo_type="space")])
-why(api.permanently_delete_lfs_files, s, files)
+say(before == log(), len(before))
+say([sorted(api.list_repo_files(s, revision=r, repo_type="space")) for r in ["main", "side", "first"] + [c.commit_id for c in api.list_repo_commits(s, repo_type="space")]])
 say(list(api.list_lfs_files(s, repo_type="space")))
+why(api.permanently_delete_lfs_files, s, files)
+why(api.permanently_delete_lfs_files, s, files, rewrite_history=False)
 """, client + "/large") if client == "current" else None
         if said:
             assert said[0] == [["model.bin", len(data), "main", True]] and "is model.bin of main: delete that file first" in said[1]
-            assert "is model.bin of an earlier commit" in said[2] and said[3:] == [[""], "done", []]
+            # rewritten: every branch, tag and commit is as before, but for the file
+            assert said[2] == "done" and said[3][0] is True and said[3][1] >= 3, said
+            assert all("model.bin" not in files for files in said[4]) and all("index.html" in files for files in said[4][:4]), said
+            assert said[5:] == [[], "done", "done"] and until(lambda: v.demo(client + "/large").body == b"y") and v.demo(client + "/large", "/model.bin").status == 404
+            folder_of, = hub.script("say(sorted(f for f in api.list_repo_files(sys.argv[1], repo_type='space') if f.startswith('thing')))", client + "/large")
+            assert folder_of == ["thing/inside"]
     hub.script("getattr(api, 'duplicate_repo', api.duplicate_space)(sys.argv[1], sys.argv[1] + '2', **({'repo_type': 'space'} if hasattr(api, 'duplicate_repo') else {}))", "yearold/large")
     assert until(lambda: v.demo("yearold/large2", "/model.bin").body == data)
     with open(folder + "/model.bin", "wb") as f:

@@ -43,11 +43,37 @@ static void what_one_gives(void **state)
     flavour_apply(&f, &l);
     assert_true(l.v[LIMIT_MEMORY] == 8ull << 30 && l.v[LIMIT_CPU] == 500 && l.v[LIMIT_PIDS] == 9);
     assert_true(l.v[LIMIT_OPEN_FILES] == c.limits_open_files);
-    assert_false(flavour_find(&c, "a100-large", &f));
+    assert_false(flavour_find(&c, "nobodys", &f));
     assert_string_equal(f.name, "cpu-basic");
     assert_true(f.has[LIMIT_MEMORY] && f.own.v[LIMIT_MEMORY] == 2ull << 30);
     assert_true(flavour_find(&c, "cpu-basic", &f));
     conf_free(&c);
+}
+
+static void the_nearest(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *list, *name, *nearest;
+    } cases[] = {
+        {"", "t4-small", "cpu-basic"},
+        {"a: memory=4G cpu=2; b: memory=16G cpu=4; c: memory=64G cpu=8", "t4-small", "b"},
+        {"c: memory=64G cpu=8; b: memory=16G cpu=4; a: memory=4G", "zero-a10g", "b"},
+        {"a: memory=16G cpu=2; b: memory=64G cpu=8", "a10g-small", "b"}, /* too few CPUs */
+        {"a: memory=4G cpu=2; b: memory=16G cpu=4", "a100-large", "b"},  /* the largest */
+        {"a: memory=16G cpu=2; b: memory=16G cpu=4", "l40sx8", "b"},
+        {"a: memory=16G cpu=8", "nobodys", "cpu-basic"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct conf c;
+        struct flavour f;
+        struct err err = {0};
+        assert_int_equal(conf_init(&c), 0);
+        assert_int_equal(conf_set(&c, "hardware.flavours", cases[i].list, "test", &err), 0);
+        assert_false(flavour_find(&c, cases[i].name, &f));
+        assert_string_equal(f.name, cases[i].nearest);
+        conf_free(&c);
+    }
 }
 
 static void what_is_wrong(void **state)
@@ -79,6 +105,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_list),
         cmocka_unit_test(what_one_gives),
+        cmocka_unit_test(the_nearest),
         cmocka_unit_test(what_is_wrong),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

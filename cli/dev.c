@@ -5,6 +5,7 @@
  *   devrun.c     README.md is read and the program is started, in sandboxes
  *   devrelay.c   a port of this machine leads to the program: PID 1 of the sandbox hands out
  * sockets of its network, as it does to the gateway
+ *   devpage.c    pages in a browser reload when the program has been started anew
  *
  * inotify only wakes us: what has changed is found by listing the folder again. While nothing runs,
  * a page says so and looks again by itself. */
@@ -46,7 +47,7 @@ struct dev {
     struct devrelay *relay;
     int inotify, signals;
     pid_t child; /* 0: nothing runs */
-    bool ready, told;
+    bool ready, told, advised;
     uint64_t started_ms;
     char *env[ENV_MAX + 1];
     unsigned n_env;
@@ -130,6 +131,38 @@ static void print_warnings(const json_t *record)
         fprintf(stderr, "dev: %s\n", json_string_value(w));
 }
 
+static bool has(const struct dev *d, const char *name)
+{
+    char path[4200];
+    snprintf(path, sizeof(path), "%.4000s/%s", d->dir, name);
+    return access(path, R_OK) == 0;
+}
+
+/* What a deploy would install, and how to have it here. Once. */
+static void advise(struct dev *d, const json_t *record)
+{
+    const char *sdk = json_str(record, "sdk");
+    const char *version = json_str(json_object_get(record, "card"), "sdk_version");
+    bool of_python = !strcmp(sdk, "gradio") || !strcmp(sdk, "streamlit"),
+         lists = has(d, "requirements.txt") && strcmp(sdk, "static") != 0;
+    if (d->advised)
+        return;
+    d->advised = true;
+    if (!*d->run.packages && (of_python || lists))
+        fprintf(stderr,
+                "dev: a deploy installs %s%s%s, this does not; in the folder, make python3 -m venv "
+                ".venv && .venv/bin/pip install%s%s%s%s%s\n",
+                lists ? "requirements.txt" : "", lists && of_python ? " and " : "",
+                of_python ? sdk : "", lists ? " -r requirements.txt" : "", of_python ? " " : "",
+                of_python ? sdk : "", of_python && *version ? "==" : "", of_python ? version : "");
+    if (!strcmp(sdk, "node") && has(d, "package.json") && !*d->run.node_modules)
+        fprintf(stderr, "dev: a deploy installs what package.json asks for, this does not; in the "
+                        "folder, run npm install\n");
+    if (has(d, "packages.txt"))
+        fprintf(stderr, "dev: a deploy adds the Debian packages of packages.txt; here the program "
+                        "sees those of this machine\n");
+}
+
 /* The list `now` becomes what runs. */
 static int start(struct dev *d, struct folder *now, struct err *err)
 {
@@ -140,8 +173,10 @@ static int start(struct dev *d, struct folder *now, struct err *err)
     int r = devstage_sync(&d->stage, now, err);
     if (r == 0)
         r = devrun_card(&d->run, &d->stage.folder, &record, err);
-    if (r == 0)
+    if (r == 0) {
         print_warnings(record);
+        advise(d, record);
+    }
     if (r == 0)
         r = devrun_start(&d->run, &d->stage, record, &d->child, err);
     devrelay_set(d->relay,
@@ -189,6 +224,7 @@ static void probe(struct dev *d)
         return;
     uint64_t ms = mono_ms() - d->started_ms;
     d->ready = true;
+    devrelay_reload(d->relay);
     if (d->told)
         fprintf(stderr, "dev: runs again, after %llu.%llu s\n", (unsigned long long)(ms / 1000),
                 (unsigned long long)(ms % 1000 / 100));
@@ -251,10 +287,6 @@ static void find_packages(struct dev *d)
     if (g.gl_pathc)
         snprintf(d->run.packages, sizeof(d->run.packages), "%s", g.gl_pathv[0]);
     globfree(&g);
-    snprintf(pattern, sizeof(pattern), "%s/requirements.txt", d->dir);
-    if (!*d->run.packages && access(pattern, R_OK) == 0)
-        fprintf(stderr, "dev: requirements.txt is not installed by this; in the folder, make "
-                        "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt\n");
 }
 
 static int open_signals(struct dev *d, struct err *err)

@@ -1,11 +1,16 @@
 #include "devrelay.h"
 
+#include "common/buf.h"
 #include "common/cleanup.h"
+#include "common/http1.h"
 #include "common/proto.h"
 #include "common/util.h"
+#include "devpage.h"
 #include "listener.h"
 
+#include <curl/curl.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
@@ -19,12 +24,15 @@
 #define RETRY_MS 30
 #define CONNECT_MS 5000
 #define BUFFER_BYTES 65536
+#define EVENTS_MS 100         /* how soon a page is told */
+#define EVENTS_ALIVE_MS 10000 /* a line now and then, which shows who has left */
 
 struct devrelay {
     int listeners[2];
     char dial_path[640];
     atomic_uint port; /* in the sandbox */
     atomic_int visitors;
+    _Atomic uint64_t program; /* which one pages are of: another number after each start */
 };
 
 struct visit {
@@ -43,6 +51,11 @@ static const char no_program[] =
 void devrelay_set(struct devrelay *r, uint16_t port)
 {
     atomic_store(&r->port, port);
+}
+
+void devrelay_reload(struct devrelay *r)
+{
+    atomic_store(&r->program, now_ms());
 }
 
 /* A socket in the network of the sandbox: the descriptor, or -errno. */
@@ -118,13 +131,11 @@ static bool flow_run(struct flow *f)
     return true;
 }
 
-static void carry(int visitor, int program)
+/* Both ways, until both sides have ended; `in` has what the visitor said already. */
+static void carry(struct flow in)
 {
-    _cleanup_free_ char *buffers = malloc((size_t)2 * BUFFER_BYTES);
-    if (!buffers)
-        return;
-    struct flow in = {.from = visitor, .to = program, .data = buffers};
-    struct flow out = {.from = program, .to = visitor, .data = buffers + BUFFER_BYTES};
+    int visitor = in.from, program = in.to;
+    struct flow out = {.from = program, .to = visitor, .data = in.data + BUFFER_BYTES};
     while (!(in.told && out.told)) {
         struct pollfd p[2] = {
             {.fd = visitor,
@@ -154,18 +165,110 @@ static int reach(struct devrelay *r)
     return -ECONNREFUSED;
 }
 
+/* Reads until the head of a request is whole: its length, or 0 where it is none that is known here
+ * (it passes then as it is). *ret_len: the bytes in `data`. */
+static int read_head(int fd, struct http1_head *h, char *data, size_t *ret_len)
+{
+    int n = 0;
+    *ret_len = 0;
+    while (n == 0 && *ret_len < HTTP1_HEAD_MAX) {
+        struct pollfd p = {.fd = fd, .events = POLLIN};
+        ssize_t more =
+            poll(&p, 1, WAIT_MS) > 0 ? recv(fd, data + *ret_len, HTTP1_HEAD_MAX - *ret_len, 0) : 0;
+        if (more <= 0)
+            return 0;
+        *ret_len += (size_t)more;
+        n = http1_parse_request(h, data, *ret_len);
+    }
+    return n > 0 ? n : 0;
+}
+
+/* One request a connection: so each of them is looked at. In place; the new length of all. */
+static size_t close_afterwards(const struct http1_head *h, char *data, size_t len)
+{
+    static const char close[] = "Connection: close\r\n\r\n";
+    _cleanup_buf_ struct buf out = BUF_INIT(BUFFER_BYTES);
+    const char *from = data, *end = data + h->len;
+    if (h->upgrade_websocket)
+        return len;
+    for (unsigned i = 0; i < h->n_fields; i++) {
+        const struct http1_field *f = &h->fields[i];
+        const char *line = data + f->name,
+                   *next = memchr(data + f->value + f->value_len, '\n', 8192);
+        if (f->id != FIELD_CONNECTION || !next)
+            continue;
+        (void)buf_append(&out, from, (size_t)(line - from));
+        from = next + 1;
+    }
+    if (buf_append(&out, from, (size_t)(end - 2 - from)) < 0 || buf_puts(&out, close) < 0 ||
+        buf_append(&out, end, len - h->len) < 0)
+        return len;
+    memcpy(data, out.data, out.len);
+    return out.len;
+}
+
+/* Tells a page which program runs, and again whenever that is another one. */
+static void events(const struct devrelay *r, int fd)
+{
+    static const char head[] = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+                               "Cache-Control: no-store\r\nConnection: close\r\n\r\n";
+    struct pollfd p = {.fd = fd, .events = POLLIN | POLLRDHUP};
+    uint64_t told = 0, told_ms = 0;
+    char line[64];
+    if (send(fd, head, sizeof(head) - 1, MSG_NOSIGNAL) < 0)
+        return;
+    do {
+        uint64_t now = atomic_load(&r->program), ms = mono_ms();
+        int n = now != told ? snprintf(line, sizeof(line), "data: %" PRIu64 "\n\n", now)
+                : ms - told_ms > EVENTS_ALIVE_MS ? snprintf(line, sizeof(line), ":\n\n")
+                                                 : 0;
+        if (n && send(fd, line, (size_t)n, MSG_NOSIGNAL) < 0)
+            return;
+        told_ms = n ? ms : told_ms;
+        told = now;
+    } while (poll(&p, 1, EVENTS_MS) == 0);
+}
+
+static bool asks_for(const struct http1_head *h, const char *data, const char *path)
+{
+    return h->target_len == strlen(path) && memcmp(data + h->target, path, h->target_len) == 0;
+}
+
+static void serve_one(struct devrelay *r, int fd, char *buffers)
+{
+    struct http1_head h;
+    size_t len;
+    int head = read_head(fd, &h, buffers, &len);
+    if (!len)
+        return;
+    if (head && asks_for(&h, buffers, DEVPAGE_EVENTS)) {
+        events(r, fd);
+        return;
+    }
+    if (head && asks_for(&h, buffers, DEVPAGE_SCRIPT)) {
+        devpage_script(fd);
+        return;
+    }
+    uint64_t of = atomic_load(&r->program);
+    _cleanup_close_ int program = reach(r);
+    if (program < 0)
+        (void)send(fd, no_program, sizeof(no_program) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    else if (head && devpage_is_wanted(&h, buffers))
+        devpage_carry(fd, steal_fd(&program), &h, buffers, of);
+    else
+        carry((struct flow){.from = fd,
+                            .to = program,
+                            .data = buffers,
+                            .len = head ? close_afterwards(&h, buffers, len) : len});
+}
+
 static void *visit(void *arg)
 {
     struct visit *v = arg;
-    _cleanup_close_ int program = reach(v->r);
-    if (program >= 0) {
-        carry(v->fd, program);
-    } else {
-        char request[4096];
-        struct pollfd p = {.fd = v->fd, .events = POLLIN};
-        if (poll(&p, 1, CONNECT_MS) > 0 && recv(v->fd, request, sizeof(request), MSG_DONTWAIT) > 0)
-            (void)send(v->fd, no_program, sizeof(no_program) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-    }
+    char *buffers = malloc((size_t)2 * BUFFER_BYTES);
+    if (buffers)
+        serve_one(v->r, v->fd, buffers);
+    free(buffers);
     shutdown(v->fd, SHUT_RDWR);
     close_fd(&v->fd);
     atomic_fetch_sub(&v->r->visitors, 1);
@@ -219,6 +322,8 @@ int devrelay_open(struct devrelay **ret, uint16_t *port, const char *dial_path, 
     *port = (uint16_t)strtoul(strrchr(actual, ':') + 1, NULL, 10);
     snprintf(where, sizeof(where), "[::1]:%u", *port);
     r->listeners[1] = listener_tcp(where, 0, actual, sizeof(actual), NULL);
+    devrelay_reload(r);
+    curl_global_init(CURL_GLOBAL_DEFAULT); /* before there are threads */
     pthread_t thread;
     int code = pthread_create(&thread, NULL, serve, r);
     if (code)

@@ -1,4 +1,6 @@
-/* A port of this machine that leads into the sandbox of `vitrine dev`. */
+/* A port of this machine that leads into the sandbox of `vitrine dev`. Each connection carries one
+ * request; pages for a browser get a script that reloads them (devpage.h), everything else passes
+ * as it is. */
 #pragma once
 
 #include "common/err.h"
@@ -16,6 +18,9 @@ int devrelay_open(struct devrelay **ret, uint16_t *port, const char *dial_path, 
 /* Where the program listens in there; 0: there is no program, visitors are told so at once. With a
  * port they wait until it listens. */
 void devrelay_set(struct devrelay *r, uint16_t port);
+
+/* Pages that are open in a browser reload: the program has been started anew. */
+void devrelay_reload(struct devrelay *r);
 
 /* Asks the program for `/`: the status of its answer, 0 while there is none. Takes `timeout_ms` at
  * most. */

@@ -231,6 +231,48 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), H).serve
     assert len(json.loads(d.get()[1])["kept"]) >= 3
 
 
+def test_dev_touches_pages_alone(tmp_path, dev):
+    """A script at the end of what a browser opens; everything else is as the program sent it."""
+    folder = new_space(tmp_path, "python")
+    (folder / "app.py").write_text("""
+import http.server, os
+class H(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html" if self.path != "/json" else "application/json")
+        self.send_header("X-Saw", self.headers.get("Connection", "") + "|" + self.headers.get("Accept-Encoding", "") + "|" + self.headers["Host"])
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for part in (b"<p>one", b"<p>two" * 3000):
+            self.wfile.write(b"%x\\r\\n%s\\r\\n" % (len(part), part))
+        self.wfile.write(b"0\\r\\n\\r\\n")
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), H).serve_forever()
+""")
+    d = dev(folder)
+    whole = "<p>one" + "<p>two" * 3000
+
+    def ask(path, *more):
+        r = subprocess.run(["curl", "-s", "-i", "-m", "20", *more, d.url() + path], capture_output=True, text=True)
+        head, body = r.stdout.replace("\r\n", "\n").split("\n\n", 1)
+        return head.lower(), body
+    browser = ("-H", "Accept: text/html,*/*;q=0.8", "-H", "Accept-Encoding: gzip", "-H", "Sec-Fetch-Dest: document")
+    head, body = ask("/?q=a%20b", *browser)
+    assert body.startswith(whole + '\n<script src="/.vitrine-dev.js" data-of="') and f"||{d.url().split('//')[1]}" in head and "chunked" not in head, head
+    for more in ((), ("-H", "Accept: text/html", "-H", "Sec-Fetch-Dest: iframe"), ("-H", "Accept: application/json")):
+        head, body = ask("/", *more)
+        assert body == whole and "x-saw: close|" in head, head
+    assert ask("/json", *browser)[1] == whole
+    assert ask("/", "--data-binary", "x" * 100000)[1] == "x" * 100000
+    assert "EventSource" in ask("/.vitrine-dev.js")[1]
+
+
 def test_dev_of_static_files(tmp_path, dev):
     folder = new_space(tmp_path, "static")
     d = dev(folder)

@@ -318,6 +318,7 @@ $(foreach t,$(notdir $(FUZZ_TARGETS)),$(eval $(call FUZZ_TARGET,$(t))))
 
 # ---- benches -----------------------------------------------------------------------------------
 # Each tests/bench/bench-NAME measures ours and the peers, prints a table, writes BUILD/bench/NAME.json.
+# T names one, or several by their first word: `make bench-gateway` is all of gateway-*.
 BENCHES := $(patsubst tests/bench/bench-%,%,$(wildcard tests/bench/bench-*))
 bench-%:
 	@$(MAKE) --no-print-directory bench T=$*
@@ -325,7 +326,7 @@ bench:
 	@.ci/deps bench
 	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@mkdir -p $(BUILD)/bench
-	@set -e; for b in $(if $(T),$(T),$(BENCHES)); do VITRINE_BUILD=$(abspath $(BUILD)) tests/bench/bench-$$b; done
+	@set -e; for b in $(if $(T),$(or $(filter $(T)-%,$(BENCHES)),$(T)),$(BENCHES)); do VITRINE_BUILD=$(abspath $(BUILD)) tests/bench/bench-$$b; done
 
 # ---- care --------------------------------------------------------------------------------------
 SOURCES = $(sort $(shell git ls-files '*.c' '*.h' 2>/dev/null || find . -name '*.[ch]' -not -path './build*'))

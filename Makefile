@@ -4,7 +4,7 @@
 #   make run        ... and run it with the examples    make test    ... and run every test
 #   make attack     the attack suite against the sandbox, and against others beside it; attack-user: as an
 #                   ordinary user
-#   make bench fuzz format lint install clean           make deps    what building and running needs
+#   make bench fuzz fuzz-long format lint install clean           make deps    what building and running needs
 #   make test-unit test-sandbox test-programs test-runner test-gateway test-webui test-egress test-e2e test-browser
 #                   test-attack test-vm   one suite; T=... picks tests
 #   make vm-shell   a root shell in the virtual machine of test-vm
@@ -305,6 +305,10 @@ FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/
 fuzz-targets: $(FUZZ_TARGETS) ; @:
 fuzz: fuzz-targets
 	@FUZZ_SECONDS=$(or $(FUZZ_SECONDS),10) $(RUN_TESTS) fuzz
+# The gateway's, or those that T names, RUNS times each.
+FUZZ_LONG := h2 http1_request http1_response chunk proxyhead forwarded blank visit http1_proxy
+fuzz-long: fuzz-targets
+	@VITRINE_BUILD=$(abspath $(BUILD)) tests/fuzz/long $(or $(RUNS),10000000) $(JOBS) $(or $(T),$(FUZZ_LONG))
 $(BUILD)/fuzz/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,FUZZ,$<)$(FUZZ_CC) -D_GNU_SOURCE -I. $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link $(WARN) -MMD -MP -c -o $@ $<
@@ -350,6 +354,6 @@ install: all
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all conformance slow-attacks hub-clients attack attack-user vm-shell clean deps run examples unit-tests fuzz-targets fuzz bench format lint install test \
+.PHONY: all fuzz-long conformance slow-attacks hub-clients attack attack-user vm-shell clean deps run examples unit-tests fuzz-targets fuzz bench format lint install test \
 	$(SUITES:%=test-%) FORCE
 -include $(shell find $(BUILD)/obj $(BUILD)/plain $(BUILD)/musl $(BUILD)/fuzz/obj -name '*.d' 2>/dev/null)

@@ -21,7 +21,6 @@ void checks_tls(struct checks *k, const struct conf *conf)
                    "cannot read %.300s: %m", conf->tls_challenges);
     if (!*conf->tls_listen)
         return;
-    checks_listen(k, conf->tls_listen);
     int r = certs_open(&c, conf, &err);
     if (r == 0 && certs_none_named(c)) {
         checks_add(k, CHECK_WEAK, false, "certificate", "set tls.certificates",

@@ -2,6 +2,7 @@
 
 #include "common/cleanup.h"
 #include "common/err.h"
+#include "common/listen.h"
 #include "common/quota.h"
 #include "common/util.h"
 #include "listener.h"
@@ -172,14 +173,39 @@ void checks_quota(struct checks *k, const char *data)
                    err.msg);
 }
 
-void checks_listen(struct checks *k, const char *listen_on)
+static int check_one(void *arg, const struct listen_entry *e, struct err *err)
+{
+    struct checks *k = arg;
+    struct err why = {0};
+    char actual[300];
+    const char *name = e->kind == LISTEN_TCP ? "port" : "socket";
+    if (e->kind == LISTEN_FD) {
+        checks_add(k, CHECK_OK, false, name, "", "%.200s is for systemd to hand over", e->where);
+        return 0;
+    }
+    _cleanup_close_ int fd = e->kind == LISTEN_UNIX
+                                 ? listener_path(e->where, e->mode, e->user, e->group, &why)
+                                 : listener_tcp(e->where, 0, actual, sizeof(actual), &why);
+    if (fd >= 0 && e->kind == LISTEN_UNIX && unlink(e->where) < 0)
+        return err_errno(err, "cannot remove %s", e->where);
+    if (fd >= 0)
+        checks_add(k, CHECK_OK, false, name, "", "%.200s is free", e->where);
+    else
+        checks_add(k, CHECK_WEAK, false, name, "", "%.350s", why.msg);
+    return 0;
+}
+
+void checks_listen(struct checks *k, const struct conf *conf)
 {
     struct err err = {0};
-    char actual[300];
-    _cleanup_close_ int fd = listener_tcp(listen_on, 0, actual, sizeof(actual), &err);
-    if (fd >= 0)
-        checks_add(k, CHECK_OK, false, "port", "", "%.200s is free", listen_on);
-    else
+    struct listen_entry first = {.kind = LISTEN_TCP};
+    snprintf(first.where, sizeof(first.where), "%s", conf->server_listen);
+    int r = check_one(k, &first, &err);
+    if (r == 0)
+        r = listen_each(conf->server_also_listen, "server.also_listen", check_one, k, &err);
+    if (r == 0)
+        r = listen_each(conf->tls_listen, "tls.listen", check_one, k, &err);
+    if (r < 0)
         checks_add(k, CHECK_WEAK, false, "port", "", "%.350s", err.msg);
 }
 

@@ -30,13 +30,14 @@ bool checks_can_run(const struct checks *k);
 void checks_programs(struct checks *k);
 /* The data folder: writable, space left. It is not made. */
 void checks_data(struct checks *k, const char *data);
-/* Whether the address can be listened on, or who seems to have it. */
 /* How the quota of /data would be enforced. */
 void checks_quota(struct checks *k, const char *data);
 /* What installs the requirements of Spaces: `uv` as build.uv has it. */
 void checks_installer(struct checks *k, const char *uv);
-void checks_listen(struct checks *k, const char *listen_on);
-/* HTTPS, where it is configured: its port, and what is wrong with certificates. */
+/* Whether server.listen and each place of also_listen and tls.listen can be listened on, or who
+ * seems to have it. */
+void checks_listen(struct checks *k, const struct conf *conf);
+/* HTTPS, where it is configured: what is wrong with certificates. */
 void checks_tls(struct checks *k, const struct conf *conf);
 /* Whether names below `domain` lead here, as for a client that asks the system's resolver. */
 void checks_names(struct checks *k, const char *domain);

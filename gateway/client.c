@@ -10,6 +10,7 @@
 #include "limits.h"
 #include "proxy.h"
 #include "reply.h"
+#include "rewrite.h"
 #include "tally.h"
 #include "tls.h"
 #include "trust.h"
@@ -283,8 +284,7 @@ void client_dispatch(struct client *c)
         acme_ask(c, p + h->target, h->target_len);
         return;
     }
-    if (h->has_max_forwards && h->max_forwards == 0 && h->method_len == 7 &&
-        memcmp(p + h->method, "OPTIONS", 7) == 0) { /* RFC 9110 7.6.2: it asks for us */
+    if (rewrite_counts_hops(h, p) && h->max_forwards == 0) {
         reply_options(c);
         return;
     }
@@ -300,16 +300,20 @@ void client_dispatch(struct client *c)
         memcmp(host + len - l->demo_suffix_len, l->demo_suffix, l->demo_suffix_len) == 0) {
         size_t label = len - l->demo_suffix_len;
         if (label < 64 && !memchr(host, '.', label)) {
-            if (l->to_https && !c->https) {
-                reply_to_https(c, host, len);
-                return;
-            }
             static const char wait_path[] = "/.vitrine/wait";
             size_t n = sizeof(wait_path) - 1;
             const char *t = p + h->target;
             c->wait_path = h->target_len >= n && memcmp(t, wait_path, n) == 0 &&
                            (h->target_len == n || t[n] == '?');
             struct route *r = route_get(l, host, label);
+            if (r && r->tally)
+                account_enter(c, r->tally);
+            if (l->to_https && !c->https) {
+                if (r && c->account.line)
+                    access_space(c, r);
+                reply_to_https(c, host, len);
+                return;
+            }
             if (!r) {
                 reply_send(c, &(struct reply){.status = 503,
                                               .title = "Too busy",
@@ -317,8 +321,6 @@ void client_dispatch(struct client *c)
                                               .retry_after_s = 5});
                 return;
             }
-            if (r->tally)
-                account_enter(c, r->tally);
             if (c->account.line)
                 access_space(c, r);
             if (!r->worker)

@@ -81,6 +81,16 @@ static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, 
     return 0;
 }
 
+/* nghttp2 refuses it by itself, a stream that was never opened as well. */
+static int on_invalid(nghttp2_session *session, const nghttp2_frame *frame, int error, void *arg)
+{
+    struct h2 *h = arg;
+    (void)error;
+    if (!nghttp2_session_find_stream(session, frame->hd.stream_id))
+        h2_scan_ended(&h->scan, frame->hd.stream_id, true);
+    return 0;
+}
+
 static void answer_alone(struct h2 *h, struct h2_stream *s, const char *status)
 {
     nghttp2_nv nv = {(uint8_t *)(uintptr_t) ":status", (uint8_t *)(uintptr_t)status, 7, 3,
@@ -95,8 +105,12 @@ static void begin_request(struct h2 *h, struct h2_stream *s, bool ended)
     s->end_seen = ended;
     s->chunked = !ended && !h->head.length && !h->head.websocket;
     s->text = h2_head_text(&l->bufs, &h->head, !ended);
-    if (!s->text) {
-        answer_alone(h, s, h->head.large ? "431" : "400");
+    if (!s->text && (h->head.large || h2_head_strange(&h->head))) {
+        answer_alone(h, s, h->head.large ? "431" : "501");
+        return;
+    }
+    if (!s->text) { /* malformed (RFC 9113, 8.1.1) */
+        nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_PROTOCOL_ERROR);
         return;
     }
     s->client = client_of_stream(h->carrier, s);
@@ -138,6 +152,10 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
             end_request(h, s, frame);
         else if (frame->hd.length == 0)
             count(h, &h->pointless, POINTLESS_MAX);
+        break;
+    case NGHTTP2_RST_STREAM:
+        if (s)
+            s->reset_seen = true;
         break;
     case NGHTTP2_SETTINGS:
     case NGHTTP2_PING:
@@ -184,6 +202,7 @@ static int on_close(nghttp2_session *session, int32_t id, uint32_t error, void *
     struct h2_stream *s = nghttp2_session_get_stream_user_data(session, id);
     if (!s)
         return 0;
+    h2_scan_ended(&h->scan, id, !s->end_seen && !s->reset_seen);
     if (error != NGHTTP2_NO_ERROR && error != NGHTTP2_REFUSED_STREAM)
         count(h, &h->resets, RESETS_MAX);
     if (s->client) {
@@ -221,6 +240,7 @@ static int new_session(struct h2 *h)
         nghttp2_session_callbacks_set_on_begin_headers_callback(calls, on_begin_headers);
         nghttp2_session_callbacks_set_on_begin_frame_callback(calls, on_begin_frame);
         nghttp2_session_callbacks_set_on_header_callback(calls, on_header);
+        nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(calls, on_invalid);
         nghttp2_session_callbacks_set_on_frame_recv_callback(calls, on_frame);
         nghttp2_session_callbacks_set_on_data_chunk_recv_callback(calls, on_data);
         nghttp2_session_callbacks_set_on_frame_send_callback(calls, on_sent);
@@ -249,6 +269,7 @@ void h2_begin(struct client *c)
     h->carrier = c;
     h->idle_ms = c->loop->now_ms;
     list_init(&h->streams);
+    h2_scan_begin(&h->scan);
     c->h2 = h;
     if (new_session(h) != 0) {
         client_close(c, true);
@@ -297,15 +318,25 @@ void h2_notice(struct client *c)
 /* False where the connection was closed. */
 static bool feed(struct client *c)
 {
-    size_t len = gbuf_len(c->conn.in);
-    if (!len)
+    struct h2 *h = c->h2;
+    size_t len;
+
+    if (!gbuf_len(c->conn.in))
         return true;
-    ssize_t n = nghttp2_session_mem_recv(c->h2->session, (const uint8_t *)gbuf_at(c->conn.in), len);
-    if (n != (ssize_t)len) {
-        client_close(c, true);
-        return false;
+    while ((len = gbuf_len(c->conn.in)) > 0) {
+        uint32_t error = NGHTTP2_NO_ERROR;
+        const char *p = gbuf_at(c->conn.in);
+        size_t n = h2_scan(&h->scan, h->session, p, len, &error);
+        if (error) {
+            nghttp2_session_terminate_session(h->session, error);
+            h->ended = true;
+            n = len;
+        } else if (nghttp2_session_mem_recv(h->session, (const uint8_t *)p, n) != (ssize_t)n) {
+            client_close(c, true);
+            return false;
+        }
+        gbuf_consume(c->conn.in, n);
     }
-    gbuf_consume(c->conn.in, len);
     conn_trim(c->loop, &c->conn);
     return true;
 }
@@ -381,7 +412,7 @@ void h2_step(struct client *c)
 
     if (!feed(c))
         return;
-    for (; reads < TURN_READS && !h->calm; reads++) {
+    for (; reads < TURN_READS && !h->calm && !h->ended; reads++) {
         int n = conn_read(c->loop, &c->conn);
         if (n == -EAGAIN)
             break;
@@ -398,13 +429,13 @@ void h2_step(struct client *c)
         nghttp2_session_terminate_session(h->session, NGHTTP2_ENHANCE_YOUR_CALM);
     if (!flush(c))
         return;
-    bool over = h->calm || (h->stopping && h->n_streams == 0) ||
+    bool over = h->calm || h->ended || (h->stopping && h->n_streams == 0) ||
                 (!nghttp2_session_want_read(h->session) && !nghttp2_session_want_write(h->session));
     if (over && !gbuf_len(c->conn.out)) {
         client_close(c, false);
         return;
     }
-    if (h->calm) {
+    if (h->calm || h->ended) {
         client_close(c, true);
         return;
     }

@@ -35,6 +35,18 @@ struct h2_queue {
 struct h2_head {
     struct buf method, path, authority, host, cookie, lines;
     bool scheme, websocket, length, bad, large;
+    bool strange; /* a :protocol that is none of ours */
+};
+
+/* Where one frame ends and the next begins, and the streams that ended last (h2scan.c). */
+#define H2_ENDED_MAX 16
+struct h2_scan {
+    uint32_t skip; /* bytes to the next frame's head */
+    uint8_t head[9], have;
+    uint32_t newest;              /* the highest stream that was opened */
+    uint32_t ended[H2_ENDED_MAX]; /* number << 1 | it was us */
+    uint32_t n_ended;
+    uint32_t forgotten; /* the highest that we ended and that is not among them any more */
 };
 
 struct h2 {
@@ -43,12 +55,13 @@ struct h2 {
     struct link streams;
     uint32_t n_streams;
     struct h2_head head;
+    struct h2_scan scan;
     uint64_t opening_ms; /* since when a header block is under way; 0: none is */
     uint64_t idle_ms;    /* since when there is no stream */
     uint64_t stuck_ms;   /* since when the visitor takes nothing of what is to be written; 0 */
     uint64_t count_ms;   /* since when these are counted */
     uint32_t resets, pointless;
-    bool calm, stopping, served;
+    bool calm, ended, stopping, served; /* ended: it was an error of the visitor's */
 };
 
 struct h2_stream {
@@ -61,6 +74,7 @@ struct h2_stream {
     struct h2_queue body;
     struct buf trailers;
     bool chunked, end_seen, end_told;
+    bool reset_seen; /* by the visitor */
 
     uint8_t answer;  /* enum h2_answer */
     uint8_t framing; /* enum http1_body */
@@ -89,6 +103,16 @@ void h2_end(struct client *c);
 /* There is something to write, or room to read again. */
 void h2_wake(struct h2 *h);
 
+/* ---- of h2scan.c ---- */
+
+void h2_scan_begin(struct h2_scan *s);
+/* A stream has ended; `ours`: before the visitor ended it. */
+void h2_scan_ended(struct h2_scan *s, int32_t id, bool ours);
+/* Bytes of `p` that nghttp2 is to take before this is asked again, with what is left; 0: *error is
+ * the connection's. */
+size_t h2_scan(struct h2_scan *s, nghttp2_session *session, const char *p, size_t len,
+               uint32_t *error);
+
 /* ---- of h2stream.c ---- */
 
 /* The made connection: see conn.h. */
@@ -101,6 +125,8 @@ void h2_head_clear(struct h2_head *h);
 void h2_head_free(struct h2_head *h);
 void h2_head_add(struct h2_head *h, const char *name, size_t name_len, const char *value,
                  size_t value_len);
+/* Well formed, but nothing that a gateway does: CONNECT, or another protocol than WebSocket. */
+bool h2_head_strange(const struct h2_head *h);
 /* The head as text of HTTP/1.1; NULL where it is not one that could be written so. `body`: DATA
  * will follow. */
 struct gbuf *h2_head_text(struct gbuf_pool *pool, struct h2_head *h, bool body);

@@ -80,7 +80,7 @@ void h2_head_clear(struct h2_head *h)
         buf_clear(all[i]);
         all[i]->max = HEAD_TEXT_MAX;
     }
-    h->scheme = h->websocket = h->length = h->bad = h->large = false;
+    h->scheme = h->websocket = h->length = h->bad = h->large = h->strange = false;
 }
 
 void h2_head_free(struct h2_head *h)
@@ -116,7 +116,8 @@ static void add_pseudo(struct h2_head *h, const char *name, size_t name_len, con
         h->bad = h->bad || h->scheme || !(named(v, len, "https") || named(v, len, "http"));
         h->scheme = true;
     } else if (named(name, name_len, ":protocol")) {
-        h->bad = h->bad || h->websocket || !named(v, len, "websocket");
+        h->bad = h->bad || h->websocket;
+        h->strange = !named(v, len, "websocket");
         h->websocket = true;
     } else {
         h->bad = true;
@@ -172,14 +173,20 @@ static void put_websocket(struct buf *b)
     buf_printf(b, "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: %s==\r\n", key);
 }
 
+bool h2_head_strange(const struct h2_head *h)
+{
+    bool connect = named(h->method.data ? h->method.data : "", h->method.len, "CONNECT");
+    return !h->bad && connect && (h->websocket ? h->strange : !h->path.len && !h->scheme);
+}
+
 struct gbuf *h2_head_text(struct gbuf_pool *pool, struct h2_head *h, bool body)
 {
     _cleanup_buf_ struct buf b = BUF_INIT(HEAD_TEXT_MAX + 8 * 1024);
     const struct buf *host = h->authority.len ? &h->authority : &h->host;
     bool connect = named(h->method.data ? h->method.data : "", h->method.len, "CONNECT");
 
-    if (h->bad || h->large || !h->method.len || !h->path.len || !h->scheme || !host->len ||
-        connect != h->websocket ||
+    if (h->bad || h->large || h->strange || !h->method.len || !h->path.len || !h->scheme ||
+        !host->len || connect != h->websocket ||
         (h->path.data[0] != '/' && !named(h->path.data, h->path.len, "*")))
         return NULL;
     if (h->authority.len && h->host.len &&

@@ -158,11 +158,9 @@ static void put_others_cookies(struct out *o, const char *p, const struct http1_
         PUT(o, "\r\n");
 }
 
-/* RFC 9110 7.6.2; at 0 it was answered here (client_dispatch). */
-static bool counts_hops(const struct http1_head *h, const char *p)
+bool rewrite_counts_hops(const struct http1_head *h, const char *p)
 {
-    return h->has_max_forwards && h->max_forwards && h->method_len == 7 &&
-           memcmp(p + h->method, "OPTIONS", 7) == 0;
+    return h->has_max_forwards && h->method_len == 7 && memcmp(p + h->method, "OPTIONS", 7) == 0;
 }
 
 int rewrite_request(struct client *c, const struct http1_head *h, const char *p, struct gbuf **out)
@@ -196,7 +194,7 @@ int rewrite_request(struct client *c, const struct http1_head *h, const char *p,
         if (f->id == FIELD_COOKIE && !c->worker->site && has_our_cookie(p, f)) {
             run_flush(&o, p, &run);
             put_others_cookies(&o, p, f);
-        } else if (f->id == FIELD_MAX_FORWARDS && counts_hops(h, p)) {
+        } else if (f->id == FIELD_MAX_FORWARDS && rewrite_counts_hops(h, p)) {
             run_flush(&o, p, &run);
             PUT(&o, "Max-Forwards: ");
             put_u64(&o, h->max_forwards - 1);
@@ -239,10 +237,13 @@ int rewrite_request(struct client *c, const struct http1_head *h, const char *p,
     PUT(&o, ";host=\"");
     put(&o, host, host_len);
     if (c->https)
-        PUT(&o, "\";proto=https\r\nVia: 1.");
+        PUT(&o, "\";proto=https\r\nVia: ");
     else
-        PUT(&o, "\";proto=http\r\nVia: 1.");
-    put(&o, h->minor ? "1" : "0", 1);
+        PUT(&o, "\";proto=http\r\nVia: ");
+    if (c->conn.layer == CONN_STREAM) /* its text is one of HTTP/1.1 here alone (h2.h) */
+        PUT(&o, "2");
+    else
+        put(&o, h->minor ? "1.1" : "1.0", 3);
     PUT(&o, " vitrine\r\n\r\n");
     (*out)->tail = (uint32_t)(o.p - (*out)->data);
     return 0;

@@ -3,6 +3,8 @@
 
 #include "client.h"
 
+/* OPTIONS with Max-Forwards (RFC 9110, 7.6.2): who gets it at 0 answers, others count down. */
+bool rewrite_counts_hops(const struct http1_head *h, const char *p);
 /* The request as the demo gets it, appended to *out. 0 or -errno. */
 int rewrite_request(struct client *c, const struct http1_head *h, const char *p, struct gbuf **out);
 /* The answer as the visitor gets it. `h` lies in `p`. Says `Connection: close` where

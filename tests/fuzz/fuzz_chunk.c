@@ -25,11 +25,12 @@ static struct result decode(const char *p, size_t size, size_t step)
     struct result r = {.hash = 14695981039346656037u};
     size_t have = step < size ? step : size, used, len = 0, name_len = 0;
     const char *data = NULL;
+    char *room = malloc(size ? size : 1);
 
     for (;;) {
-        /* a copy of just the unread bytes: a read beyond them is seen */
+        /* the unread bytes at the end of the room: a read beyond them is seen */
         size_t n = have - r.end;
-        char *copy = malloc(n ? n : 1);
+        char *copy = room + (size - n);
         memcpy(copy, p + r.end, n);
         r.last = chunk_next(&c, copy, n, &used, &data, &len, &name_len);
         MUST(used <= n);
@@ -43,15 +44,16 @@ static struct result decode(const char *p, size_t size, size_t step)
             else
                 r.trailers++;
         }
-        free(copy);
         if (r.last == CHUNK_BAD || r.last == CHUNK_END)
-            return r;
+            break;
         if (r.last == CHUNK_MORE) {
             if (have == size)
-                return r;
+                break;
             have = have + step < size ? have + step : size;
         }
     }
+    free(room);
+    return r;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

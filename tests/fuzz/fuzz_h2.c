@@ -1,7 +1,7 @@
 /* An HTTP/2 connection fed with any frames: whatever a visitor sends, what a stream's client reads
  * of it begins with one request that the strict parser takes whole or refuses, and nothing of it
  * comes from beside the stream. Answers are written meanwhile. objects: gateway/h2.o
- * gateway/h2stream.o gateway/gbuf.o gateway/chunk.o; libs: -lnghttp2 -lcrypto */
+ * gateway/h2scan.o gateway/h2stream.o gateway/gbuf.o gateway/chunk.o; libs: -lnghttp2 -lcrypto */
 #include "gateway/client.h"
 #include "gateway/h2.h"
 

@@ -464,6 +464,26 @@ class Conn:
         self.s.close()
 
 
+class Endless:
+    """A demo whose answer has no end; `sent` counts what it could send of it."""
+    sent = 0
+
+    def __call__(self, c):
+        c.request()
+        c.send("HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
+        while True:
+            c.send(bytes(65536))
+            self.sent += 65536
+
+    def stalled(self):
+        """How much went until no more goes"""
+        last = -1
+        while last != self.sent:
+            last = self.sent
+            time.sleep(0.3)
+        return last
+
+
 def hello(c):
     """A demo that answers every request with its path."""
     while r := c.request():

@@ -13,7 +13,7 @@ import h2.settings
 import pytest
 
 from certs import Pair
-from harness import client_context, echo_headers, hello, host
+from harness import Endless, client_context, echo_headers, hello, host
 
 SITE = Pair("localhost", "*.localhost")
 
@@ -124,7 +124,7 @@ def test_a_request(gateway):
     for k, value in fields:
         f.setdefault(k.lower(), []).append(value)
     assert f["host"] == [host("echo")] and f["cookie"] == ["a=1; b=2"] and f["x-one"] == ["1"]
-    assert f["x-forwarded-for"] == ["127.0.0.1"] and f["x-forwarded-proto"] == ["https"]
+    assert f["x-forwarded-for"] == ["127.0.0.1"] and f["x-forwarded-proto"] == ["https"] and f["via"] == ["2 vitrine"]
     v.close()
 
 
@@ -219,24 +219,14 @@ def test_trailers_of_a_request(gateway):
 
 
 def test_a_visitor_who_takes_nothing_stops_the_demo_and_nobody_else(gateway):
-    sent = []
-
-    def endless(c):
-        c.request()
-        c.send("HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
-        while True:
-            c.send(bytes(65536))
-            sent.append(65536)
     g = gateway(tls=[SITE])
+    endless = Endless()
     g.space("endless", endless)
     g.space("echo", hello)
     v = H2(g, hold=True)
     v.request("endless")
-    last = -1
-    while last != len(sent):
-        last = len(sent)
-        time.sleep(0.3)
-    assert sum(sent) < 16 << 20
+    v.until(lambda: 1 in v.answers)
+    assert endless.stalled() < 16 << 20
     assert v.answer(v.request("echo", "/x"))[2] == b"/x"
     v.close()
 

@@ -2,6 +2,7 @@
 import struct
 import time
 
+from certs import Pair
 from harness import hello, host
 
 BUCKETS = 16
@@ -73,6 +74,18 @@ def test_of_no_space_and_of_the_site(gateway):
     assert g.get("", "/site").status == 200
     Sum(g, "(none)").until(lambda s: s.classes == [0, 0, 0, 0, 2, 0])
     Sum(g, "(site)").until(lambda s: s.classes == [0, 0, 1, 0, 0, 0] and s.now == (0, 0, 0))
+
+
+def test_a_redirect_to_https_is_the_spaces(gateway):
+    g = gateway(tls=[Pair("localhost", "*.localhost")], site=hello)
+    g.space("demo-a", demo)
+    c = g.secure("localhost")
+    c.send(f"GET /200 HTTP/1.1\r\nHost: {host('demo-a')}\r\n\r\n")
+    assert c.response().status == 200
+    assert g.get("demo-a", "/200").status == 308
+    Sum(g, "demo/demo-a").until(lambda s: s.classes == [0, 0, 1, 1, 0, 0])
+    assert sum(Sum(g, "(none)").read().classes) == 0
+    c.close()
 
 
 def test_streams(gateway):

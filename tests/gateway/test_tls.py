@@ -12,7 +12,7 @@ import time
 import pytest
 
 from certs import Pair
-from harness import LISTENER_TLS, client_context, echo_headers, hello, host
+from harness import LISTENER_TLS, Endless, client_context, echo_headers, hello, host
 
 SITE = Pair("localhost")
 WILD = Pair("*.localhost", "*.example.org")
@@ -346,24 +346,13 @@ def test_eight_mebibytes_both_ways_with_slow_ends(gateway):
 
 
 def test_a_reader_that_stops_stops_the_demo(gateway):
-    sent = []
-
-    def endless(c):
-        c.request()
-        c.send("HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
-        while True:
-            c.send(bytes(65536))
-            sent.append(65536)
     g = gateway(tls=[SITE])
+    endless = Endless()
     g.space("endless", endless)
     c = g.secure("localhost", rcvbuf=8192)
     c.send(f"GET / HTTP/1.1\r\nHost: {host('endless')}\r\n\r\n")
     c.head()
-    last = -1
-    while last != len(sent):
-        last = len(sent)
-        time.sleep(0.3)
-    assert sum(sent) < 32 << 20
+    assert endless.stalled() < 32 << 20
     c.close()
 
 

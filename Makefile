@@ -296,6 +296,10 @@ slow-attacks:
 	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@VITRINE_BUILD=$(abspath $(BUILD)) tests/gateway/slow-attacks
 
+# 8 GiB each way through the gateway, compared by hash; some minutes. VOLUME=--gib=1 makes it less.
+volume: $(BUILD)/vitrine-gateway
+	@VITRINE_BUILD=$(abspath $(BUILD)) tests/gateway/volume.py $(VOLUME)
+
 # ---- fuzzing -----------------------------------------------------------------------------------
 # tests/fuzz/fuzz_NAME.c names its objects as a unit test does; everything is compiled by clang with
 # the sanitizers. Seeds are in tests/fuzz/corpus/NAME/, what is found goes to BUILD/fuzz/.
@@ -354,6 +358,6 @@ install: all
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all fuzz-long conformance slow-attacks hub-clients attack attack-user vm-shell clean deps run examples unit-tests fuzz-targets fuzz bench format lint install test \
+.PHONY: all fuzz-long conformance slow-attacks volume hub-clients attack attack-user vm-shell clean deps run examples unit-tests fuzz-targets fuzz bench format lint install test \
 	$(SUITES:%=test-%) FORCE
 -include $(shell find $(BUILD)/obj $(BUILD)/plain $(BUILD)/musl $(BUILD)/fuzz/obj -name '*.d' 2>/dev/null)

@@ -51,7 +51,7 @@ int conn_read(struct loop *l, struct conn *c)
     int r = conn_room(l, c);
     if (r < 0)
         return r;
-    size_t room = gbuf_room(c->in);
+    size_t room = conn_read_room(c);
     ssize_t n = recv(c->io.fd, c->in->data + c->in->tail, room, MSG_DONTWAIT);
     if (n > 0) {
         c->in->tail += (uint32_t)n;

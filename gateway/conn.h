@@ -42,6 +42,15 @@ int conn_read(struct loop *l, struct conn *c);
  * still hold bytes: then none of extra went. An empty c->out is given back. */
 int conn_write(struct loop *l, struct conn *c, const char *extra, size_t extra_len);
 
+/* So much is read at once into a buffer that has room for it: with the size lines of its chunks it
+ * fits into another one, and goes out whole. A rest would be a tiny packet of its own. */
+#define CONN_READ_MAX (GBUF_LARGE - 128)
+static inline size_t conn_read_room(const struct conn *c)
+{
+    size_t room = gbuf_room(c->in);
+    return room < CONN_READ_MAX ? room : CONN_READ_MAX;
+}
+
 /* Room in c->in for a read, as conn_read wants it: 0, -ENOBUFS, -ENOMEM. */
 int conn_room(struct loop *l, struct conn *c);
 /* Says that nothing more will be sent; reading goes on. 0 or -errno. */

@@ -55,7 +55,7 @@ static enum flow_result take_chunks(struct loop *l, struct flow *f, struct conn 
     while (gbuf_len(src->in) || f->chunk.ended) {
         const char *p = src->in ? gbuf_at(src->in) : NULL, *data;
         size_t n = gbuf_len(src->in), used, len, name_len, room = chunk_room(dst);
-        if (room < 1024)
+        if (room < 1024 && n > room)
             return FLOW_TURN;
         /* data is cut to what there is room for by giving no more than that */
         enum chunk_event e =

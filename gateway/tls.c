@@ -238,7 +238,7 @@ int tls_read(struct loop *l, struct conn *c)
     if (r < 0)
         return r;
 
-    size_t room = gbuf_room(c->in), got = 0;
+    size_t room = conn_read_room(c), got = 0;
     int bad = 0;
     while (got < room) {
         size_t n = 0;

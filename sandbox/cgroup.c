@@ -333,17 +333,19 @@ bool cgroup_stat(struct cgroup_host *h, const struct cgroup_group *g, struct cgr
     return true;
 }
 
+int cgroup_remove_empty(struct cgroup_host *h, const struct cgroup_group *g)
+{
+    int left = 0;
+    for (int i = 0; exists(g) && i < CGROUP_HIERARCHIES; i++)
+        if (h->fd[i] >= 0 && unlinkat(h->fd[i], g->name, AT_REMOVEDIR) < 0 && errno == EBUSY)
+            left++;
+    return left ? -EBUSY : 0;
+}
+
 int cgroup_remove(struct cgroup_host *h, const struct cgroup_group *g)
 {
-    if (!exists(g))
-        return 0;
-    int left = 0;
     for (int try = 0; try < REMOVE_TRIES; try++) {
-        left = 0;
-        for (int i = 0; i < CGROUP_HIERARCHIES; i++)
-            if (h->fd[i] >= 0 && unlinkat(h->fd[i], g->name, AT_REMOVEDIR) < 0 && errno == EBUSY)
-                left++;
-        if (left == 0)
+        if (cgroup_remove_empty(h, g) == 0)
             return 0;
         /* what was killed takes a moment to leave */
         cgroup_kill(h, g);

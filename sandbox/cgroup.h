@@ -118,5 +118,7 @@ bool cgroup_stat(struct cgroup_host *h, const struct cgroup_group *g, struct cgr
 /* Of these numbers the two that say that a limit was met. */
 void cgroup_stat_refusals(const struct cgroup_host *h, const struct cgroup_group *g,
                           struct cgroup_stat *ret);
+/* Removes it if nothing is in there: 0, or -EBUSY. Waits for nobody. */
+int cgroup_remove_empty(struct cgroup_host *h, const struct cgroup_group *g);
 /* Kills what is left and removes it. 0, or -EBUSY if something would not go within 1 s. */
 int cgroup_remove(struct cgroup_host *h, const struct cgroup_group *g);

@@ -180,7 +180,7 @@ static int step_mounts(struct child *c, struct err *err)
     int r = c->order->plan.n > 0 ? step_group_limits(c, err) : 0;
     if (r < 0)
         return r;
-    r = mounts_complete(c->root_fd, &c->order->plan, &c->order->spec, err);
+    r = mounts_complete(c->root_fd, &c->order->plan, &c->order->spec, &c->order->own, err);
     close_fd(&c->root_fd);
     return r;
 }

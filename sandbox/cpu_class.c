@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define SHARE 4         /* a fourth of a CPU in the long run: who uses less is no hog */
@@ -28,6 +29,7 @@
 #define INTERVAL_MS 50       /* while somebody works */
 #define START_INTERVAL_MS 20 /* the first time after a start */
 #define CALM_INTERVAL_MS 250
+#define BACK_NICE 10 /* a tenth of a share: not so little that what it frees is missed */
 #define CALM_PART 20 /* all together less than this part of one CPU: nobody works */
 
 bool cpu_class_judge(struct cpu_class *g, uint64_t now_us, uint64_t used_us)
@@ -293,6 +295,19 @@ void cpu_classes_begin(struct cpu_classes *c, const struct cgroup_host *h, pid_t
     c->hurry = true;
     if (narrow_fits(c, cpu_milli) && is_kept_off(c, h, mono_us()))
         (void)sched_setaffinity(pid, sizeof(cpu_set_t), &c->narrow);
+}
+
+void cpu_classes_step_back(struct cpu_classes *c)
+{
+    (void)setpriority(PRIO_PROCESS, 0, BACK_NICE);
+    if (has_narrow(c))
+        (void)sched_setaffinity(0, sizeof(c->narrow), &c->narrow);
+}
+
+void cpu_classes_expect(struct cpu_classes *c)
+{
+    c->hogs_until_us = mono_us() + HOGS_US;
+    c->hurry = true;
 }
 
 void cpu_classes_free(struct cpu_classes *c)

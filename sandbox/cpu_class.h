@@ -60,6 +60,11 @@ int cpu_classes_look(struct cpu_classes *c, const struct cgroup_host *h);
  * `cpu_milli` its limit (0: none). Looks again soon. */
 void cpu_classes_begin(struct cpu_classes *c, const struct cgroup_host *h, pid_t pid,
                        uint64_t cpu_milli);
+/* The calling process works where batch groups do, and steps back behind whoever works there that
+ * is none. */
+void cpu_classes_step_back(struct cpu_classes *c);
+/* A process that has stepped back gets work: as if there were a hog. */
+void cpu_classes_expect(struct cpu_classes *c);
 void cpu_classes_free(struct cpu_classes *c);
 
 /* The judgement alone: at `now_us` it has used `used_us`. True where it is to be a batch group from

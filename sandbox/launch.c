@@ -319,6 +319,9 @@ int launch_result(struct launch *l, struct err *err)
     a.msg[sizeof(a.msg) - 1] = '\0';
     if (a.code)
         return err_set(err, a.code, "%s", a.msg);
+    l->own = l->order->own;
+    if (l->own.n < 0 || l->own.n > OWN_FILES_MAX)
+        l->own.n = 0;
     steps_mark(&l->steps, "answer");
     steps_print(&l->steps, "outside");
     steps_print(&l->order->inside, "inside");
@@ -332,6 +335,17 @@ void launch_finish(struct launch *l)
         munmap(l->order, sizeof(*l->order));
     l->order = NULL;
     close_fd(&l->sock);
+}
+
+void launch_drop(struct launch *l, struct leftover *ret)
+{
+    if (l->pid > 0)
+        (void)syscall(SYS_pidfd_send_signal, l->pidfd, SIGKILL, NULL, 0);
+    launch_finish(l);
+    close_fd(&l->pidfd);
+    *ret = (struct leftover){
+        .mounts_fd = steal_fd(&l->mounts_fd), .relay = l->relay, .group = l->group, .own = l->own};
+    launch_none(l);
 }
 
 void launch_abandon(struct launch_env *env, struct launch *l)

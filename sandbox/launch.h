@@ -10,11 +10,13 @@
 #include "common/err.h"
 #include "common/userns.h"
 #include "sandbox/cgroup.h"
+#include "sandbox/leftovers.h"
 #include "sandbox/net_relay.h"
 #include "sandbox/plan.h"
 #include "sandbox/root.h"
 #include "sandbox/spec.h"
 #include "sandbox/steps.h"
+#include "sandbox/sweep.h"
 
 #include <stdbool.h>
 #include <sys/types.h>
@@ -39,6 +41,7 @@ struct order {
     int relay_fd;                 /* to the relay of a network that leads out, or -1 */
     struct net_host host;         /* for such a network */
     bool memory_limited;          /* by a control group */
+    struct own_files own;         /* told by the child */
     struct steps inside, program; /* as far as they came */
 };
 
@@ -52,6 +55,7 @@ struct launch {
     struct cgroup_group group;
     char unconfirmed[64]; /* limits that the kernel did not show as they were set; "" if none */
     struct net_relay relay;
+    struct own_files own; /* once it runs */
     struct steps steps;
 };
 
@@ -81,7 +85,9 @@ int launch_result(struct launch *l, struct err *err);
  * down (which waits for the kernel) keeps nobody waiting for its end. */
 void launch_finish(struct launch *l);
 
-/* Kills the child and removes its group. */
+/* Kills the child, and lets go of everything but what it leaves behind, which is the caller's. */
+void launch_drop(struct launch *l, struct leftover *ret);
+/* The same, and takes that away: waits. */
 void launch_abandon(struct launch_env *env, struct launch *l);
 
 /* Descriptors that go with an order, at most: the kernel takes 253 in one message. */

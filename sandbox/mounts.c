@@ -113,11 +113,13 @@ static int show(int fs_fd, const char *name, int root_fd, const char *path, stru
 
 /* /tmp and /dev/shm are folders of one tmpfs, so that its size limits both together. The tmpfs
  * itself lies below what is shown at /tmp, out of reach. */
-static int build_scratch(int root_fd, uint64_t bytes, uint64_t inodes, struct err *err)
+static int build_scratch(int root_fd, uint64_t bytes, uint64_t inodes, struct own_files *own,
+                         struct err *err)
 {
     _cleanup_close_ int fs = fs_tmpfs(bytes, inodes ? inodes : fs_inodes_for(bytes), "0755", err);
     if (fs < 0)
         return fs;
+    own_files_note(own, fs);
     int r;
     if ((r = path_attach(fs, root_fd, "/tmp", err)) < 0 ||
         (r = new_dir(fs, "tmp", 01777, 0, err)) < 0 ||
@@ -152,7 +154,7 @@ static int build_own_files(int fs, int root_fd, const char *hostname, bool way_o
 /* The layers lie beside the home on the same tmpfs, so that one limit counts both and the program
  * does not see them. Overlayfs takes paths of this namespace: relative ones, from the folder that
  * holds the layers. */
-static int build_overlay(int fs, int app_fd, struct err *err)
+static int build_overlay(int fs, int app_fd, struct own_files *own, struct err *err)
 {
     int r;
     if ((r = new_dir(fs, "upper", 0755, SPEC_UID, err)) < 0 ||
@@ -168,19 +170,21 @@ static int build_overlay(int fs, int app_fd, struct err *err)
     /* overlayfs keeps the tree for itself; here it would only name its host folder in mountinfo */
     if (umount2("lower", MNT_DETACH | UMOUNT_NOFOLLOW) < 0)
         return err_errno(err, "take the version's tree out of sight");
+    own_files_note(own, overlay);
     return steal_fd(&overlay);
 }
 
 /* The tmpfs lies at the home's place first, where overlayfs finds its layers, and is then covered
  * by the folder of it that is the home. */
 static int build_home(int root_fd, int app_fd, const struct proto_start *st, int *ret_fs,
-                      struct err *err)
+                      struct own_files *own, struct err *err)
 {
     const char *hostname = *st->hostname ? st->hostname : "sandbox";
     uint64_t inodes = st->home_inodes ? st->home_inodes : fs_inodes_for(st->home_bytes);
     _cleanup_close_ int fs = fs_tmpfs(st->home_bytes, inodes, "0755", err);
     if (fs < 0)
         return fs;
+    own_files_note(own, fs);
     int r;
     if ((r = path_attach(fs, root_fd, SPEC_HOME, err)) < 0 ||
         (r = new_dir(fs, "home", 0755, SPEC_UID, err)) < 0 ||
@@ -188,7 +192,7 @@ static int build_home(int root_fd, int app_fd, const struct proto_start *st, int
         (r = build_own_files(fs, root_fd, hostname, st->net != NET_NONE, err)) < 0)
         return r;
     _cleanup_close_ int overlay = -1;
-    if (app_fd >= 0 && (overlay = build_overlay(fs, app_fd, err)) < 0)
+    if (app_fd >= 0 && (overlay = build_overlay(fs, app_fd, own, err)) < 0)
         return overlay;
     if ((r = show(fs, "home", root_fd, SPEC_HOME, err)) < 0)
         return r;
@@ -311,7 +315,8 @@ static int make_way(int fs, const char *dst, struct err *err)
 
 /* As the version's tree, with layers of its own; m->fd becomes that. `fs` is the home's file
  * system. */
-static int show_copied(struct plan_mount *m, int fs, int number, struct err *err)
+static int show_copied(struct plan_mount *m, int fs, int number, struct own_files *own,
+                       struct err *err)
 {
     char name[24];
     struct stat st;
@@ -326,7 +331,7 @@ static int show_copied(struct plan_mount *m, int fs, int number, struct err *err
     _cleanup_close_ int layers = openat(fs, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (layers < 0)
         return err_errno(err, "open the layers of %s", m->dst);
-    _cleanup_close_ int overlay = build_overlay(layers, m->fd, err);
+    _cleanup_close_ int overlay = build_overlay(layers, m->fd, own, err);
     if (overlay < 0)
         return err_prefix(err, -overlay, "%s", m->dst);
     close_fd(&m->fd);
@@ -338,12 +343,13 @@ static int show_copied(struct plan_mount *m, int fs, int number, struct err *err
     return 0;
 }
 
-static int build_asked(struct plan_mount *m, int root_fd, int fs, int number, struct err *err)
+static int build_asked(struct plan_mount *m, int root_fd, int fs, int number, struct own_files *own,
+                       struct err *err)
 {
     /* a place in the shared root was made by the starter, one in a file system of our own is not
      * there yet */
-    int r =
-        m->copied ? show_copied(m, fs, number, err) : path_make(root_fd, m->dst, m->is_dir, err);
+    int r = m->copied ? show_copied(m, fs, number, own, err)
+                      : path_make(root_fd, m->dst, m->is_dir, err);
     if (r == 0 && m->is_dir && !m->writable && !m->copied)
         r = show_read_only(m, fs, err);
     struct below below;
@@ -376,17 +382,18 @@ int mounts_begin(int copy_fd, int *ret_root_fd, int *ret_proc_fd, struct err *er
     return r;
 }
 
-int mounts_complete(int root_fd, struct plan *p, const struct sandbox_spec *s, struct err *err)
+int mounts_complete(int root_fd, struct plan *p, const struct sandbox_spec *s,
+                    struct own_files *own, struct err *err)
 {
     _cleanup_close_ int fs = -1;
-    int r = build_scratch(root_fd, s->start.tmp_bytes, s->start.tmp_inodes, err);
+    int r = build_scratch(root_fd, s->start.tmp_bytes, s->start.tmp_inodes, own, err);
     if (r == 0 && spec_root_is_writable(s))
-        r = mounts_writable_root(root_fd, s->start.root_bytes, err);
+        r = mounts_writable_root(root_fd, s->start.root_bytes, own, err);
     if (r == 0)
-        r = build_home(root_fd, p->app_fd, &s->start, &fs, err);
+        r = build_home(root_fd, p->app_fd, &s->start, &fs, own, err);
     close_fd(&p->app_fd);
     for (int i = 0; r == 0 && i < p->n; i++)
-        r = build_asked(&p->mounts[i], root_fd, fs, i, err);
+        r = build_asked(&p->mounts[i], root_fd, fs, i, own, err);
     return r < 0 ? r : chdir("/") < 0 ? err_errno(err, "enter the new root") : 0;
 }
 

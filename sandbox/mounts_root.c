@@ -104,7 +104,8 @@ static int new_folder(int dirfd, const char *name, mode_t mode, uid_t uid, struc
 /* The layers of one folder are "upper" and "work" of a folder of its own. The upper one belongs to
  * the program: the root's owners are not mapped in here, so what lies deeper and belongs to them is
  * not copied up (EOVERFLOW) and stays as it is. */
-static int make_writable(int root_fd, int fs, const char *path, const char *layers, struct err *err)
+static int make_writable(int root_fd, int fs, const char *path, const char *layers,
+                         struct own_files *own, struct err *err)
 {
     int r = new_folder(fs, layers, 0755, 0, err);
     if (r < 0)
@@ -117,13 +118,15 @@ static int make_writable(int root_fd, int fs, const char *path, const char *laye
         (strcmp(path, "/var") == 0 && (r = new_folder(dir, "upper/tmp", 01777, SPEC_UID, err)) < 0))
         return r;
     _cleanup_close_ int overlay = fs_overlay_over(path, err);
-    return overlay < 0 ? err_prefix(err, -overlay, "%s", path)
-                       : path_attach(overlay, root_fd, path, err);
+    if (overlay < 0)
+        return err_prefix(err, -overlay, "%s", path);
+    own_files_note(own, overlay);
+    return path_attach(overlay, root_fd, path, err);
 }
 
 /* Layers are found by paths, so their tmpfs is mounted where the sandbox's own files will cover it.
  */
-int mounts_writable_root(int root_fd, uint64_t bytes, struct err *err)
+int mounts_writable_root(int root_fd, uint64_t bytes, struct own_files *own, struct err *err)
 {
     _cleanup_close_ int fs = fs_tmpfs(bytes, fs_inodes_for(bytes), "0700", err);
     int r = fs < 0 ? fs : path_attach(fs, root_fd, ROOT_OWN_DIR, err);
@@ -132,7 +135,7 @@ int mounts_writable_root(int root_fd, uint64_t bytes, struct err *err)
         const char layers[] = {(char)('0' + i), '\0'};
         struct stat st;
         if (fstatat(root_fd, path + 1, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode))
-            r = make_writable(root_fd, fs, path, layers, err);
+            r = make_writable(root_fd, fs, path, layers, own, err);
     }
     return r;
 }

@@ -1,7 +1,11 @@
 /* The end of `vitrine-sandbox run`: see run_wait_leave. Until PID 1 and its namespaces are gone,
  * and control groups and mounts are removed, a millisecond or more passes, much of it the kernel's
- * grace periods; whoever waits for the program has its status by then. */
+ * grace periods; whoever waits for the program has its status by then. It is done as leftovers.h
+ * says of the starter's. */
 #include "run_wait.h"
+
+#include "sandbox/cpu_class.h"
+#include "sandbox/sweep.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -14,14 +18,20 @@
 struct left {
     struct launch_env *env;
     struct launch *launch;
+    struct cpu_classes classes;
+    bool apart; /* nobody waits for us */
 };
 
-static void take_away(const struct left *left)
+static void take_away(struct left *left)
 {
     /* it ends by itself: killed now, what it has still to say would be lost */
     struct pollfd end = {.fd = left->launch->pidfd, .events = POLLIN};
     while (poll(&end, 1, -1) < 0 && errno == EINTR)
         ;
+    if (left->apart) {
+        cpu_classes_step_back(&left->classes);
+        sweep(left->launch->mounts_fd, &left->launch->own);
+    }
     launch_abandon(left->env, left->launch);
     launch_env_close(left->env);
 }
@@ -44,7 +54,9 @@ bool run_wait_leave(struct launch_env *env, struct launch *l)
     left = (struct left){.env = &kept_env, .launch = &kept};
     /* as somebody's PID 1 we take all others with us; sharing the memory saves copying its tables
      */
-    if (getpid() == 1 || clone(left_main, stack + sizeof(stack), CLONE_VM, &left) < 0) {
+    left.apart = getpid() != 1;
+    if (!left.apart || clone(left_main, stack + sizeof(stack), CLONE_VM, &left) < 0) {
+        left.apart = false;
         take_away(&left);
         return false;
     }

@@ -13,6 +13,7 @@
 #include "common/util.h"
 #include "sandbox/cpu_class.h"
 #include "sandbox/launch.h"
+#include "sandbox/leftovers.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -36,6 +37,7 @@ struct worker {
     int pidfd, mounts_fd;
     struct net_relay relay;
     struct cgroup_group group;
+    struct own_files own;
 };
 
 struct pending {
@@ -53,6 +55,7 @@ struct starter {
     struct pending pending[MAX_PENDING];
     int n_pending;
     struct cpu_classes classes;
+    struct leftovers leftovers;
     struct worker *workers;
     size_t n_workers, cap_workers;
     struct proto_msg msg;
@@ -80,11 +83,27 @@ static struct worker *worker_find(struct starter *s, uint64_t id)
     return NULL;
 }
 
+static struct cgroup_host *groups_of(struct starter *s)
+{
+    return s->env.has_groups ? &s->env.groups : NULL;
+}
+
 static void worker_forget(struct starter *s, struct worker *w)
 {
+    struct pollfd end = {.fd = w->pidfd, .events = POLLIN};
+    struct leftover left = {.mounts_fd = w->mounts_fd, .relay = w->relay, .group = w->group};
+    if (poll(&end, 1, 0) == 1) /* nobody can miss what is swept */
+        left.own = w->own;
     close_fd(&w->pidfd);
-    close_fd(&w->mounts_fd);
+    leftovers_take(&s->leftovers, groups_of(s), &left);
     *w = s->workers[--s->n_workers];
+}
+
+static void drop(struct starter *s, struct launch *l)
+{
+    struct leftover left;
+    launch_drop(l, &left);
+    leftovers_take(&s->leftovers, groups_of(s), &left);
 }
 
 /* Takes the launch's pidfd and group over. */
@@ -103,7 +122,8 @@ static int worker_add(struct starter *s, uint64_t id, struct launch *l)
                                                  .pidfd = steal_fd(&l->pidfd),
                                                  .mounts_fd = steal_fd(&l->mounts_fd),
                                                  .relay = l->relay,
-                                                 .group = l->group};
+                                                 .group = l->group,
+                                                 .own = l->own};
     l->relay = (struct net_relay){.pidfd = -1};
     return 0;
 }
@@ -157,7 +177,7 @@ static int take_spare(struct starter *s, const char *root, struct launch *l, str
             *l = *last;
             return 1;
         }
-        launch_abandon(&s->env, last); /* the host's /etc has changed since */
+        drop(s, last); /* the host's /etc has changed since */
     }
     return 0;
 }
@@ -181,7 +201,7 @@ static int begin(struct starter *s, struct launch *l, struct err *err)
     if (s->env.has_groups)
         cpu_classes_begin(&s->classes, &s->env.groups, l->pid, s->msg.u.start.cpu_milli);
     if ((r = launch_go(&s->env, l, &s->msg.u.start, fds, err)) < 0)
-        launch_abandon(&s->env, l);
+        drop(s, l);
     return r;
 }
 
@@ -215,7 +235,7 @@ static void on_answer(struct starter *s, int i)
         launch_finish(&p->launch);
     } else {
         tell_failed(s, p->start_id, &err);
-        launch_abandon(&s->env, &p->launch);
+        drop(s, &p->launch);
     }
     *p = s->pending[--s->n_pending];
 }
@@ -254,7 +274,7 @@ static void on_spare(struct starter *s, int i)
     if (launch_result(&s->spares[i], &err) == -EAGAIN)
         return;
     log_warn(NULL, "starter.spare", "%s", err.msg);
-    launch_abandon(&s->env, &s->spares[i]);
+    drop(s, &s->spares[i]);
     s->spares[i] = s->spares[--s->n_spares];
     s->spare_not_before_ms = mono_ms() + SPARE_RETRY_MS;
 }
@@ -308,14 +328,12 @@ static void on_group_ask(struct starter *s)
     tell_stat(s, id, g);
     if (!s->msg.u.group_ask.remove)
         return;
-    if (g && s->env.has_groups && cgroup_remove(&s->env.groups, g) < 0)
-        log_warn(NULL, "starter.group", "control group %s of worker %llu would not go", g->name,
-                 (unsigned long long)id);
     struct worker *w = worker_find(s, id);
-    if (w) {
-        net_relay_end(&w->relay, s->env.has_groups ? &s->env.groups : NULL);
+    if (w)
         worker_forget(s, w);
-    }
+    else if (g) /* of an earlier starter */
+        leftovers_take(&s->leftovers, groups_of(s),
+                       &(struct leftover){.mounts_fd = -1, .relay.pidfd = -1, .group = *g});
 }
 
 /* ---- the loop */
@@ -354,10 +372,12 @@ static bool on_message(struct starter *s)
 static void loop(struct starter *s)
 {
     for (;;) {
-        enum { MESSAGES, SPARES, PENDING = SPARES + MAX_SPARES };
+        enum { MESSAGES, LEFTOVERS, SPARES, PENDING = SPARES + MAX_SPARES };
         struct pollfd p[PENDING + MAX_PENDING];
         int n = s->n_pending, n_spares = s->n_spares;
         p[MESSAGES] = (struct pollfd){.fd = n < MAX_PENDING ? s->sock : -1, .events = POLLIN};
+        p[LEFTOVERS] = (struct pollfd){
+            .fd = leftovers_waiting(&s->leftovers) ? s->leftovers.sock : -1, .events = POLLOUT};
         for (int i = 0; i < MAX_SPARES; i++)
             p[SPARES + i] =
                 (struct pollfd){.fd = i < n_spares ? s->spares[i].sock : -1, .events = POLLIN};
@@ -377,6 +397,8 @@ static void loop(struct starter *s)
         for (int i = n_spares - 1; i >= 0; i--)
             if (p[SPARES + i].revents)
                 on_spare(s, i);
+        if (p[LEFTOVERS].revents)
+            leftovers_go_on(&s->leftovers, groups_of(s));
         if (p[MESSAGES].revents && !on_message(s))
             return;
     }
@@ -404,6 +426,8 @@ int starter_main(const char *instance, uid_t uid_first)
         log_error(NULL, "starter.start", "%s", err.msg);
         return 1;
     }
+    if (leftovers_start(&s->leftovers, &s->classes, &err) < 0)
+        log_warn(NULL, "starter.leftovers", "%s", err.msg);
     if (s->env.missing[0])
         log_warn(NULL, "starter.limits",
                  "no control group limits %s; resource limits of each process stand in",
@@ -416,7 +440,8 @@ int starter_main(const char *instance, uid_t uid_first)
         close_fd(&s->pending[i].launch.mounts_fd);
     }
     while (s->n_spares > 0)
-        launch_abandon(&s->env, &s->spares[--s->n_spares]);
+        drop(s, &s->spares[--s->n_spares]);
+    leftovers_end(&s->leftovers, groups_of(s));
     if (s->env.has_groups && s->n_pending == 0) /* those may not have joined their groups yet */
         cgroup_host_sweep(&s->env.groups);
     launch_env_close(&s->env);

@@ -4,6 +4,7 @@ import os
 import select
 import signal
 import socket
+import subprocess
 import time
 
 import pytest
@@ -14,6 +15,7 @@ from rig import wire
 SLEEP = ["/bin/sleep", "60"]
 SERVER = """
 import socket
+import subprocess
 s = socket.socket(); s.bind(('127.0.0.1', 7860)); s.listen()
 print('listening', flush=True)
 while True:
@@ -333,6 +335,127 @@ def test_group_is_removed_when_asked(starter):
     assert starter.group(w).valid == 0  # the first answer comes before the group goes, the second after
     if with_it:
         assert with_it - rig.cgroups(starter.instance), "its group is gone, whatever spare ones were made meanwhile"
+    starter.workers.pop(w.id)
+    w.close()
+
+
+def group_folders(instance):
+    return [os.path.join(d, name) for d, folders, _ in os.walk("/sys/fs/cgroup") if os.path.basename(d) == "vitrine-" + instance for name in folders]
+
+
+def test_a_group_that_does_not_go_holds_up_nobody(starter):
+    w = starter.sh("echo up; sleep 60")
+    mine = [g for g in group_folders(starter.instance) if str(w.pid) in open(g + "/cgroup.procs").read().split()]
+    if not mine:
+        pytest.skip("no control groups here")
+    inner = mine[0] + "/inner"  # the kernel keeps a group as long as there is one below
+    os.mkdir(inner)
+    try:
+        starter.group(w, kill=True)
+        w.wait()
+        began = time.monotonic()
+        starter.group(w, remove=1)
+        assert starter.start(["/bin/true"]).started.code == 0
+        assert time.monotonic() - began < 0.4 * rig.PATIENCE, "removing it is tried for a second"
+    finally:
+        os.rmdir(inner)
+    starter.workers.pop(w.id)
+    w.close()
+
+
+def taker(starter, but=None):
+    """The process that takes away what ended workers leave: the one child that is no spare"""
+    own = os.stat("/proc/self/ns/pid").st_ino
+
+    def find():
+        return [p for p in rig.sandboxed_processes() if p != but and rig.parent(p) == starter.process.pid and os.stat(f"/proc/{p}/ns/pid").st_ino == own
+                and len(rig.open_files(p)) <= 6]
+    found = rig.until(find)
+    assert found and len(found) == 1, found
+    return found[0]
+
+
+FILL = """
+import os
+for folder in ("/home/user/many", "/tmp", "/dev/shm"):
+    os.makedirs(folder, exist_ok=True)
+    for i in range(2500):
+        open(f"{folder}/f{i}", "x").close()
+here = os.open("/home/user/many", os.O_RDONLY)
+for i in range(200):
+    os.mkdir("deep", dir_fd=here)
+    os.close(os.open("deep/file", os.O_CREAT, dir_fd=here))
+    here, old = os.open("deep", os.O_RDONLY, dir_fd=here), here
+    os.close(old)
+os.mkdir("/tmp/closed")
+open("/tmp/closed/file", "x").close()
+os.chmod("/tmp/closed", 0)
+open("/home/user/app/main.txt", "w").write("changed")
+for i in range(100):
+    open(f"/home/user/app/folder/f{i}", "x").close()
+open("/data/of-the-worker", "x").close()
+"""
+
+
+def test_many_files_of_an_ended_worker_are_swept_and_no_others(starter, folder):
+    """what is swept is what the sandbox made for itself: not the tree below a layer, nor what is mounted there"""
+    for d in ("app/folder", "data/folder", "below"):
+        os.makedirs(f"{folder}/{d}")
+    for path in ("app/main.txt", "app/folder/file", "data/folder/file", "below/file"):
+        open(f"{folder}/{path}", "w").write("kept")
+    for d in ("app", "data", "below"):
+        rig.give(f"{folder}/{d}", 77)
+    w = starter.python(FILL, uid_index=77, app=f"{folder}/app", mounts=[f"rw:{folder}/data:/data", f"rw:{folder}/below:/home/user/below"],
+                       tmp_bytes=64 << 20, home_bytes=64 << 20)
+    assert w.wait() == "exited 0 0\n", w.log()
+    pid = taker(starter) if rig.IS_ROOT else -1  # what it holds is not to be seen otherwise
+    root = os.open(f"/proc/{starter.process.pid}/fd/{mounts_of(starter)[0]}", os.O_RDONLY) if rig.IS_ROOT else -1
+    starter.group(w, remove=1)
+    assert not rig.IS_ROOT or rig.until(lambda: not mounts_of(starter)), "the starter has let go of it"
+    if root >= 0:
+        left = rig.until(lambda: files_in(root) == (1, 1), 10) or files_in(root)
+        assert left is True, "in /tmp and below the home there is nothing but what is mounted there"
+        os.close(root)
+    assert pid < 0 or rig.until(lambda: not [f for f in rig.open_files(pid) if f.startswith("mnt:") and f != os.readlink(f"/proc/{starter.process.pid}/ns/mnt")], 10), "and so has the other, in the end"
+    assert pid < 0 or rig.is_running(pid)
+    starter.workers.pop(w.id)
+    w.close()
+    rig.as_range_root("chmod", "-R", "a+rX", folder)
+    for path in ("app/main.txt", "app/folder/file", "data/folder/file", "below/file"):
+        assert open(f"{folder}/{path}").read() == "kept"
+    assert os.listdir(f"{folder}/app/folder") == ["file"] and "of-the-worker" in os.listdir(f"{folder}/data")
+
+
+def mounts_of(starter):
+    """The mount namespaces of others that it holds, of workers and spares"""
+    pid, own = starter.process.pid, os.readlink(f"/proc/{starter.process.pid}/ns/mnt")
+    spares = {os.readlink(f"/proc/{p}/ns/mnt") for p in rig.sandboxed_processes() if rig.parent(p) == pid}
+    found = []
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            link = os.readlink(f"/proc/{pid}/fd/{fd}")
+        except FileNotFoundError:
+            continue
+        if link.startswith("mnt:") and link != own and link not in spares:
+            found.append(int(fd))
+    return found
+
+
+def files_in(mounts_fd):
+    script = "import os; print(sum(len(f) for _, _, f in os.walk('/tmp')) + len(os.listdir('/dev/shm')) + 1, len(os.listdir('/home/user/many')) + 1 if os.path.exists('/home/user/many') else 1)"
+    out = subprocess.run(["nsenter", f"--mount=/proc/self/fd/{mounts_fd}", rig.PYTHON, "-c", script], pass_fds=[mounts_fd], capture_output=True, text=True)
+    return tuple(int(n) for n in out.stdout.split()) if out.returncode == 0 else out.stderr
+
+
+@pytest.mark.skipif(not rig.IS_ROOT, reason="looking for it takes root: it is not dumpable")
+def test_whoever_takes_away_is_started_again(starter):
+    old = taker(starter)
+    os.kill(old, signal.SIGKILL)
+    w = starter.start(["/bin/true"])
+    w.wait()
+    assert rig.until(lambda: not rig.is_running(old))
+    starter.group(w, remove=1)
+    taker(starter, but=old)
     starter.workers.pop(w.id)
     w.close()
 

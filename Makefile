@@ -35,6 +35,8 @@ ALL_LDFLAGS := -pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed
 ifdef SANITIZER
 ALL_CFLAGS := -O1 -g -fno-omit-frame-pointer -fsanitize=$(SANITIZER) -fno-sanitize-recover=all
 ALL_LDFLAGS += -fsanitize=$(SANITIZER)
+# What gcc defines by itself: address space is not to be limited then.
+ALL_CFLAGS += $(if $(findstring clang,$(CC)),$(if $(findstring address,$(SANITIZER)),-D__SANITIZE_ADDRESS__=1))
 # gcc guesses wrongly about both in instrumented code; the ordinary build has them on.
 WARN += $(if $(findstring clang,$(CC)),,-Wno-format-truncation -Wno-maybe-uninitialized)
 else
@@ -232,7 +234,7 @@ test-webui: all
 test-egress: all
 	@$(RUN_TESTS) egress
 test-e2e: all hub-clients
-	@$(RUN_TESTS) e2e e2e-user
+	@$(RUN_TESTS) e2e e2e-user builds builds-user sdks
 test-browser: all $(BUILD)/venv/.done $(BUILD)/wheels/.done
 	@$(RUN_TESTS) browser
 test-shapes: all $(BUILD)/venv/.done

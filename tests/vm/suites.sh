@@ -23,6 +23,7 @@ lane() {
     case $1 in
     vm-root@first)
         suite root-first -k "($first) and not ($left_out)" sandbox
+        suite root-bombs -k bomb- attack
         ;;
     vm-root@second)
         suite root-second -k "not ($first) and not ($left_out)" sandbox
@@ -32,7 +33,7 @@ lane() {
         suite root-internet internet
         ;;
     vm-root@attack)
-        suite root-attack attack
+        suite root-attack -k "not bomb-" attack
         ;;
     vm-user@sandbox)
         suite user-sandbox -k "($users) and not ($left_out)" sandbox

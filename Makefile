@@ -7,6 +7,7 @@
 #   make bench fuzz fuzz-long format lint install clean           make deps    what building and running needs
 #   make test-unit test-sandbox test-programs test-runner test-gateway test-webui test-egress test-e2e test-browser
 #                   test-attack test-vm   one suite; T=... picks tests
+#   make test-large a file of 2 GiB up and down by Hugging Face's clients
 #   make vm-shell   a root shell in the virtual machine of test-vm
 #   make SANITIZER=address,undefined ...                builds into build-asan/
 #   make CC=clang BUILD=build-clang ...                 another compiler, another folder
@@ -239,6 +240,9 @@ test-browser: all $(BUILD)/venv/.done $(BUILD)/wheels/.done
 	@$(RUN_TESTS) browser
 test-shapes: all $(BUILD)/venv/.done
 	@$(RUN_TESTS) shapes
+# A file of 2 GiB by Hugging Face's clients: no part of test.
+test-large: all hub-clients
+	@SUITE_SECONDS=3600 $(RUN_TESTS) large
 # Under another kernel, in a virtual machine: see tests/vm/run.
 test-vm: all $(BUILD)/attack/attempts
 	@.ci/deps test vm

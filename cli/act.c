@@ -2,40 +2,31 @@
  * of the runner each.
  */
 #include "cmd.h"
-#include "client.h"
-#include "spacename.h"
+#include "options.h"
 
 #include <stdio.h>
 #include <string.h>
 
 int cmd_act(int argc, char **argv)
 {
-    static const struct option longs[] = {{"json", no_argument, NULL, 'j'}, {NULL, 0, NULL, 0}};
     _cleanup_client_ struct client *c = NULL;
     _cleanup_json_ json_t *answer = NULL;
     struct spacename n;
     struct err err = {0};
     char path[400];
     bool json = false, remove = !strcmp(argv[0], "delete");
-    for (int o; (o = cmd_getopt(argc, argv, "", longs)) != -1;) {
-        if (o == '?')
-            return CMD_USAGE;
-        json = true;
-    }
+    if (options_json(argc, argv, &json) != 0)
+        return CMD_USAGE;
     if (argc - optind != 1)
         return cmd_usage(argv[0], "give the name of one Space");
-    int r = spacename_parse(&n, argv[optind], &err);
-    if (r == 0)
-        r = client_open(&c, &err);
+    int r = options_space(argv[optind], &n, &c, &err);
     if (r < 0)
         return cmd_fail(argv[0], &err);
     snprintf(path, sizeof(path), remove ? "%s" : "%s/%s", n.path, argv[0]);
     struct client_request rq = {
         .method = remove ? "DELETE" : "POST", .path = path, .body_fd = -1, .timeout_ms = 60000};
     r = client_json(c, &rq, &answer, &err);
-    if (r == 0 && json)
-        r = json_print(answer, &err);
-    else if (r == 0)
+    if (r == 0 && !json)
         printf("%s %s\n", n.id, remove ? "deleted" : json_str(answer, "stage"));
-    return r < 0 ? cmd_fail(argv[0], &err) : CMD_DONE;
+    return options_end(argv[0], r, json, answer, &err);
 }

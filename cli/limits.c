@@ -1,7 +1,6 @@
 /* `vitrine limits NAME [LIMIT=VALUE ...]`: what a Space may use. */
 #include "cmd.h"
-#include "client.h"
-#include "spacename.h"
+#include "options.h"
 
 #include "common/cleanup.h"
 #include "common/util.h"
@@ -70,7 +69,6 @@ static void print(const json_t *answer)
 
 int cmd_limits(int argc, char **argv)
 {
-    static const struct option longs[] = {{"json", no_argument, NULL, 'j'}, {NULL, 0, NULL, 0}};
     _cleanup_client_ struct client *c = NULL;
     _cleanup_json_ json_t *answer = NULL;
     _cleanup_buf_ struct buf body = BUF_INIT(4096);
@@ -78,11 +76,8 @@ int cmd_limits(int argc, char **argv)
     struct err err = {0};
     char path[400];
     bool json = false;
-    for (int o; (o = cmd_getopt(argc, argv, "", longs)) != -1;) {
-        if (o == '?')
-            return CMD_USAGE;
-        json = true;
-    }
+    if (options_json(argc, argv, &json) != 0)
+        return CMD_USAGE;
     if (argc - optind < 1)
         return cmd_usage(argv[0], "give the name of one Space");
     int given = argc - optind - 1;
@@ -95,11 +90,9 @@ int cmd_limits(int argc, char **argv)
         return cmd_fail(argv[0], &err);
     snprintf(path, sizeof(path), "%s/limits", n.path);
     r = given ? set(c, path, &body, &answer, &err) : client_get(c, path, &answer, &err);
-    if (r == 0 && json)
-        r = json_print(answer, &err);
-    else if (r == 0)
+    if (r == 0 && !json)
         print(answer);
     if (r == 0 && given && !json)
         printf("%s\n", json_str(answer, "note"));
-    return r < 0 ? cmd_fail(argv[0], &err) : CMD_DONE;
+    return options_end(argv[0], r, json, answer, &err);
 }

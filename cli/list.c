@@ -1,6 +1,6 @@
 /* `vitrine list`: all Spaces and their stage. */
 #include "cmd.h"
-#include "client.h"
+#include "options.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -24,16 +24,12 @@ static void print_table(const json_t *spaces)
 
 int cmd_list(int argc, char **argv)
 {
-    static const struct option longs[] = {{"json", no_argument, NULL, 'j'}, {NULL, 0, NULL, 0}};
     _cleanup_client_ struct client *c = NULL;
     _cleanup_json_ json_t *spaces = NULL;
     struct err err = {0};
     bool json = false;
-    for (int o; (o = cmd_getopt(argc, argv, "", longs)) != -1;) {
-        if (o == '?')
-            return CMD_USAGE;
-        json = true;
-    }
+    if (options_json(argc, argv, &json) != 0)
+        return CMD_USAGE;
     if (optind < argc)
         return cmd_usage(argv[0], "takes no argument");
     int r = client_open(&c, &err);
@@ -41,9 +37,7 @@ int cmd_list(int argc, char **argv)
         r = client_get(c, "/api/spaces", &spaces, &err);
     if (r == 0 && !json_is_array(spaces))
         r = err_set(&err, EIO, "%s gave no list; is that a Vitrine?", client_url(c));
-    if (r == 0 && json)
-        r = json_print(spaces, &err);
-    else if (r == 0)
+    if (r == 0 && !json)
         print_table(spaces);
-    return r < 0 ? cmd_fail(argv[0], &err) : CMD_DONE;
+    return options_end(argv[0], r, json, spaces, &err);
 }

@@ -1,8 +1,7 @@
 /* `vitrine status NAME`: one Space. Without a name: the programs of this machine's `vitrine up`. */
 #include "cmd.h"
-#include "client.h"
+#include "options.h"
 #include "common/util.h"
-#include "spacename.h"
 #include "upask.h"
 
 #include <stdio.h>
@@ -57,43 +56,27 @@ static int status_of_programs(const char *command, const struct serveropts *opts
     _cleanup_json_ json_t *list = json ? json_array() : NULL;
     struct err err = {0};
     int r = up_ask(opts, UP_STATUS, print_program, list, &err);
-    if (r == 0 && json)
-        r = json_print(list, &err);
-    return r < 0 ? cmd_fail(command, &err) : CMD_DONE;
+    return options_end(command, r, json, list, &err);
 }
 
 int cmd_status(int argc, char **argv)
 {
-    static const struct option longs[] = {{"config", required_argument, NULL, 'c'},
-                                          {"data", required_argument, NULL, 'd'},
-                                          {"json", no_argument, NULL, 'j'},
-                                          {NULL, 0, NULL, 0}};
     struct serveropts opts = {0};
     _cleanup_client_ struct client *c = NULL;
     _cleanup_json_ json_t *space = NULL;
     struct spacename n;
     struct err err = {0};
     bool json = false;
-    for (int o; (o = cmd_getopt(argc, argv, "", longs)) != -1;) {
-        if (o == '?')
-            return CMD_USAGE;
-        if (o == 'j')
-            json = true;
-        else
-            serveropts_take(&opts, o, optarg);
-    }
+    if (options_server(argc, argv, &opts, &json) != 0)
+        return CMD_USAGE;
     if (argc == optind)
         return status_of_programs(argv[0], &opts, json);
     if (argc - optind != 1 || opts.data || opts.config)
         return cmd_usage(argv[0], "give the name of one Space");
-    int r = spacename_parse(&n, argv[optind], &err);
-    if (r == 0)
-        r = client_open(&c, &err);
+    int r = options_space(argv[optind], &n, &c, &err);
     if (r == 0)
         r = client_get(c, n.path, &space, &err);
-    if (r == 0 && json)
-        r = json_print(space, &err);
-    else if (r == 0)
+    if (r == 0 && !json)
         print_space(space);
-    return r < 0 ? cmd_fail(argv[0], &err) : CMD_DONE;
+    return options_end(argv[0], r, json, space, &err);
 }

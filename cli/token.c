@@ -1,6 +1,6 @@
 /* `vitrine token new | list | revoke`: with what users prove themselves. */
 #include "cmd.h"
-#include "client.h"
+#include "options.h"
 
 #include "common/util.h"
 
@@ -114,7 +114,5 @@ int cmd_token(int argc, char **argv)
         r = is_new    ? new (c, arg, &opt, &answer, &err)
             : is_list ? list(c, arg, &opt, &answer, &err)
                       : end(c, arg, &opt, &answer, &err);
-    if (r == 0 && opt.json)
-        r = json_print(answer, &err);
-    return r < 0 ? cmd_fail(argv[0], &err) : CMD_DONE;
+    return options_end(argv[0], r, opt.json, answer, &err);
 }

@@ -1,6 +1,6 @@
 /* `vitrine user add | list | delete | member`: who may have Spaces. */
 #include "cmd.h"
-#include "client.h"
+#include "options.h"
 
 #include "common/util.h"
 
@@ -120,7 +120,5 @@ int cmd_user(int argc, char **argv)
             : wants == 3               ? member(c, args[1], args[2], &opt, &answer, &err)
             : strcmp(what, "add") == 0 ? add(c, args[1], &opt, &answer, &err)
                                        : delete (c, args[1], &opt, &answer, &err);
-    if (r == 0 && opt.json)
-        r = json_print(answer, &err);
-    return r < 0 ? cmd_fail(argv[0], &err) : CMD_DONE;
+    return options_end(argv[0], r, opt.json, answer, &err);
 }

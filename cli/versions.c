@@ -1,9 +1,8 @@
 /* `vitrine versions NAME` and `vitrine rollback NAME VERSION`: what was deployed, and back to it.
  */
 #include "cmd.h"
-#include "client.h"
+#include "options.h"
 #include "follow.h"
-#include "spacename.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -24,32 +23,24 @@ static void print_versions(const json_t *versions)
 
 int cmd_versions(int argc, char **argv)
 {
-    static const struct option longs[] = {{"json", no_argument, NULL, 'j'}, {NULL, 0, NULL, 0}};
     _cleanup_client_ struct client *c = NULL;
     _cleanup_json_ json_t *versions = NULL;
     struct spacename n;
     struct err err = {0};
     char path[400];
     bool json = false;
-    for (int o; (o = cmd_getopt(argc, argv, "", longs)) != -1;) {
-        if (o == '?')
-            return CMD_USAGE;
-        json = true;
-    }
+    if (options_json(argc, argv, &json) != 0)
+        return CMD_USAGE;
     if (argc - optind != 1)
         return cmd_usage(argv[0], "give the name of one Space");
-    int r = spacename_parse(&n, argv[optind], &err);
-    if (r == 0)
-        r = client_open(&c, &err);
+    int r = options_space(argv[optind], &n, &c, &err);
     if (r == 0) {
         snprintf(path, sizeof(path), "%s/versions", n.path);
         r = client_get(c, path, &versions, &err);
     }
-    if (r == 0 && json)
-        r = json_print(versions, &err);
-    else if (r == 0)
+    if (r == 0 && !json)
         print_versions(versions);
-    return r < 0 ? cmd_fail(argv[0], &err) : CMD_DONE;
+    return options_end(argv[0], r, json, versions, &err);
 }
 
 struct rollback {

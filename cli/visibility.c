@@ -1,7 +1,6 @@
 /* `vitrine visibility NAME [public|protected|private]`: who may see a Space. */
 #include "cmd.h"
-#include "client.h"
-#include "spacename.h"
+#include "options.h"
 
 #include "common/cleanup.h"
 #include "common/util.h"
@@ -28,23 +27,17 @@ static int set(struct client *c, const struct spacename *n, const char *visibili
 
 int cmd_visibility(int argc, char **argv)
 {
-    static const struct option longs[] = {{"json", no_argument, NULL, 'j'}, {NULL, 0, NULL, 0}};
     _cleanup_client_ struct client *c = NULL;
     _cleanup_json_ json_t *answer = NULL;
     struct spacename n;
     struct err err = {0};
     bool json = false;
-    for (int o; (o = cmd_getopt(argc, argv, "", longs)) != -1;) {
-        if (o == '?')
-            return CMD_USAGE;
-        json = true;
-    }
+    if (options_json(argc, argv, &json) != 0)
+        return CMD_USAGE;
     int given = argc - optind;
     if (given < 1 || given > 2)
         return cmd_usage(argv[0], "give the name of one Space, and what it is to be");
-    int r = spacename_parse(&n, argv[optind], &err);
-    if (r == 0)
-        r = client_open(&c, &err);
+    int r = options_space(argv[optind], &n, &c, &err);
     if (r == 0)
         r = given == 2 ? set(c, &n, argv[optind + 1], &answer, &err)
                        : client_get(c, n.path, &answer, &err);

@@ -3,6 +3,7 @@
 #include "common/buf.h"
 #include "common/cleanup.h"
 #include "common/util.h"
+#include "job/blob.h"
 #include "job/git.h"
 #include "job/lfs.h"
 
@@ -131,42 +132,6 @@ static int list(struct list *l, const char *commit, const struct checkout_option
 
 /* ---- its contents ---- */
 
-static int cut_short(struct err *err)
-{
-    return err_set(err, EIO, "git cat-file: it ended early");
-}
-
-/* `size` bytes that git prints, with the newline after them, into memory. */
-static int read_small(FILE *in, char *out, size_t size, struct err *err)
-{
-    if (fread(out, 1, size, in) != size || fgetc(in) != '\n')
-        return cut_short(err);
-    out[size] = '\0';
-    return 0;
-}
-
-/* The rest of a file, of which `head` was read already. */
-static int write_content(struct tree *tree, FILE *in, const struct item *item, const char *path,
-                         struct err *err)
-{
-    _cleanup_tree_file_ struct tree_file file = {.fd = -1};
-    static char data[256 * 1024];
-    uint64_t at = 0;
-    int r = tree_file_open(tree, path, item->executable, &file, err);
-
-    while (r == 0 && at < item->size) {
-        size_t want = item->size - at < sizeof(data) ? (size_t)(item->size - at) : sizeof(data);
-
-        if (fread(data, 1, want, in) != want)
-            return cut_short(err);
-        r = tree_file_write(&file, data, want, at, err);
-        at += want;
-    }
-    if (r == 0 && fgetc(in) != '\n')
-        return cut_short(err);
-    return r < 0 ? r : tree_file_finish(&file, item->size, err);
-}
-
 static int take_lfs(const struct checkout_options *o, struct tree *tree, const struct item *item,
                     const struct lfs_pointer *p, const char *path, struct err *err)
 {
@@ -194,7 +159,7 @@ static int take_item(const struct checkout_options *o, struct tree *tree, FILE *
     int r;
 
     if (item->link) {
-        r = read_small(in, small, (size_t)item->size, err);
+        r = blob_to_memory(in, small, (size_t)item->size, err);
         if (r == 0 && (item->size == 0 || strlen(small) != item->size || small[0] == '/'))
             return refuse(err, EINVAL, path,
                           "a link to an absolute path or to nothing; only links inside the bundle "
@@ -202,8 +167,8 @@ static int take_item(const struct checkout_options *o, struct tree *tree, FILE *
         return r < 0 ? r : tree_symlink(tree, path, small, err);
     }
     if (item->size >= LFS_POINTER_MAX)
-        return write_content(tree, in, item, path, err);
-    r = read_small(in, small, (size_t)item->size, err);
+        return blob_to_file(in, item->size, tree, path, item->executable, err);
+    r = blob_to_memory(in, small, (size_t)item->size, err);
     if (r < 0)
         return r;
     if (lfs_parse(small, (size_t)item->size, &pointer))
@@ -237,7 +202,7 @@ int checkout(const char *commit, const struct checkout_options *o, struct tree *
         if (!fgets(head, sizeof(head), git.out) ||
             sscanf(head, "%*s %15s %" SCNu64, type, &size) != 2 || strcmp(type, "blob") != 0 ||
             size != item->size)
-            return cut_short(err);
+            return blob_cut_short(err);
         r = take_item(o, tree, git.out, item, l.names.data + item->path, err);
         done += size;
         if (o->progress)

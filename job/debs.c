@@ -108,14 +108,7 @@ static void reason_of(const struct tail *tail, char *out, size_t size)
 
 static int apt(const char *step, const char *const *argv, struct err *err)
 {
-    struct tail tail;
-    struct err how = {0};
-    char reason[400];
-    int n = steps_run(step, argv, &tail, &how);
-    if (n == 0)
-        return 0;
-    reason_of(&tail, reason, sizeof(reason));
-    return err_set(err, EIO, "%s: %s", step, reason[0] ? reason : how.msg);
+    return steps_do(step, argv, reason_of, err);
 }
 
 static int update(struct err *err)

@@ -7,6 +7,7 @@
 #include "job/installer.h"
 #include "job/lockfile.h"
 #include "job/node.h"
+#include "job/plan.h"
 #include "job/python.h"
 #include "job/requirements.h"
 
@@ -55,16 +56,18 @@ int env_plan(const struct env_options *o, struct err *err)
         return n;
     sha256_hex(q.text.len ? q.text.data : "", q.text.len, digest);
     base_id(base);
-    json_t *j = json_pack("{s:s, s:s, s:b, s:b, s:b, s:b, s:s, s:s, s:s, s:s, s:s}", "debs", debs,
-                          "digest", digest, "pre", q.pre, "main", q.main, "bound", q.bound,
-                          "pins_sdk", q.pins_sdk, "python", python.path, "python_id", python.id,
-                          "base", base, "installer", installer_name(), "warning", python.warning);
-    _cleanup_free_ char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
-    json_decref(j);
-    if (!text)
-        return err_set(err, ENOMEM, "out of memory");
-    printf("plan %s\n", text);
-    return 0;
+    const struct plan plan = {.debs = debs,
+                              .digest = digest,
+                              .pre = q.pre,
+                              .main = q.main,
+                              .bound = q.bound,
+                              .pins_sdk = q.pins_sdk,
+                              .program = python.path,
+                              .id = python.id,
+                              .base = base,
+                              .installer = installer_name(),
+                              .warning = python.warning};
+    return plan_print(&plan, err);
 }
 
 static bool is_there(const char *path)

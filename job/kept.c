@@ -1,6 +1,7 @@
 #include "job/kept.h"
 
 #include "common/cleanup.h"
+#include "job/blob.h"
 #include "job/git.h"
 
 #include <errno.h>
@@ -37,18 +38,13 @@ int kept_add(void *arg, const char *oid, const char *path, bool executable, stru
     return 0;
 }
 
-static int cut_short(struct err *err)
-{
-    return err_set(err, EIO, "git cat-file: it ended early");
-}
-
 /* "OID blob SIZE", or "OID missing". */
 static int read_head(FILE *in, const char *path, uint64_t *ret_size, struct err *err)
 {
     char line[200], oid[GIT_OID_MAX + 1], type[16], quoted[NAMES_QUOTED_MAX];
 
     if (!fgets(line, sizeof(line), in))
-        return cut_short(err);
+        return blob_cut_short(err);
     if (sscanf(line, "%64s %15s %" SCNu64, oid, type, ret_size) != 3 || strcmp(type, "blob") != 0)
         return err_set(
             err, ENOENT,
@@ -60,24 +56,10 @@ static int read_head(FILE *in, const char *path, uint64_t *ret_size, struct err 
 static int make_file(struct tree *tree, FILE *in, const char *path, bool executable,
                      struct err *err)
 {
-    _cleanup_tree_file_ struct tree_file file = {.fd = -1};
-    static char data[256 * 1024];
-    uint64_t size = 0, at = 0;
+    uint64_t size = 0;
     int r = read_head(in, path, &size, err);
 
-    if (r == 0)
-        r = tree_file_open(tree, path, executable, &file, err);
-    while (r == 0 && at < size) {
-        size_t want = size - at < sizeof(data) ? (size_t)(size - at) : sizeof(data);
-
-        if (fread(data, 1, want, in) != want)
-            return cut_short(err);
-        r = tree_file_write(&file, data, want, at, err);
-        at += want;
-    }
-    if (r == 0 && fgetc(in) != '\n')
-        return cut_short(err);
-    return r < 0 ? r : tree_file_finish(&file, size, err);
+    return r < 0 ? r : blob_to_file(in, size, tree, path, executable, err);
 }
 
 int kept_fill(struct kept *k, struct tree *tree, struct err *err)

@@ -1,6 +1,7 @@
 #include "job/lfs_refs.h"
 
 #include "common/cleanup.h"
+#include "job/blob.h"
 #include "job/git.h"
 #include "job/lfs.h"
 
@@ -50,11 +51,6 @@ static int list_small(int *ret, struct err *err)
     return r;
 }
 
-static int cut_short(struct err *err)
-{
-    return err_set(err, EIO, "git cat-file: it ended early");
-}
-
 int lfs_refs_each(int (*each)(void *arg, const char *blob, const struct lfs_pointer *p), void *arg,
                   struct err *err)
 {
@@ -70,10 +66,10 @@ int lfs_refs_each(int (*each)(void *arg, const char *blob, const struct lfs_poin
     while (r == 0 && fgets(line, sizeof(line), git.out)) {
         struct lfs_pointer p;
 
-        if (sscanf(line, "%64s %15s %" SCNu64, oid, type, &size) != 3 || size >= LFS_POINTER_MAX ||
-            fread(data, 1, size + 1, git.out) != size + 1)
-            r = cut_short(err);
-        else if (lfs_parse(data, size, &p) && each(arg, oid, &p) < 0)
+        if (sscanf(line, "%64s %15s %" SCNu64, oid, type, &size) != 3 || size >= LFS_POINTER_MAX)
+            r = blob_cut_short(err);
+        else if ((r = blob_to_memory(git.out, data, size, err)) == 0 && lfs_parse(data, size, &p) &&
+                 each(arg, oid, &p) < 0)
             r = err_set(err, ENOMEM, "out of memory");
     }
     return r == 0 ? git_end(&git, err) : r;

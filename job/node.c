@@ -7,6 +7,7 @@
 #include "common/util.h"
 #include "job/debs.h"
 #include "job/installer.h"
+#include "job/plan.h"
 #include "job/steps.h"
 
 #include <errno.h>
@@ -180,16 +181,17 @@ int node_plan(const struct env_options *o, struct err *err)
                                 "package.json allows"
                               : "";
     bool wanted = p.there || (o->build && o->build[0]);
-    json_t *j = json_pack("{s:s, s:s, s:b, s:b, s:b, s:b, s:s, s:s, s:s, s:s, s:s}", "debs", debs,
-                          "digest", digest, "pre", 0, "main", wanted, "bound", is_bound(o, &p),
-                          "pins_sdk", 1, "python", node, "python_id", id, "base", base, "installer",
-                          "npm", "warning", warning);
-    _cleanup_free_ char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
-    json_decref(j);
-    if (!text)
-        return err_set(err, ENOMEM, "out of memory");
-    printf("plan %s\n", text);
-    return 0;
+    const struct plan plan = {.debs = debs,
+                              .digest = digest,
+                              .main = wanted,
+                              .bound = is_bound(o, &p),
+                              .pins_sdk = true,
+                              .program = node,
+                              .id = id,
+                              .base = base,
+                              .installer = "npm",
+                              .warning = warning};
+    return plan_print(&plan, err);
 }
 
 int node_resolve(const struct env_options *o, struct err *err)
@@ -206,14 +208,7 @@ int node_resolve(const struct env_options *o, struct err *err)
 
 static int run(const char *step, const char *const *argv, struct err *err)
 {
-    struct tail tail;
-    struct err how = {0};
-    char reason[400];
-    int n = steps_run(step, argv, &tail, &how);
-    if (n == 0)
-        return 0;
-    steps_reason(&tail, reason, sizeof(reason));
-    return err_set(err, EIO, "%s: %s (%s)", step, reason, how.msg);
+    return steps_do(step, argv, steps_reason, err);
 }
 
 static int copy_manifests(struct err *err)

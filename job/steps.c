@@ -190,3 +190,17 @@ void steps_reason(const struct tail *tail, char *out, size_t size)
         }
     }
 }
+
+int steps_do(const char *step, const char *const *argv,
+             void (*reason)(const struct tail *tail, char *out, size_t size), struct err *err)
+{
+    struct tail tail;
+    struct err how = {0};
+    char said[400];
+    int n = steps_run(step, argv, &tail, &how);
+    if (n == 0)
+        return 0;
+    reason(&tail, said, sizeof(said));
+    return said[0] ? err_set(err, EIO, "%s: %s (%s)", step, said, how.msg)
+                   : err_set(err, EIO, "%s: %s", step, how.msg);
+}

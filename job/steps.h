@@ -22,3 +22,6 @@ void steps_log(const char *step, const char *fmt, ...) __attribute__((format(pri
 
 /* What the installer said last about its failure, on one line. */
 void steps_reason(const struct tail *tail, char *out, size_t size);
+/* steps_run, whose failure is said as STEP: REASON (how it ended). */
+int steps_do(const char *step, const char *const *argv,
+             void (*reason)(const struct tail *tail, char *out, size_t size), struct err *err);

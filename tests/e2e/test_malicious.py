@@ -14,6 +14,9 @@ NAME = "demo/target"
 CONFIG = "[upload]\nmax_unpacked = 32M\nmax_files = 300\nmax_file = 8M\nmax_repository = 64M\njob_timeout = 40s\n[limits]\nmemory = 512M\n"
 
 
+BUNDLES = []  # those that were tried and had no effect
+
+
 @pytest.fixture(scope="module")
 def v():
     v = Vitrine(CONFIG)
@@ -48,15 +51,17 @@ def unchanged(v, before, version):
     assert before[0] - out == set()
     assert head(v) == version and v.demo(NAME).body == b"good"
     assert open(v.folder + "/secret").read() == "secret" and sorted(os.listdir(v.folder)) == v.listing
+    assert not os.path.exists("/tmp/vitrine-evil")
 
 
 @pytest.fixture
-def guard(v):
+def guard(v, request):
     """The state before, and what must hold after a refusal"""
     v.listing = sorted(os.listdir(v.folder))
     before, version = snapshot(v), head(v)
     yield before
     unchanged(v, before, version)
+    BUNDLES.append(request.node.name)
 
 
 # ---- archives
@@ -307,3 +312,15 @@ def test_what_only_looks_dangerous_is_files(v, case):
     g("push", "-q", "-f", "origin", f"{commit}:refs/heads/kept")
     assert v.cli("rollback", NAME, good[:12]).returncode == 0
     assert until(lambda: v.demo(NAME).body == b"good")
+    BUNDLES.append(case)
+
+
+def test_how_many_there_were(request, capsys):
+    """The sum of the others of this file, where all of them ran."""
+    every = [i for i in request.session.items if i.fspath == request.node.fspath and i is not request.node]
+    malicious = len(ARCHIVES) + len(TREES) + len(PUSHES) + len(HARMLESS)
+    if len(every) < malicious:
+        pytest.skip("only some were picked")
+    with capsys.disabled():
+        print(f"\n{len(BUNDLES)} malicious archives, packs and pushes: {len(every) - len(BUNDLES)} with an effect")
+    assert malicious >= 60 and len(BUNDLES) == len(every)

@@ -3,12 +3,12 @@
 #include "common/buf.h"
 #include "common/cleanup.h"
 #include "common/conf.h"
-#include "common/flavours.h"
 #include "common/log.h"
 #include "common/util.h"
 #include "runner/chore.h"
 #include "runner/delete.h"
 #include "runner/events.h"
+#include "runner/job_output.h"
 #include "runner/job_recipe.h"
 #include "runner/logs.h"
 #include "runner/pack.h"
@@ -31,10 +31,8 @@
 
 #define MAX_JOBS 4096 /* that run or wait: webui has not more connections */
 #define MAX_OUTPUT (256 * 1024)
-#define MAX_OUTPUT_IN_ALL (1024 * 1024)
 #define GAVE_WAY "a submission came"
 #define CHUNKS_A_TURN 4 /* of what it prints; then the others have their turn */
-#define PROGRESS_EACH_MS 100
 
 /* How many run at the same time, the others wait; and how many of them are one Space's, whose
  * visitors are not to hold up those of all others. Everybody may ask about a public Space and
@@ -61,14 +59,6 @@ struct begun {
     unsigned n;
 };
 
-static void fail(struct job *j, int code, const char *message)
-{
-    if (j->error_code) /* the first one counts */
-        return;
-    j->error_code = code;
-    snprintf(j->error, sizeof(j->error), "%s", message);
-}
-
 /* Is there a place for this one among those that run, and is its repository free? */
 static bool may_start(struct job *job, const struct begun *b)
 {
@@ -85,7 +75,7 @@ static bool may_start(struct job *job, const struct begun *b)
     for (unsigned i = 0; job->writes && i < b->n; i++)
         if (b->jobs[i]->space == job->space && b->jobs[i]->writes) {
             if (b->jobs[i]->kind->yields && b->jobs[i]->worker) {
-                fail(b->jobs[i], EBUSY, GAVE_WAY);
+                job_fail(b->jobs[i], EBUSY, GAVE_WAY);
                 worker_stop(b->jobs[i]->worker, 0);
             }
             return false;
@@ -116,7 +106,7 @@ static void answer(struct job *j)
         return;
     struct err err = {0};
     if (!j->error_code && (fd = memfd_of(j->result, &err)) < 0)
-        fail(j, err.code, err.msg);
+        job_fail(j, err.code, err.msg);
     m.code = (uint32_t)j->error_code;
     snprintf(m.message, sizeof(m.message), "%s", j->error);
     snprintf(m.sha, sizeof(m.sha), "%s", j->error_code ? "" : j->sha);
@@ -182,7 +172,7 @@ static void on_finished(void *owner, int code)
 {
     struct job *j = owner;
     if (code)
-        fail(j, code, public_reason(code, "the bundle could not be stored"));
+        job_fail(j, code, public_reason(code, "the bundle could not be stored"));
     end(j);
 }
 
@@ -214,130 +204,22 @@ static void finish(struct job *j)
              j->sha);
     struct err err = {0};
     if (chore_begin(j->r, finish_tree, &f, on_finished, j, &err) < 0) {
-        fail(j, err.code, public_reason(err.code, err.msg));
+        job_fail(j, err.code, public_reason(err.code, err.msg));
         end_soon(j);
-    }
-}
-
-/* ---- what it says ---- */
-
-static void warn_of_hardware(const struct job *j, const char *suggested)
-{
-    struct flavour f;
-    if (suggested && *suggested && !flavour_find(conf_of(j->r), suggested, &f))
-        logs_build(j->r, j->space->id, false,
-                   "warning: suggested_hardware: this server has no \"%.40s\" (and no GPU); the "
-                   "nearest is %s, which it gets unless its settings say otherwise",
-                   suggested, f.name);
-}
-
-static void take_result(struct job *j, const char *json)
-{
-    json_error_t e;
-    json_t *o = json_loads(json, 0, &e);
-    const char *sha = json_string_value(json_object_get(o, "sha"));
-    size_t len = sha ? strlen(sha) : 0;
-    if (!json_is_object(o) ||
-        (sha && ((len != 40 && len != 64) || strspn(sha, "0123456789abcdef") != len))) {
-        fail(j, EPROTO, "it was done, but the result cannot be read");
-        json_decref(o);
-        return;
-    }
-    free(j->result);
-    j->result = strdup(json);
-    if (!j->result)
-        fail(j, ENOMEM, "the server is out of memory");
-    if (!sha || !j->kind->logged || !json_object_get(o, "sdk")) { /* no version */
-        json_decref(o);
-        return;
-    }
-    snprintf(j->sha, sizeof(j->sha), "%s", sha);
-    logs_build(j->r, j->space->id, false, "%" JSON_INTEGER_FORMAT " files, sdk %s",
-               json_integer_value(json_object_get(o, "files")),
-               json_string_value(json_object_get(o, "sdk")));
-    size_t i;
-    json_t *w;
-    json_array_foreach(json_object_get(o, "warnings"), i, w)
-        logs_build(j->r, j->space->id, false, "warning: %s", json_string_value(w));
-    warn_of_hardware(
-        j, json_string_value(json_object_get(json_object_get(o, "card"), "suggested_hardware")));
-    json_decref(o);
-}
-
-static void take_progress(struct job *j, const char *line)
-{
-    struct proto_job_progress p = {.job_id = j->job_id};
-    uint64_t now = mono_ms();
-    if (now - j->progress_ms < PROGRESS_EACH_MS ||
-        sscanf(line, "%63s %" SCNu64 " %" SCNu64, p.step, &p.done, &p.total) != 3)
-        return;
-    j->progress_ms = now;
-    link_send(&j->r->webui, PROTO_JOB_PROGRESS, &p, NULL, 0);
-}
-
-/* "ERRNO SENTENCE", where it makes a difference which error it is */
-static void take_refusal(struct job *j, const char *text)
-{
-    char *end;
-    long code = strtol(text, &end, 10);
-    fail(j, code > 0 && code < 134 ? (int)code : EINVAL, *end == ' ' ? end + 1 : end);
-}
-
-static void take_line(struct job *j, const char *line)
-{
-    if (strncmp(line, "progress ", 9) == 0)
-        take_progress(j, line + 9);
-    else if (strncmp(line, "result ", 7) == 0 && !j->result)
-        take_result(j, line + 7);
-    else if (strncmp(line, "refused ", 8) == 0)
-        take_refusal(j, line + 8);
-    else if (strncmp(line, "error ", 6) == 0)
-        fail(j, EINVAL, line + 6);
-}
-
-static void take_lines(struct job *j)
-{
-    for (char *nl; j->line.len && (nl = memchr(j->line.data, '\n', j->line.len));) {
-        *nl = 0;
-        take_line(j, j->line.data);
-        buf_consume(&j->line, (size_t)(nl + 1 - j->line.data));
-    }
-}
-
-static void read_output(struct job *j, unsigned chunks)
-{
-    char chunk[16384];
-    while (j->out >= 0 && chunks--) {
-        ssize_t n = read(j->out, chunk, sizeof(chunk));
-        if (n < 0 && (errno == EAGAIN || errno == EINTR))
-            return;
-        j->printed += n > 0 ? (size_t)n : 0;
-        if (n > 0 && j->printed <= MAX_OUTPUT_IN_ALL &&
-            buf_append(&j->line, chunk, (size_t)n) == 0) {
-            take_lines(j);
-            continue;
-        }
-        if (n > 0) {
-            fail(j, EPROTO, "the job's result is too large");
-            if (j->worker)
-                worker_stop(j->worker, 0);
-        }
-        loop_del(j->r->loop, &j->out_io);
-        close_fd(&j->out);
     }
 }
 
 static void on_output(void *arg, uint32_t events)
 {
     (void)events;
-    read_output(arg, CHUNKS_A_TURN);
+    job_output_read(arg, CHUNKS_A_TURN);
 }
 
 static void on_end(struct worker *w, const struct worker_end *e)
 {
     struct job *j = w->owner;
     j->worker = NULL;
-    read_output(j, UINT_MAX); /* at most what it may print in all */
+    job_output_read(j, UINT_MAX); /* at most what it may print in all */
     loop_timer_cancel(j->r->loop, &j->timer);
     if (!j->result || e->reason != EXIT_EXITED || e->status) {
         char text[512], message[600];
@@ -346,7 +228,7 @@ static void on_end(struct worker *w, const struct worker_end *e)
                  public_reason(0, text));
         if (!j->error_code && strchr(text, '/'))
             log_error(NULL, "job.failed", "%s", text);
-        fail(j, EIO, message);
+        job_fail(j, EIO, message);
     }
     finish(j);
 }
@@ -363,7 +245,7 @@ static void on_timeout(void *arg)
     char message[128];
     snprintf(message, sizeof(message), "%s took longer than %" PRIu64 " s", j->kind->failed,
              timeout_ms(j) / 1000);
-    fail(j, ETIMEDOUT, message);
+    job_fail(j, ETIMEDOUT, message);
     worker_stop(j->worker, 0);
 }
 
@@ -464,7 +346,7 @@ static void start_waiting(struct runner *r)
             continue;
         log_error(NULL, "job.start", "%s", err.msg);
         close_fd(&j->body);
-        fail(j, err.code, public_reason(err.code, err.msg));
+        job_fail(j, err.code, public_reason(err.code, err.msg));
         finish(j);
         return; /* its end comes back here */
     }
@@ -566,7 +448,7 @@ static void cancel(struct runner *r, const struct space *s)
         next = j->next;
         if (s && j->space != s)
             continue;
-        fail(j, ECANCELED, s ? "the Space is being deleted" : "the server stops");
+        job_fail(j, ECANCELED, s ? "the Space is being deleted" : "the server stops");
         if (j->worker) {
             worker_stop(j->worker, 0);
         } else if (!j->begun) { /* finish removes nothing */

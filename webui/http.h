@@ -122,3 +122,7 @@ enum MHD_Result req_queue(struct req *r, unsigned status, struct MHD_Response *r
                           const char *csp);
 
 unsigned http_status_of(const struct err *err);
+/* What went wrong inside is the operator's to read, not the visitor's: they get another sentence.
+ */
+bool http_is_for_visitors(const struct err *err);
+const char *http_sentence_of(const struct err *err);

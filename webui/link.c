@@ -6,6 +6,7 @@
 #include "common/util.h"
 #include "webui/hub.h"
 #include "webui/life.h"
+#include "webui/link_own.h"
 #include "webui/site.h"
 #include "webui/stats.h"
 #include "webui/visits.h"
@@ -19,44 +20,10 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
-#define RECORD_MAX (1 << 20)
 #define LOG_OPEN_MS 5000
 #define LOOK_UP_MS 1000
 #define WATCH_SECONDS 5
 #define WATCH_EVERY_MS 2000
-
-/* One question to the runner and its answer; it is who waits for it that has it. */
-struct ask {
-    struct ask *next;
-    enum proto_type type;
-    uint64_t id;      /* job, request or command id */
-    const void *body; /* a struct of that type; NULL for a command, whose question is its row */
-    int fd;           /* that goes with it, -1 none */
-    bool unsent;      /* the runner's socket was full */
-    bool answered;
-    int stream; /* of a job: comes before the answer; -1 not yet, or taken */
-    bool streamed;
-    int code;
-    char message[1024];
-    int fds[2];
-    unsigned n_fds, current;
-    uint64_t worker_id;
-};
-
-struct link {
-    struct app *app;
-    pthread_t thread;
-    pthread_mutex_t lock;
-    pthread_cond_t answer;
-    int peer;     /* -1 while there is no runner; closed and replaced by the thread only */
-    int new_peer; /* handed over, not yet taken by the thread; -1 none */
-    int wake_fd;  /* there is a new peer, or the thread is to end */
-    bool stop;
-    bool blocked, nudge_unsent; /* something waits for room in the runner's socket */
-    struct ask *asks;
-    uint64_t next_id;
-    uint64_t watched_ms;
-};
 
 /* ---- sending; the lock is held, so nothing here waits: what finds no room is sent by the thread
  * when there is some ----------------------------------------------------------------------------
@@ -116,8 +83,7 @@ static void timespec_in(struct timespec *ts, unsigned ms)
     }
 }
 
-/* Puts the question. Commands (no body) are asked by their row. */
-static void ask_begin(struct link *l, struct ask *a)
+void link_ask_begin(struct link *l, struct ask *a)
 {
     a->fds[0] = a->fds[1] = a->stream = -1;
     pthread_mutex_lock(&l->lock);
@@ -127,7 +93,7 @@ static void ask_begin(struct link *l, struct ask *a)
     pthread_mutex_unlock(&l->lock);
 }
 
-static void ask_end(struct link *l, struct ask *a)
+void link_ask_end(struct link *l, struct ask *a)
 {
     pthread_mutex_lock(&l->lock);
     struct ask **p = &l->asks;
@@ -137,9 +103,7 @@ static void ask_end(struct link *l, struct ask *a)
     pthread_mutex_unlock(&l->lock);
 }
 
-/* Waits for the answer, or (`stream`) for what comes before it. */
-static int ask_wait(struct link *l, struct ask *a, bool stream, unsigned timeout_ms,
-                    struct err *err)
+int link_ask_wait(struct link *l, struct ask *a, bool stream, unsigned timeout_ms, struct err *err)
 {
     struct timespec end;
     timespec_in(&end, timeout_ms);
@@ -160,9 +124,9 @@ static int ask_wait(struct link *l, struct ask *a, bool stream, unsigned timeout
 
 static int ask_and_wait(struct link *l, struct ask *a, unsigned timeout_ms, struct err *err)
 {
-    ask_begin(l, a);
-    int r = ask_wait(l, a, false, timeout_ms, err);
-    ask_end(l, a);
+    link_ask_begin(l, a);
+    int r = link_ask_wait(l, a, false, timeout_ms, err);
+    link_ask_end(l, a);
     return r;
 }
 
@@ -435,7 +399,7 @@ int link_command_wait(struct link *l, int64_t command_id, unsigned timeout_ms, s
     return a.code ? err_set(err, a.code, "%s", a.message) : 0;
 }
 
-static uint64_t new_id(struct link *l)
+uint64_t link_new_id(struct link *l)
 {
     pthread_mutex_lock(&l->lock);
     uint64_t id = ++l->next_id;
@@ -443,99 +407,11 @@ static uint64_t new_id(struct link *l)
     return id;
 }
 
-/* ---- jobs ---- */
-
-struct link_job {
-    struct link *link;
-    struct proto_job body;
-    struct ask ask;
-};
-
-int link_job_begin(struct link *l, const struct link_job_ask *q, struct link_job **ret,
-                   struct err *err)
-{
-    if (q->body_fd >= 0 && lseek(q->body_fd, 0, SEEK_SET) < 0)
-        return err_errno(err, "lseek");
-    struct link_job *job = calloc(1, sizeof *job);
-    if (!job)
-        return err_set(err, ENOMEM, "out of memory");
-    job->link = l;
-    job->body = (struct proto_job){
-        .job_id = new_id(l), .kind = q->kind, .space_id = q->space ? (uint64_t)q->space->id : 0};
-    snprintf(job->body.space, sizeof job->body.space, "%s", q->space ? q->space->full : "");
-    snprintf(job->body.name, sizeof job->body.name, "%s", q->name ? q->name : "");
-    for (size_t i = 0; q->args && q->args[i].key; i++) {
-        _cleanup_buf_ struct buf text = BUF_INIT(sizeof job->body.args);
-        if (!q->args[i].value)
-            continue;
-        if (buf_printf(&text, "%s=%s", q->args[i].key, q->args[i].value) < 0 ||
-            proto_list_add(job->body.args, &job->body.args_len, sizeof job->body.args, text.data) <
-                0) {
-            free(job);
-            return err_set(err, EINVAL, "%s is too long", q->args[i].key);
-        }
-    }
-    job->ask = (struct ask){
-        .type = PROTO_JOB, .id = job->body.job_id, .body = &job->body, .fd = q->body_fd};
-    ask_begin(l, &job->ask);
-    *ret = job;
-    return 0;
-}
-
-/* What the job told of its end, once it has. */
-static int outcome(const struct link_job *job, struct err *err)
-{
-    const struct ask *a = &job->ask;
-    return a->answered && a->code ? err_set(err, a->code, "%s", a->message) : 0;
-}
-
-int link_job_stream(struct link_job *job, unsigned timeout_ms, struct err *err)
-{
-    int r = ask_wait(job->link, &job->ask, true, timeout_ms, err);
-    if (r == 0 && !job->ask.streamed)
-        r = outcome(job, err);
-    if (r < 0)
-        return r;
-    if (job->ask.stream < 0)
-        return err_set(err, EPROTO, "the job has no answer");
-    return steal_fd(&job->ask.stream);
-}
-
-int link_job_wait(struct link_job *job, unsigned timeout_ms, json_t **ret, struct err *err)
-{
-    struct ask *a = &job->ask;
-    int r = ask_wait(job->link, a, false, timeout_ms, err);
-    if (r == 0)
-        r = outcome(job, err);
-    if (r < 0 || !ret)
-        return r;
-    _cleanup_buf_ struct buf text = BUF_INIT(RECORD_MAX);
-    if (a->fds[0] < 0 || lseek(a->fds[0], 0, SEEK_SET) < 0 || buf_read_fd(&text, a->fds[0]) < 0)
-        return err_set(err, EPROTO, "the job's result could not be read");
-    *ret = json_loadb(text.data ? text.data : "", text.len, JSON_REJECT_DUPLICATES, NULL);
-    if (!json_is_object(*ret)) {
-        json_decref(*ret);
-        return err_set(err, EPROTO, "the job's result could not be read");
-    }
-    return 0;
-}
-
-void link_job_free(struct link_job *job)
-{
-    if (!job)
-        return;
-    ask_end(job->link, &job->ask);
-    close_fd(&job->ask.fds[0]);
-    close_fd(&job->ask.fds[1]);
-    close_fd(&job->ask.stream);
-    free(job);
-}
-
 int link_log_open(struct link *l, int64_t space_id, enum proto_log_kind kind, struct link_log *ret,
                   struct err *err)
 {
     struct proto_log_open body = {
-        .request_id = new_id(l), .space_id = (uint64_t)space_id, .kind = (uint32_t)kind};
+        .request_id = link_new_id(l), .space_id = (uint64_t)space_id, .kind = (uint32_t)kind};
     struct ask a = {.type = PROTO_LOG_OPEN, .id = body.request_id, .body = &body, .fd = -1};
     int r = ask_and_wait(l, &a, LOG_OPEN_MS, err);
     if (r == 0 && a.code)
@@ -554,7 +430,7 @@ int link_log_open(struct link *l, int64_t space_id, enum proto_log_kind kind, st
 
 int link_metrics(struct link *l, struct err *err)
 {
-    struct proto_metrics_ask body = {.request_id = new_id(l)};
+    struct proto_metrics_ask body = {.request_id = link_new_id(l)};
     struct ask a = {.type = PROTO_METRICS_ASK, .id = body.request_id, .body = &body, .fd = -1};
     int r = ask_and_wait(l, &a, LOG_OPEN_MS, err);
     if (r == 0 && (a.code || a.n_fds == 0))

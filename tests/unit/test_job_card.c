@@ -1,4 +1,4 @@
-/* objects: job/names.o job/front.o job/card.o; libs: -lyaml -ljansson */
+/* objects: job/names.o job/front.o job/card.o job/card_keys.o; libs: -lyaml -ljansson */
 #include "tests/unit/unit.h"
 
 #include <errno.h>

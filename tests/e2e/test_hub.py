@@ -493,3 +493,17 @@ why(api.permanently_delete_lfs_files, s, files, rewrite_history=False)
         f.write(os.urandom(2 << 20))
     r = Hub(v, "current", new_user(v, "current")).hf("upload", "current/large", folder, "--repo-type", "space")
     assert r.returncode != 0 and "HF_HUB_DISABLE_XET=1" in r.stderr, r.stderr[-1000:]
+
+
+def test_the_command(hub, space):
+    """`hf spaces` and `hf repos` as people type them; the one of a year ago has few of these."""
+    if hub.folder.endswith("yearold"):
+        pytest.skip("it had no `hf spaces` then")
+    for words, shown in [("spaces ls --author current --format json", f'"{space}"'), ("spaces info " + space, '"stage": "RUNNING"'), ("spaces search " + space.split("/")[1], space),
+                         ("spaces hardware", "cpu-basic"), (f"spaces variables add {space} -e A=b", "keys: ['A']"), ("spaces templates", "No results"), ("spaces volumes ls " + space, "No results"),
+                         (f"spaces settings {space} --sleep-time 3600", "sleep_time: 3600"), ("repos ls", space), (f"repos tag create {space} v1 --type space", "tag: v1"),
+                         (f"spaces pause {space}", "PAUSED"), (f"spaces restart {space}", "APP_STARTING")]:
+        r = hub.hf(*words.split())
+        assert r.returncode == 0 and shown in r.stdout, (words, r.stdout, r.stderr[-1000:])
+    r = hub.hf("spaces", "dev-mode", space)
+    assert r.returncode == 1 and "vitrine dev" in r.stderr

@@ -219,7 +219,7 @@ test:
 	@.ci/deps test vm
 	@$(MAKE) --no-print-directory -j$(JOBS) all unit-tests fuzz-targets $(BUILD)/venv/.done \
 		$(BUILD)/programs/.done $(BUILD)/wheels/.done $(BUILD)/attack/attempts hub-clients
-	@FUZZ_SECONDS=$(or $(FUZZ_SECONDS),3) $(RUN_TESTS)
+	@FUZZ_SECONDS=$(or $(FUZZ_SECONDS),2) $(RUN_TESTS)
 test-unit: unit-tests
 	@$(RUN_TESTS) unit
 test-sandbox: all
@@ -235,7 +235,7 @@ test-webui: all
 test-egress: all
 	@$(RUN_TESTS) egress
 test-e2e: all hub-clients
-	@$(RUN_TESTS) e2e e2e-user builds builds-user sdks
+	@$(RUN_TESTS) e2e e2e-user builds builds-user spaces
 test-browser: all $(BUILD)/venv/.done $(BUILD)/wheels/.done
 	@$(RUN_TESTS) browser
 test-shapes: all $(BUILD)/venv/.done

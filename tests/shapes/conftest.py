@@ -33,7 +33,9 @@ class Shapes:
                     "HOME": v.folder, "GIT_TERMINAL_PROMPT": "0"}
         doors = {"blocks": self.by_hf, "lfs": self.by_git}
         with concurrent.futures.ThreadPoolExecutor(3) as pool:
-            self.submitted = {name: pool.submit(doors.get(name, self.by_cli), name) for name in sorted(names)}
+            # at last those that need what others have built by then, and need not install it side by side with them
+            order = sorted(names, key=lambda name: (name in ("chat", "queue"), name))
+            self.submitted = {name: pool.submit(doors.get(name, self.by_cli), name) for name in order}
             concurrent.futures.wait(self.submitted.values())
 
     def run(self, *argv, cwd=None):

@@ -5,12 +5,17 @@ import json
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 
 import pytest
 
-from vitrine import until
+from vitrine import free_port, until
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "gateway"))
+from frames import DATA, END_STREAM, GOAWAY, HEADERS, INITIAL_WINDOW_SIZE, RST_STREAM, WINDOW_UPDATE, Frames, get  # noqa: E402
+from harness import Conn, client_context  # noqa: E402
 
 MORE = """
 import http.server, time
@@ -51,11 +56,15 @@ def demo_of(v):
 class Crowd:
     """Visitors without a pause. What is no good answer is kept; no request is tried twice."""
 
-    def __init__(self, v, name):
-        self.port, self.host = v.port, v.host(name)
+    def __init__(self, v, name, tls_port=None):
+        """tls_port: by HTTPS, some of them by HTTP/2"""
+        self.port, self.host, self.tls_port = tls_port or v.port, v.host(name), tls_port
         self.wrong, self.good = [], {}
         self.stop = threading.Event()
         kinds = [self.kept] * 3 + [self.fresh] * 2 + [self.upload, self.download, self.posts]
+        if self.tls_port:
+            kinds += [self.streams] * 2
+        self.kinds = len(set(kinds))
         self.threads = [threading.Thread(target=self.run, args=(k,)) for k in kinds]
 
     def run(self, kind):
@@ -73,7 +82,8 @@ class Crowd:
 
     def ask(self, conn, method, path, body=None, want=None):
         """On the connection, or a new one; it goes on with the next request unless the answer says that it ends."""
-        c = conn or http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        c = conn or (http.client.HTTPSConnection("127.0.0.1", self.port, timeout=30, context=client_context()) if self.tls_port
+                     else http.client.HTTPConnection("127.0.0.1", self.port, timeout=30))
         c.auto_open = 1 if c.sock is None else 0
         c.request(method, path, body, {"Host": self.host})
         r = c.getresponse()
@@ -97,6 +107,8 @@ class Crowd:
 
     def upload(self, conn):
         s = socket.create_connection(("127.0.0.1", self.port), 30)
+        if self.tls_port:
+            s = client_context().wrap_socket(s, server_hostname=self.host.split(":")[0])
         s.sendall(f"POST / HTTP/1.1\r\nHost: {self.host}\r\nContent-Length: 200000\r\nConnection: close\r\n\r\n".encode())
         for _ in range(20):
             s.sendall(b"u" * 10000)
@@ -109,6 +121,41 @@ class Crowd:
 
     def download(self, conn):
         return self.ask(conn, "GET", "/down", want=lambda d: d == b"".join(bytes([i]) * 4096 for i in range(40)))
+
+    def streams(self, conn):
+        """Four requests side by side on a connection of HTTP/2, until it is told to open no more"""
+        c = conn
+        if not c:
+            c = Frames(self, first=[(INITIAL_WINDOW_SIZE, 1 << 20)])
+            c.last, c.bodies, c.leaving = -1, {}, False
+        ids = [c.last + 2 * i for i in range(1, 5)]
+        c.last = ids[-1]
+        for sid in ids:
+            c.request(sid, fields=get(authority=self.host, path="/down" if sid == ids[0] else "/version"))
+        done = {}
+        while len(done) < 4:
+            f = c.next()
+            assert f, f"closed before {[i for i in ids if i not in done]} of {ids} were answered"
+            if f[0] == RST_STREAM:
+                raise AssertionError(f"stream {f[2]} of {ids} was reset")
+            if f[0] == DATA:
+                c.bodies[f[2]] = c.bodies.get(f[2], b"") + f[3]
+                if f[3]:
+                    c.send(WINDOW_UPDATE, 0, 0, len(f[3]).to_bytes(4, "big"))
+            if f[0] in (HEADERS, DATA) and f[1] & END_STREAM:
+                done[f[2]] = c.bodies.pop(f[2], b"")
+            c.got.clear()
+            if f[0] == GOAWAY:
+                c.leaving = True
+                assert int.from_bytes(f[3][:4], "big") >= ids[-1] and f[3][4:8] == bytes(4), f
+        assert [done[i] for i in ids[1:]] == [b'"1"'] * 3 and len(done[ids[0]]) == 40 * 4096
+        if not c.leaving:
+            return c
+        c.close()
+        return None
+
+    def connect(self, port):
+        return Conn(socket.create_connection(("127.0.0.1", port), 30))
 
     def __enter__(self):
         for t in self.threads:
@@ -174,7 +221,7 @@ def test_ten_restarts_under_load_lose_nothing(vitrine):
     serving = {gateways(v)[0]["pid"]}
     with Crowd(v, "demo/probe") as crowd:
         for i in range(10):
-            until(lambda: len(crowd.good) == 5, 20)
+            until(lambda: len(crowd.good) == crowd.kinds, 20)
             crowd.good.clear()
             restart(v)
             echo(ws, b"round %d" % i)
@@ -192,6 +239,20 @@ def test_ten_restarts_under_load_lose_nothing(vitrine):
     tick(sse)
     leave(ws), leave(sse)
     assert until(lambda: len(gateways(v)) == 1, 10)
+
+
+def test_restarts_under_load_over_https_and_http2(vitrine):
+    port = free_port()
+    v = vitrine(f"[gateway]\ndrain_timeout = 30s\n[tls]\nlisten = 127.0.0.1:{port}\nredirect = false\n[server]\npublic_url = http://localhost\n")
+    v.deploy(demo_of(v), "demo/probe")
+    with Crowd(v, "demo/probe", port) as crowd:
+        for _ in range(4):
+            until(lambda: len(crowd.good) == crowd.kinds, 30)
+            crowd.good.clear()
+            restart(v)
+        until(lambda: len(crowd.good) == crowd.kinds, 30)
+    assert not crowd.wrong, (crowd.wrong[:5], len(crowd.wrong), v.log[-3000:])
+    assert until(lambda: len(gateways(v)) == 1, 15)
 
 
 def test_the_deadline_ends_what_is_left(vitrine):

@@ -63,7 +63,7 @@ class Frames:
         context = client_context()
         context.set_alpn_protocols(["h2"])
         self.s = context.wrap_socket(g.connect(port=g.tls_port).s, server_hostname="localhost", suppress_ragged_eofs=False)
-        self.buf, self.got, self.eof, self.gone = b"", [], False, None
+        self.buf, self.got, self.eof = b"", [], False
         self.decoder = hpack.Decoder()
         self.s.sendall(preface + frame(SETTINGS, payload=settings(*(first or []))))
 

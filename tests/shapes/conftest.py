@@ -12,7 +12,7 @@ from playwright.sync_api import sync_playwright
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "e2e"))
-from vitrine import BUILD, Vitrine  # noqa: E402
+from vitrine import BUILD, Vitrine, free_port, until  # noqa: E402
 
 OWNER = "shapes"
 LARGE = os.urandom(3 << 20)
@@ -22,9 +22,11 @@ ARGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background
 class Shapes:
     """Each bundle by a door of its own: Hugging Face's client, git, the command line"""
     def __init__(self, names):
-        self.up = Vitrine("[lifecycle]\nsleep_after = 30m\nstart_timeout = 120s\n")
-        self.up.start()
-        v = self.up
+        self.up = v = Vitrine("[lifecycle]\nsleep_after = 30m\nstart_timeout = 120s\n[log]\naccess = json\n")
+        self.tls_port = free_port()  # of HTTPS, with a certificate that signs itself, beside plain HTTP
+        with open(v.config, "a") as f:
+            f.write(f"[server]\npublic_url = http://{v.site}\n[tls]\nlisten = 127.0.0.1:{self.tls_port}\nredirect = false\n")
+        v.start()
         assert v.cli("user", "add", OWNER).returncode == 0
         r = v.cli("token", "new", OWNER, "--role", "write")
         assert r.returncode == 0, r.stderr
@@ -69,6 +71,10 @@ class Shapes:
                 break
         return r
 
+    def access_log(self):
+        with open(f"{self.up.data}/access.log") as f:
+            return [json.loads(line) for line in f.read().splitlines()]
+
     def host(self, name):
         """Of a Space that runs; its submission's own words where it does not"""
         r = self.submitted[name].result()
@@ -100,7 +106,7 @@ def chromium():
 
 @pytest.fixture
 def page(chromium):
-    context = chromium.new_context(viewport={"width": 1280, "height": 800})
+    context = chromium.new_context(viewport={"width": 1280, "height": 800}, ignore_https_errors=True)
     page = context.new_page()
     page.set_default_timeout(60000)
     yield page

@@ -5,7 +5,7 @@ import json
 
 from gradio_client import Client, handle_file
 
-from conftest import LARGE, OWNER
+from conftest import LARGE, OWNER, until
 
 
 def client(shapes, name):
@@ -60,6 +60,21 @@ def test_streamlit_with_pages(shapes, page):
     page.get_by_text("The area is 16.").wait_for()
     page.get_by_role("link", name="Cube").click()
     page.get_by_text("The volume is 64.").wait_for()
+
+
+def test_streamlit_over_http2(shapes, page):
+    """The page and the WebSocket that it lives by: one connection of HTTP/2 (RFC 8441)"""
+    host = shapes.host("multipage").split(":")[0]
+    page.goto(f"https://{host}:{shapes.tls_port}/")
+    assert page.evaluate("performance.getEntriesByType('navigation')[0].nextHopProtocol") == "h2"
+    page.get_by_text("The area is 9.").wait_for()
+    slider = page.get_by_role("slider")
+    slider.focus()
+    slider.press("ArrowRight")
+    page.get_by_text("The area is 16.").wait_for()
+    page.goto("about:blank")
+    line = until(lambda: [x for x in shapes.access_log() if x["host"].startswith(host) and x["target"].endswith("/_stcore/stream") and x["version"] == "2.0"])
+    assert line and line[0]["status"] in (101, 200) and line[0]["bytes_out"] > 1000, shapes.access_log()[-20:]
 
 
 def test_static_with_a_build(shapes):

@@ -107,16 +107,17 @@ static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
 
 /* ---- session tickets ---- */
 
-static int use_ticket_key(const struct tls_ticket_key *k, unsigned char *iv, EVP_CIPHER_CTX *cipher,
-                          EVP_MAC_CTX *mac, int encrypt)
+static int use_ticket_key(const struct tls_server *s, int i, unsigned char *iv,
+                          EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, int encrypt)
 {
+    const struct tls_ticket_key *k = &s->tickets[i];
     OSSL_PARAM params[] = {
         OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, (void *)(uintptr_t)k->hmac,
                                           sizeof(k->hmac)),
         OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)(uintptr_t) "SHA256", 0),
         OSSL_PARAM_construct_end(),
     };
-    return EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, k->aes, iv, encrypt) == 1 &&
+    return EVP_CipherInit_ex2(cipher, s->ticket_cipher, k->aes, iv, encrypt, NULL) == 1 &&
            EVP_MAC_CTX_set_params(mac, params) == 1;
 }
 
@@ -126,15 +127,14 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
     const struct tls_server *s = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
 
     if (encrypt) {
-        const struct tls_ticket_key *k = &s->tickets[0];
-        memcpy(name, k->name, sizeof(k->name));
-        if (RAND_bytes(iv, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) != 1)
+        memcpy(name, s->tickets[0].name, sizeof(s->tickets[0].name));
+        if (RAND_bytes(iv, EVP_CIPHER_get_iv_length(s->ticket_cipher)) != 1)
             return -1;
-        return use_ticket_key(k, iv, cipher, mac, 1) ? 1 : -1;
+        return use_ticket_key(s, 0, iv, cipher, mac, 1) ? 1 : -1;
     }
     for (int i = 0; i < TLS_TICKET_KEYS; i++)
         if (CRYPTO_memcmp(name, s->tickets[i].name, sizeof(s->tickets[i].name)) == 0)
-            return !use_ticket_key(&s->tickets[i], iv, cipher, mac, 0) ? -1 : i == 0 ? 1 : 2;
+            return !use_ticket_key(s, i, iv, cipher, mac, 0) ? -1 : i == 0 ? 1 : 2;
     return 0;
 }
 
@@ -168,6 +168,8 @@ static SSL_CTX *new_ctx(struct tls_server *s)
     SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_read_ahead(ctx, 1);
     SSL_CTX_set_max_early_data(ctx, 0);
+    SSL_CTX_set_num_tickets(
+        ctx, 1); /* each is a record sent by itself; with a resumption comes another */
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_timeout(ctx, TICKET_S);
     SSL_CTX_set_app_data(ctx, s);
@@ -271,7 +273,9 @@ int tlsserver_new(struct tls_server **ret, const struct conf *conf, struct err *
      */
     SSL_CTX *ctx = OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) == 1 ? new_ctx(s) : NULL;
     unsigned char random[16];
-    bool ok = ctx && (s->bio = tls_bio_method()) && RAND_bytes(random, sizeof(random)) == 1;
+    bool ok = ctx && (s->bio = tls_bio_method()) &&
+              (s->ticket_cipher = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL)) &&
+              RAND_bytes(random, sizeof(random)) == 1;
     SSL_CTX_free(ctx);
     if (!ok) {
         tlsserver_free(s);
@@ -287,6 +291,7 @@ void tlsserver_free(struct tls_server *s)
         return;
     free_certificates(s->certificates, s->n_certificates);
     BIO_meth_free(s->bio);
+    EVP_CIPHER_free(s->ticket_cipher);
     OPENSSL_cleanse(s->tickets, sizeof(s->tickets));
     free(s);
 }

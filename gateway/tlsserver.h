@@ -16,6 +16,7 @@ struct tls_certificate; /* a context, and the names it is for */
 struct tls_server {
     const struct conf *conf;
     BIO_METHOD *bio;
+    EVP_CIPHER *ticket_cipher;            /* looked up once */
     struct tls_certificate *certificates; /* NULL: none has come yet */
     uint32_t n_certificates;
     struct tls_ticket_key tickets[TLS_TICKET_KEYS];

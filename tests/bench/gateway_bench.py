@@ -142,6 +142,7 @@ frontend visitors
   bind 127.0.0.1:{port} backlog 4096
   bind 127.0.0.1:{tls} ssl crt {dir}/both.pem alpn http/1.1 backlog 4096
   option forwardfor
+  {more}
   http-request set-header X-Forwarded-Host %[req.hdr(Host)]
   http-request set-header X-Forwarded-Proto https if {{ ssl_fc }}
   http-request set-header X-Forwarded-Proto http if !{{ ssl_fc }}
@@ -152,11 +153,11 @@ backend demo
 """
 
 
-def start_haproxy(setting):
+def start_haproxy(setting, more=""):
     port, tls = free_port(), free_port()
     path = os.path.join(setting.folder, f"haproxy-{port}.cfg")
     open(path, "w").write(HAPROXY.format(dir=setting.folder, origin=setting.origin, port=port, tls=tls, threads=setting.threads,
-                                         connections=setting.connections))
+                                         connections=setting.connections, more=more))
     p = subprocess.Popen(["haproxy", "-db", "-q", "-f", path], stderr=subprocess.DEVNULL)
     until_open(port)
     return Proxy("haproxy", port, tls, [p.pid] + children(p.pid), p.terminate)

@@ -10,7 +10,8 @@
 
 #include <stdbool.h>
 
-#define STALL_NS 5000000000u
+#define STALL_NS 3000000000u
+#define OPENING_NS 20000000000u
 
 struct stream {
     int fd;
@@ -161,9 +162,9 @@ static int park(int port, const char *host, bool as_ws, unsigned n)
     int ep = epoll_create1(EPOLL_CLOEXEC);
     unsigned asked = 0, open = 0, got = 0, gone = 0;
     bool said = false;
-    uint64_t end = now_ns() + STALL_NS; /* until all are open: of no progress */
+    uint64_t late = now_ns() + OPENING_NS, end = now_ns() + STALL_NS; /* until all are open */
 
-    while (got + gone < n && now_ns() < end) {
+    while (got + gone < n && now_ns() < end && (said || now_ns() < late)) {
         while (asked < n && asked - open - gone < 32) {
             struct stream *s = calloc(1, sizeof *s);
             char request[512];

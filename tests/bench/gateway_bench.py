@@ -308,7 +308,7 @@ class Bench:
 def arguments(doc):
     a = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     a.add_argument("--rounds", type=int, default=int(os.environ.get("ROUNDS", "10")))
-    a.add_argument("--ms", type=int, default=int(os.environ.get("MS", "500")), help="of one measurement")
+    a.add_argument("--ms", type=int, default=int(os.environ.get("MS", "400")), help="of one measurement")
     a.add_argument("--threads", type=int, default=int(os.environ.get("THREADS", "1")), help="of each proxy; the first CPUs are theirs")
     a.add_argument("--rows", help="only those whose label has this in it")
     return a

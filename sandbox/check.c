@@ -300,8 +300,8 @@ static int try_sandbox(struct err *err)
                     ? 0
                     : err_set(err, EIO, "/bin/true failed in it");
         }
-        launch_abandon(&env, &l);
     }
+    launch_abandon(&env, &l);
     launch_env_close(&env);
     return r;
 }
@@ -411,6 +411,8 @@ static const struct {
     {"landlock", false, check_landlock},
     {"hidden processes", false, check_hidepid},
     {"yama", false, check_yama},
+    {"inotify", false, check_inotify},
+    {"modprobe", false, check_modprobe},
     {"processor", false, check_processor},
     {"internet", false, check_internet},
     {"a sandbox", true, check_sandbox},

@@ -30,6 +30,10 @@ void check_hidepid(struct check_result *r);
 void check_swap(struct check_result *r);
 /* Yama: who traces whom outside sandboxes. */
 void check_yama(struct check_result *r);
+/* How many sandboxes at a time the host's limit of inotify instances is enough for. */
+void check_inotify(struct check_result *r);
+/* What the kernel starts for a program's sake, outside of every control group. */
+void check_modprobe(struct check_result *r);
 /* What `--net internet` stands on. */
 void check_internet(struct check_result *r);
 /* Known weaknesses of the processor that the kernel does not cover. */

@@ -4,6 +4,7 @@
 #include "common/cleanup.h"
 #include "common/util.h"
 #include "sandbox/filesystems.h"
+#include "sandbox/limits.h"
 #include "sandbox/mounts.h"
 #include "sandbox/mount_api.h"
 
@@ -16,9 +17,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/utsname.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#define INOTIFY_ENOUGH 512 /* more than 200 workers, the default of max_workers, and builds */
 
 /* The text of a file of the kernel's, without its last newline; "" where there is none. */
 static void read_text(const char *path, char *out, size_t size)
@@ -184,6 +188,47 @@ void check_yama(struct check_result *r)
         check_set(r, STATE_WEAK,
                   "no restriction outside; in sandboxes the filter refuses tracing anyway",
                   "sysctl kernel.yama.ptrace_scope=1");
+}
+
+void check_inotify(struct check_result *r)
+{
+    char value[32], text[200];
+    read_text("/proc/sys/fs/inotify/max_user_instances", value, sizeof(value));
+    long most = strtol(value, NULL, 10);
+    if (!*value) {
+        check_set(r, STATE_OK, "this kernel has none", "");
+        return;
+    }
+    snprintf(text, sizeof(text),
+             "%ld instances for all of a user's: enough for %ld sandboxes at a time, of %d each",
+             most, most / LIMITS_INOTIFY, LIMITS_INOTIFY);
+    check_set(
+        r, most >= INOTIFY_ENOUGH ? STATE_OK : STATE_WEAK, text,
+        "sysctl fs.inotify.max_user_instances=1024, or twice the workers that are to run at a "
+        "time and some more: a program that gets none may not see changed files, or end");
+}
+
+void check_modprobe(struct check_result *r)
+{
+    char program[256], off[16], text[320];
+    struct utsname u;
+    int major = 0, minor = 0;
+    bool known = uname(&u) == 0 && sscanf(u.release, "%d.%d", &major, &minor) == 2;
+    read_text("/proc/sys/kernel/modprobe", program, sizeof(program));
+    read_text("/proc/sys/kernel/modules_disabled", off, sizeof(off));
+    if (known && (major > 6 || (major == 6 && minor >= 14)))
+        check_set(r, STATE_OK, "this kernel starts none for a file that no loader knows", "");
+    else if (!*program || strcmp(off, "1") == 0)
+        check_set(r, STATE_OK, "the kernel starts none", "");
+    else {
+        snprintf(text, sizeof(text),
+                 "before Linux 6.14 the kernel starts %s, outside of every control group, for each "
+                 "file that a program runs and no loader knows",
+                 program);
+        check_set(r, STATE_WEAK, text,
+                  "sysctl kernel.modules_disabled=1 or kernel.modprobe= (empty), once the modules "
+                  "that this machine needs are loaded; or Linux 6.14");
+    }
 }
 
 static int try_netfilter(void)

@@ -149,6 +149,41 @@ static void list_groups(struct cpu_classes *c, const struct cgroup_host *h, uint
             c->list[i] = c->list[--c->n];
 }
 
+/* It says itself that it is in one of `groups` (a word of their names). */
+static bool is_in(pid_t tid, const char *groups)
+{
+    char path[32], text[4096];
+    snprintf(path, sizeof(path), "/proc/%d/cgroup", tid);
+    return file_read_small(path, text, sizeof(text)) >= 0 && strstr(text, groups);
+}
+
+void cpu_class_give_back(pid_t tid, const cpu_set_t *given, const cpu_set_t *all,
+                         const char *groups)
+{
+    cpu_set_t has;
+    if (sched_getaffinity(tid, sizeof(has), &has) == 0 && CPU_EQUAL(&has, given) &&
+        !is_in(tid, groups))
+        (void)sched_setaffinity(tid, sizeof(*all), all);
+}
+
+/* Whoever is not in the group any more has ended, perhaps before the CPUs were set, and its number
+ * may have been somebody else's by then. */
+static void look_again(const struct cpu_classes *c, const struct cgroup_host *h,
+                       const struct cpu_class *g, const pid_t *tids, int n, const cpu_set_t *given)
+{
+    pid_t now[CGROUP_MAX_THREADS];
+    int n_now = cgroup_threads(h, &g->group, now), at = 0;
+    for (int i = 0; i < n; i++) {
+        int k = 0;
+        while (k < n_now && now[(at + k) % n_now] != tids[i])
+            k++;
+        if (k < n_now)
+            at = (at + k + 1) % n_now; /* the next is likely to follow */
+        else
+            cpu_class_give_back(tids[i], given, &c->all, h->single ? g->group.name : h->name);
+    }
+}
+
 /* Each of its threads, as they are now; those that they make later inherit it. No program can
  * change it (sandbox/filter/lists.h). */
 static void keep_to(const struct cpu_classes *c, const struct cgroup_host *h, struct cpu_class *g,
@@ -161,6 +196,8 @@ static void keep_to(const struct cpu_classes *c, const struct cgroup_host *h, st
     int n = cgroup_threads(h, &g->group, tids);
     for (int i = 0; i < n; i++)
         (void)sched_setaffinity(tids[i], sizeof(*set), set);
+    if (place != PLACE_ALL)
+        look_again(c, h, g, tids, n, set);
     g->place = place;
 }
 

@@ -70,6 +70,10 @@ void cpu_classes_free(struct cpu_classes *c);
 /* The judgement alone: at `now_us` it has used `used_us`. True where it is to be a batch group from
  * now on. Changes no control group. */
 bool cpu_class_judge(struct cpu_class *g, uint64_t now_us, uint64_t used_us);
+/* A thread that was given the CPUs `given` and is none of `groups` (a word of their names) gets
+ * `all` instead. */
+void cpu_class_give_back(pid_t tid, const cpu_set_t *given, const cpu_set_t *all,
+                         const char *groups);
 /* Do the calm need so little that the CPUs which were left alone will do? They used that much
  * together in the last `since_us` (not 0); `fits` is what was said before. */
 bool cpu_class_left_fits(bool fits, uint64_t used_us, uint64_t since_us, int cpus);

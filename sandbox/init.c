@@ -22,6 +22,7 @@
 
 #define LEASE_GRACE_MS 5000    /* for a program that nobody wants any more */
 #define DRAIN_BYTES (4u << 20) /* at most, of what is still in the pipe at the end */
+#define REAP_AT_ONCE 64
 #define NEVER UINT64_MAX
 
 struct init {
@@ -36,6 +37,7 @@ struct init {
     enum proto_exit_reason stop_reason; /* 0: nobody asked it to stop */
     int exec_error;
     bool program_gone;
+    bool more_to_reap;              /* at once, though no signal comes for it */
     int program_status;             /* of wait */
     uint64_t lease_end_ms, kill_ms; /* CLOCK_MONOTONIC, NEVER */
     char relay_said[200];           /* by the relay, last */
@@ -209,19 +211,23 @@ static _Noreturn void finish(struct init *in)
                                           : WEXITSTATUS(in->program_status));
 }
 
-/* Everybody whose parent has ended is our child. */
+/* Everybody whose parent has ended is our child. A program may make them end faster than we can
+ * count, and others want to be served between. */
 static void reap(struct init *in)
 {
     struct signalfd_siginfo info;
     while (read(in->signal_fd, &info, sizeof(info)) == sizeof(info))
         ;
-    int st;
+    int st, n = 0;
     pid_t pid;
-    while ((pid = waitpid(-1, &st, WNOHANG)) > 0)
+    while (n < REAP_AT_ONCE && (pid = waitpid(-1, &st, WNOHANG)) > 0) {
+        n++;
         if (pid == in->c.program) {
             in->program_gone = true;
             in->program_status = st;
         }
+    }
+    in->more_to_reap = n == REAP_AT_ONCE;
 }
 
 static void stop(struct init *in, enum proto_exit_reason reason, uint64_t grace_ms)
@@ -341,6 +347,8 @@ static void sooner(int *wait_ms, uint64_t deadline_ms)
 
 static int wait_ms(const struct init *in)
 {
+    if (in->more_to_reap)
+        return 0;
     int ms = init_log_wait_ms(&in->log);
     sooner(&ms, in->lease_end_ms);
     sooner(&ms, in->kill_ms);
@@ -391,7 +399,7 @@ _Noreturn void init_run(struct init *in)
         peers_expire(&in->peers);
         init_log_tick(&in->log, false);
         tell_met(in);
-        if (p[SIGNALS].revents)
+        if (p[SIGNALS].revents || in->more_to_reap)
             reap(in);
         if (in->program_gone)
             finish(in);

@@ -145,35 +145,37 @@ int launch_open(struct launch_env *env, const char *root, struct launch *ret, st
     launch_none(&l);
     l.order =
         mmap(NULL, sizeof(*l.order), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (l.order == MAP_FAILED)
-        return err_errno(err, "memory for the order");
     int r = 0;
+    if (l.order == MAP_FAILED) {
+        r = err_errno(err, "memory for the order");
+        l.order = NULL;
+        *ret = l;
+        return r;
+    }
     _cleanup_close_ int child_sock = -1;
     int p[2];
     steps_mark(&l.steps, "begin");
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, p) < 0) {
         r = err_errno(err, "make a socket pair");
-        goto fail;
+        goto out;
     }
     l.sock = p[0];
     child_sock = p[1];
     if (env->has_groups && (r = cgroup_create(&env->groups, &l.group, err)) < 0)
-        goto fail;
+        goto out;
     steps_mark(&l.steps, "control group");
     if ((r = clone_child(env, &l, child_sock, err)) < 0)
-        goto fail;
+        goto out;
     steps_mark(&l.steps, "clone");
     if (env->on_born && (r = env->on_born(env->on_born_arg, l.pid, err)) < 0)
-        goto fail;
+        goto out;
     if ((r = send_root(env, &l, root, err)) < 0)
-        goto fail;
+        goto out;
     steps_mark(&l.steps, "root");
     if ((r = follow_up(env, &l, root, err)) < 0)
-        goto fail;
+        goto out;
+out:
     *ret = l;
-    return 0;
-fail:
-    launch_abandon(env, &l);
     return r;
 }
 

@@ -66,14 +66,15 @@ int launch_env_open(struct launch_env *env, const char *instance, uid_t uid_firs
                     struct err *err);
 void launch_env_close(struct launch_env *env);
 
-/* Clones the child, which enters a copy of the root of that name and then waits. */
+/* Clones the child, which enters a copy of the root of that name and then waits. After an error
+ * what there is of it is the caller's to drop or abandon. */
 int launch_open(struct launch_env *env, const char *root, struct launch *ret, struct err *err);
 /* Whether a launch that was opened some time ago has the root that an order with `root` would get
  * now: 1, 0, or a negative errno where that root cannot be had. */
 int launch_fits(struct launch_env *env, const struct launch *l, const char *root, struct err *err);
 
 /* Gives the order: `start` with `fds` (by enum spec_fd; -1 where there is none; they stay the
- * caller's). After an error the launch is of no use any more: launch_abandon. */
+ * caller's). After an error the launch is of no use any more: launch_drop or launch_abandon. */
 int launch_go(struct launch_env *env, struct launch *l, const struct proto_start *start,
               const int fds[SPEC_FD_COUNT], struct err *err);
 

@@ -25,8 +25,10 @@ static int write_proc(int proc_fd, const char *name, const char *value, struct e
 int limits_of_namespace(int proc_fd, struct err *err)
 {
     int r = write_proc(proc_fd, "sys/user/max_user_namespaces", "0", err);
+    char few[16];
+    snprintf(few, sizeof(few), "%d", LIMITS_INOTIFY);
     if (r == 0 && faccessat(proc_fd, "sys/user/max_inotify_instances", F_OK, 0) == 0)
-        r = write_proc(proc_fd, "sys/user/max_inotify_instances", "2", err);
+        r = write_proc(proc_fd, "sys/user/max_inotify_instances", few, err);
     return r;
 }
 

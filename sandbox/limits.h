@@ -10,6 +10,7 @@
 /* For PID 1, before it forks the program: user namespaces inside are forbidden and inotify's
  * instances, which count for the starter's user too, are few (`proc_fd`: the private procfs); the
  * program will be the one that memory runs out for. */
+#define LIMITS_INOTIFY 2
 int limits_of_namespace(int proc_fd, struct err *err);
 int limits_oom_score(int proc_fd, int score, struct err *err);
 

@@ -233,10 +233,8 @@ int net_relay_start(struct net_relay *relay, struct cgroup_host *groups,
         r = err_errno(err, "make the relay's process");
     for (int i = 0; i < n_join; i++)
         close(join[i]);
-    if (r < 0) {
-        net_relay_end(relay, groups);
+    if (r < 0)
         return r;
-    }
     *ret_sock = steal_fd(&ours);
     return 0;
 }

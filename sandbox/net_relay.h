@@ -26,7 +26,7 @@ struct net_relay {
 /* Where slirp4netns is, or NULL. */
 const char *net_relay_program(void);
 /* Makes the process, which waits for the sandbox's word on the other end of *ret_sock. `groups` may
- * be NULL. */
+ * be NULL. After an error, too, net_relay_end is for the caller to call. */
 int net_relay_start(struct net_relay *relay, struct cgroup_host *groups,
                     const struct proto_start *st, int *ret_sock, struct err *err);
 /* Ends it, if it has not ended, and removes its group. */

@@ -32,7 +32,7 @@ static const char usage_text[] =
     "  --over SRC:DST    the folder SRC, read-only, laid over what is at DST (/usr)\n"
     "  --app DIR         DIR at /home/user/app under a writable layer that is thrown away\n"
     "  --cwd DIR         where it starts (/home/user, or /home/user/app with --app)\n"
-    "  --env NAME=VALUE  one more variable of its environment; may be given several times\n"
+    "  --env NAME=VALUE  a variable of its environment; may be given several times\n"
     "  --memory N        at most N bytes of memory (512M, 2G; default 1G; 0: no limit)\n"
     "  --pids N          at most N processes and threads (256)\n"
     "  --cpu N           at most N CPU cores (0.5, 2; default: no limit)\n"
@@ -210,8 +210,24 @@ static int add_mount(struct proto_start *st, const char *mode, const char *value
     return 0;
 }
 
+/* What was said of the same variable before, by default perhaps, is no longer so: a program takes
+ * the first of two. */
+static void drop_env(struct proto_start *st, const char *value)
+{
+    size_t name = strcspn(value, "=") + 1;
+    for (size_t at = 0, len; at < st->env_len; at += len) {
+        len = strlen(st->env + at) + 1;
+        if (strncmp(st->env + at, value, name) != 0)
+            continue;
+        memmove(st->env + at, st->env + at + len, st->env_len - at - len);
+        st->env_len -= (uint32_t)len;
+        len = 0;
+    }
+}
+
 static int add_env(struct proto_start *st, const char *value, struct err *err)
 {
+    drop_env(st, value);
     if (proto_list_add(st->env, &st->env_len, sizeof(st->env), value) < 0)
         return err_set(err, E2BIG, "--env: the environment is too large");
     return 0;
@@ -436,11 +452,9 @@ static int launch(struct launch_env *env, struct launch *l, const struct proto_s
         env->on_born_arg = t;
     }
     int r = launch_open(env, st->root, l, err);
-    if (r < 0)
-        return r;
-    if (env->has_groups)
+    if (r == 0 && env->has_groups)
         cpu_classes_begin(classes, &env->groups, l->pid, st->cpu_milli);
-    if ((r = launch_go(env, l, st, fds, err)) < 0)
+    if (r < 0 || (r = launch_go(env, l, st, fds, err)) < 0)
         launch_abandon(env, l);
     return r;
 }

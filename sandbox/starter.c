@@ -196,11 +196,11 @@ static int begin(struct starter *s, struct launch *l, struct err *err)
                        s->env.missing);
     if ((r = take_spare(s, s->msg.u.start.root, l, err)) < 0)
         return r;
-    if (r == 0 && (r = launch_open(&s->env, s->msg.u.start.root, l, err)) < 0)
-        return r;
-    if (s->env.has_groups)
+    if (r == 0)
+        r = launch_open(&s->env, s->msg.u.start.root, l, err);
+    if (r >= 0 && s->env.has_groups)
         cpu_classes_begin(&s->classes, &s->env.groups, l->pid, s->msg.u.start.cpu_milli);
-    if ((r = launch_go(&s->env, l, &s->msg.u.start, fds, err)) < 0)
+    if (r < 0 || (r = launch_go(&s->env, l, &s->msg.u.start, fds, err)) < 0)
         drop(s, l);
     return r;
 }
@@ -262,6 +262,7 @@ static void make_spare(struct starter *s)
     if (launch_open(&s->env, SPARE_ROOT, l, &err) == 0) {
         s->n_spares++;
     } else {
+        drop(s, l);
         log_warn(NULL, "starter.spare", "%s", err.msg);
         s->spare_not_before_ms = mono_ms() + SPARE_RETRY_MS;
     }

@@ -31,7 +31,7 @@ static long go_on(long request, pid_t tid, int sig)
 
 /* A call under way: what was asked, until its answer is seen. */
 struct task {
-    pid_t tid; /* 0: free */
+    pid_t tid; /* 0: free, -1: free again */
     bool inside, refused;
     int nr;
     uint64_t args[6];
@@ -54,17 +54,17 @@ static struct task *task_of(struct tracer *t, pid_t tid)
         struct task *task = &t->tasks[((unsigned)tid + i) % TASKS];
         if (task->tid == tid)
             return task;
-        if (task->tid == 0) {
+        if (task->tid <= 0 && !free_one)
             free_one = task;
+        if (task->tid == 0)
             break;
-        }
     }
     if (free_one)
         *free_one = (struct task){.tid = tid};
     return free_one;
 }
 
-/* The place stays marked (-1), so that those behind it are still found. */
+/* The place is marked (-1) until it is taken again, so that those behind it are still found. */
 static void forget(struct tracer *t, pid_t tid)
 {
     struct task *task = task_of(t, tid);
@@ -151,6 +151,8 @@ static void on_call(struct tracer *t, pid_t tid)
 {
     struct ptrace_syscall_info info = {0};
     struct task *task = task_of(t, tid);
+    if (!task)
+        t->trace->lost++;
     if (!task || trace_ptrace(PTRACE_GET_SYSCALL_INFO, tid, sizeof(info), &info) < 0)
         return;
     if (info.op == PTRACE_SYSCALL_INFO_ENTRY)

@@ -3,11 +3,13 @@ import json
 import os
 import subprocess
 
+import pytest
+
 import rig
 
 PROTECTIONS = {"kernel", "container", "user namespaces", "userns policy", "namespaces", "id range", "id tools", "overlay", "seccomp",
                "no_new_privs", "pidfd", "memory limit", "swap limit", "pids limit", "cpu limit", "short work first", "io weight", "freeze and kill", "core dumps",
-               "landlock", "hidden processes", "yama", "processor", "internet", "a sandbox", "gateway", "webui"}
+               "landlock", "hidden processes", "yama", "inotify", "modprobe", "processor", "internet", "a sandbox", "gateway", "webui"}
 
 
 def check(*args, before=()):
@@ -44,6 +46,31 @@ def test_where_namespaces_are_forbidden():
     assert r.returncode == 1 and not json.loads(r.stdout)["workers_can_run"], r
     assert found(r)["user namespaces"]["state"] == "missing" and found(r)["user namespaces"]["remedy"]
     assert found(r)["a sandbox"]["state"] == "missing"
+
+
+def with_file(path, text, *args):
+    """check where a file of the kernel's says something else"""
+    script = 'f=$(mktemp) && printf "%s\n" "$2" >$f && mount --bind $f "$1" && rm $f && shift 2 && exec "$@"'
+    return check("--json", *args, before=["unshare", *([] if rig.IS_ROOT else ["-r"]), "-m", "sh", "-c", script, "sh", path, text])
+
+
+@pytest.mark.parametrize("most, state", [(128, "weak"), (511, "weak"), (512, "ok"), (8192, "ok")])
+def test_inotify_instances_for_many(most, state):
+    c = found(with_file("/proc/sys/fs/inotify/max_user_instances", str(most)))["inotify"]
+    assert c["state"] == state and f"enough for {most // 2} sandboxes" in c["detail"], c
+    assert "fs.inotify.max_user_instances" in c["remedy"]
+
+
+def test_what_the_kernel_starts_for_unknown_files():
+    c = found(check("--json"))["modprobe"]
+    path = "/proc/sys/kernel/modprobe"
+    program = open(path).read().strip() if os.path.exists(path) else ""
+    off = "/proc/sys/kernel/modules_disabled"
+    starts = program and rig.kernel() < (6, 14) and not (os.path.exists(off) and open(off).read().strip() == "1")
+    assert c["state"] == ("weak" if starts else "ok"), c
+    if starts:
+        assert program in c["detail"] and "kernel.modprobe=" in c["remedy"]
+        assert found(with_file(path, ""))["modprobe"]["state"] == "ok"
 
 
 def test_wrong_usage():

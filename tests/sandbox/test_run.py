@@ -272,3 +272,16 @@ sys.stdin.read()
     p.stdin.close()
     assert p.wait(10 * rig.PATIENCE) == 0
     p.stdout.close()
+
+
+@pytest.mark.parametrize("path, status", [("/tmp/own", 3), ("/usr/bin:/tmp/own", 3), ("/tmp", 127)])
+def test_the_program_is_looked_for_in_its_own_path(tmp_path, path, status):
+    """Not in the caller's: it is nowhere but in the folder that --env PATH= names"""
+    os.chmod(tmp_path, 0o755)
+    with open(tmp_path / "vitrine-test-there", "w") as f:
+        f.write("#!/bin/sh\nexit 3\n")
+    os.chmod(tmp_path / "vitrine-test-there", 0o755)
+    r = rig.run("--ro", f"{tmp_path}:/tmp/own", "--env", f"PATH={path}", "--", "vitrine-test-there", env={**os.environ, "PATH": f"{tmp_path}:/usr/bin:/bin"})
+    assert r.returncode == status, r
+    if status == 127:
+        assert rig.run("--env", f"PATH={path}", "--", "true").returncode == 127

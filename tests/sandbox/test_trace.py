@@ -69,6 +69,13 @@ def test_children_are_followed_and_the_status_is_the_program_s(folder):
     assert rows["openat", "failed EROFS"]["program"] == "touch"
 
 
+def test_more_processes_than_are_followed_at_a_time(folder):
+    """one that has ended makes room for another"""
+    script = "i=0; while [ $i -lt 4200 ]; do (:); i=$((i+1)); done; (touch /usr/x); exit 0"
+    _, _, rows = traced(folder, "", argv=["/bin/sh", "-c", script])
+    assert rows["openat", "failed EROFS"]["program"] == "touch"
+
+
 def test_table_and_lines_for_people():
     r = trace("--follow", "--", rig.PYTHON, "-c", "print('mine'); import ctypes; [ctypes.CDLL(None).syscall(165, 0, 0, 0, 0, 0) for _ in range(3)]")
     assert r.stdout == "mine\n"

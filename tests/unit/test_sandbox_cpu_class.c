@@ -6,6 +6,10 @@
 
 #include "sandbox/cpu_class.h"
 
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 /* Whether it is a batch group after `rounds` of 50 ms in each of which so much was used. */
 static bool after(struct cpu_class *g, int rounds, uint64_t used_us)
 {
@@ -93,6 +97,43 @@ static void test_the_calm_keep_apart_while_they_need_little(void **state)
     assert_true(cpu_class_left_fits(false, 160000, 200000, 2));
 }
 
+static cpu_set_t affinity_of(pid_t pid)
+{
+    cpu_set_t set;
+    assert_int_equal(sched_getaffinity(pid, sizeof(set), &set), 0);
+    return set;
+}
+
+static void test_a_stranger_gets_its_cpus_back(void **state)
+{
+    (void)state;
+    cpu_set_t all = affinity_of(0), one, now;
+    int cpu = 0;
+    while (!CPU_ISSET(cpu, &all))
+        cpu++;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    if (CPU_EQUAL(&one, &all))
+        skip();
+    pid_t pid = fork();
+    if (pid == 0) {
+        pause();
+        _exit(0);
+    }
+    assert_int_equal(sched_setaffinity(pid, sizeof(one), &one), 0);
+    cpu_class_give_back(pid, &all, &all, "vitrine-of-nobody"); /* has something else of its own */
+    now = affinity_of(pid);
+    assert_true(CPU_EQUAL(&now, &one));
+    cpu_class_give_back(pid, &one, &all, "/"); /* one of the groups that are meant */
+    now = affinity_of(pid);
+    assert_true(CPU_EQUAL(&now, &one));
+    cpu_class_give_back(pid, &one, &all, "vitrine-of-nobody");
+    now = affinity_of(pid);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    assert_true(CPU_EQUAL(&now, &all));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -103,6 +144,7 @@ int main(void)
         cmocka_unit_test(test_a_hog_among_hogs_is_seldom_taken_for_calm),
         cmocka_unit_test(test_lapses_are_forgiven),
         cmocka_unit_test(test_the_calm_keep_apart_while_they_need_little),
+        cmocka_unit_test(test_a_stranger_gets_its_cpus_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -109,7 +109,7 @@ void gateways_ready(struct supervisor *v)
     }
     struct program old = *serving;
     *serving = *coming;
-    *coming = (struct program){.sup_fd = -1, .site_dial = -1};
+    program_clear(coming);
     log_info(NULL, "up.gateway", "process %d serves from now on", (int)serving->pid);
     if (old.pid) {
         v->programs[place] = old;

@@ -46,6 +46,13 @@ enum proto_role program_role(int place)
     return program_table[program_kind(place)].role;
 }
 
+void program_clear(struct program *p)
+{
+    *p = (struct program){.sup_fd = -1};
+    for (int i = 0; i < CONF_THREADS_MAX; i++)
+        p->site_dials[i] = -1;
+}
+
 void program_terminate(struct supervisor *v, int place)
 {
     struct program *p = &v->programs[place];
@@ -84,25 +91,54 @@ static int send_fd(struct supervisor *v, int program, enum proto_type type, enum
     struct program *p = &v->programs[program];
     if (type == PROTO_SUP_LOG)
         return proto_send(p->sup_fd, type, NULL, &fd, 1, err);
-    if (type == PROTO_SUP_PEER) {
-        struct proto_sup_peer body = {.role = role};
-        return proto_send(p->sup_fd, type, &body, &fd, 1, err);
-    }
     struct proto_sup_listener body = {.role = role};
     return proto_send(p->sup_fd, type, &body, &fd, 1, err);
+}
+
+/* One end of `n` pairs each; none where it fails. */
+static int make_pairs(int *ours, int *theirs, unsigned n, struct err *err)
+{
+    int r = 0;
+    unsigned made = 0;
+    for (; r == 0 && made < n; made++) {
+        int pair[2];
+        r = proto_pair(pair, err);
+        if (r < 0)
+            break;
+        ours[made] = pair[0];
+        theirs[made] = pair[1];
+    }
+    for (; r < 0 && made > 0; made--) {
+        close_fd(&ours[made - 1]);
+        close_fd(&theirs[made - 1]);
+    }
+    return r;
+}
+
+static int send_peers(struct supervisor *v, int place, enum proto_role role, int *fds, unsigned n,
+                      struct err *err)
+{
+    struct proto_sup_peer body = {.role = role};
+    return proto_send(v->programs[place].sup_fd, PROTO_SUP_PEER, &body, fds, (int)n, err);
+}
+
+void program_close_site_dials(struct program *p)
+{
+    for (int i = 0; i < CONF_THREADS_MAX; i++)
+        close_fd(&p->site_dials[i]);
 }
 
 int program_site_dial(struct supervisor *v, int place, struct err *err)
 {
     struct program *p = &v->programs[place];
-    int pair[2];
-    int r = proto_pair(pair, err);
+    int theirs[CONF_THREADS_MAX];
+    program_close_site_dials(p);
+    int r = make_pairs(p->site_dials, theirs, v->loops, err);
     if (r < 0)
         return r;
-    close_fd(&p->site_dial);
-    p->site_dial = pair[0];
-    r = send_fd(v, place, PROTO_SUP_PEER, ROLE_SITE_DIAL, pair[1], err);
-    close_fd(&pair[1]);
+    r = send_peers(v, place, ROLE_SITE_DIAL, theirs, v->loops, err);
+    for (unsigned i = 0; i < v->loops; i++)
+        close_fd(&theirs[i]);
     return r;
 }
 
@@ -137,15 +173,18 @@ int program_log(struct supervisor *v, int place, struct err *err)
 
 static int join_peers(struct supervisor *v, int a, int b, struct err *err)
 {
-    int pair[2];
-    int r = proto_pair(pair, err);
+    int of_a[CONF_THREADS_MAX], of_b[CONF_THREADS_MAX];
+    unsigned n = program_kind(a) == GATEWAY ? v->loops : 1;
+    int r = make_pairs(of_a, of_b, n, err);
     if (r < 0)
         return r;
-    r = send_fd(v, a, PROTO_SUP_PEER, program_role(b), pair[0], err);
+    r = send_peers(v, a, program_role(b), of_a, n, err);
     if (r == 0)
-        r = send_fd(v, b, PROTO_SUP_PEER, program_role(a), pair[1], err);
-    close_fd(&pair[0]);
-    close_fd(&pair[1]);
+        r = send_peers(v, b, program_role(a), of_b, n, err);
+    for (unsigned i = 0; i < n; i++) {
+        close_fd(&of_a[i]);
+        close_fd(&of_b[i]);
+    }
     return r;
 }
 
@@ -242,14 +281,13 @@ int program_start(struct supervisor *v, int place, struct err *err)
         close_fd(&pair[0]);
         return r;
     }
-    *p = (struct program){
-        .pid = pid,
-        .sup_fd = pair[0],
-        .site_dial = -1,
-        .group = group,
-        .started_ms = mono_ms(),
-        .quick_deaths = p->quick_deaths,
-    };
+    unsigned quick_deaths = p->quick_deaths;
+    program_clear(p);
+    p->pid = pid;
+    p->sup_fd = pair[0];
+    p->group = group;
+    p->started_ms = mono_ms();
+    p->quick_deaths = quick_deaths;
     log_info(NULL, "up.started", "%s is process %d", program_name(place), (int)pid);
     hand_over(v, place);
     return 0;

@@ -208,7 +208,7 @@ static void on_program_end(struct supervisor *v, int i, int status)
         log_warn(NULL, "up.died", "%s %s", program_name(i), how);
     p->pid = 0;
     close_fd(&p->sup_fd);
-    close_fd(&p->site_dial);
+    program_close_site_dials(p);
     if (i >= COMING) {
         gateways_ended(v, i, how);
         if (v->phase == PHASE_STOP_REST && !gateways_any(v) && !v->programs[WEBUI].pid &&
@@ -312,20 +312,20 @@ static void on_program_message(struct supervisor *v, int i)
     proto_msg_done(&v->msg);
 }
 
-static void on_site_dial(struct supervisor *v, int i)
+static void on_site_dial(struct supervisor *v, int i, unsigned loop)
 {
     struct program *p = &v->programs[i];
     struct err err = {0};
-    int r = sitedial_serve(p->site_dial, v->s->run_fd, &v->msg, &err);
+    int r = sitedial_serve(p->site_dials[loop], v->s->run_fd, &v->msg, &err);
     if (r == 0)
         return;
-    close_fd(&p->site_dial);
+    close_fd(&p->site_dials[loop]);
     /* Closed by the gateway: it is ending, and its successor gets a new one. */
     if (r == -EPIPE || r == -ECONNRESET || p->sup_fd < 0)
         return;
     log_warn(NULL, "up.site_dial", "%s", err.msg);
     if (program_site_dial(v, i, &err) < 0) {
-        close_fd(&p->site_dial);
+        program_close_site_dials(p);
         log_warn(NULL, "up.site_dial", "%s", err.msg);
     }
 }
@@ -398,13 +398,15 @@ static void loop(struct supervisor *v)
         int timeout_ms = on_clock(v);
         if (v->phase == PHASE_DONE)
             break;
-        struct pollfd p[1 + 2 * N_PLACES + UPSOCK_POLLED] = {
+        struct pollfd p[1 + N_PLACES * (1 + CONF_THREADS_MAX) + UPSOCK_POLLED] = {
             {.fd = v->signal_fd, .events = POLLIN},
         };
-        struct pollfd *sup = p + 1, *site = sup + N_PLACES, *asked = site + N_PLACES;
-        for (int i = 0; i < N_PLACES; i++) {
-            sup[i] = (struct pollfd){.fd = v->programs[i].sup_fd, .events = POLLIN};
-            site[i] = (struct pollfd){.fd = v->programs[i].site_dial, .events = POLLIN};
+        struct pollfd *sup = p + 1, *site = sup + N_PLACES, *asked = site + N_PLACES * v->loops;
+        for (unsigned i = 0; i < N_PLACES; i++) {
+            struct program *of = &v->programs[i];
+            sup[i] = (struct pollfd){.fd = of->sup_fd, .events = POLLIN};
+            for (unsigned k = 0; k < v->loops; k++)
+                site[i * v->loops + k] = (struct pollfd){.fd = of->site_dials[k], .events = POLLIN};
         }
         int n_asked = upsock_poll(v->upsock, asked);
         if (poll(p, (nfds_t)(asked - p + n_asked), timeout_ms) <= 0)
@@ -412,8 +414,10 @@ static void loop(struct supervisor *v)
         /* Messages first: what a program said before it ended is heard. A gateway changes its place
          * with a message: then the events of the others wait for the next round. */
         for (int i = 0; i < N_PLACES; i++) {
-            if (site[i].revents && site[i].fd == v->programs[i].site_dial)
-                on_site_dial(v, i);
+            const struct pollfd *of = site + (unsigned)i * v->loops;
+            for (unsigned k = 0; k < v->loops; k++)
+                if (of[k].revents && of[k].fd == v->programs[i].site_dials[k])
+                    on_site_dial(v, i, k);
             if (sup[i].revents && sup[i].fd == v->programs[i].sup_fd)
                 on_program_message(v, i);
         }
@@ -446,7 +450,8 @@ int supervise_run(const struct supervise *s, struct err *err)
     v->err = err;
     v->signal_fd = -1;
     for (int i = 0; i < N_PLACES; i++)
-        v->programs[i].sup_fd = v->programs[i].site_dial = -1;
+        program_clear(&v->programs[i]);
+    v->loops = conf_threads(s->conf->gateway_threads);
     v->bounds = bounds_open(s->conf);
     int r = block_signals(v, err);
     if (r == 0) {
@@ -461,7 +466,7 @@ int supervise_run(const struct supervise *s, struct err *err)
     }
     for (int i = 0; i < N_PLACES; i++) {
         close_fd(&v->programs[i].sup_fd);
-        close_fd(&v->programs[i].site_dial);
+        program_close_site_dials(&v->programs[i]);
     }
     upsock_close(v->upsock);
     close_fd(&v->signal_fd);

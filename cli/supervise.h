@@ -13,7 +13,7 @@ struct publics;
 struct tlskeep;
 
 struct supervise {
-    const struct conf *conf;
+    const struct conf *conf;       /* gateway.threads is a number */
     const char *program_dir;       /* where vitrine-runner and the others lie */
     const struct publics *publics; /* the visitors' listening sockets, for the gateway */
     struct tlskeep *tls;           /* certificates of HTTPS; NULL: there is none */

@@ -22,9 +22,10 @@ enum { GATEWAY, RUNNER, WEBUI, N_PROGRAMS };
 enum { COMING = N_PROGRAMS, LEAVING, N_PLACES = LEAVING + LEAVING_MAX };
 
 struct program {
-    pid_t pid;      /* 0: not running */
-    int sup_fd;     /* our end of its descriptor 3 */
-    int site_dial;  /* a gateway's: our end of its ROLE_SITE_DIAL */
+    pid_t pid;  /* 0: not running */
+    int sup_fd; /* our end of its descriptor 3 */
+    /* a gateway's: our ends of its ROLE_SITE_DIAL, one for each loop; -1: none */
+    int site_dials[CONF_THREADS_MAX];
     unsigned group; /* of bounds.h */
     bool ready;
     bool term_sent;
@@ -39,6 +40,7 @@ enum phase { PHASE_RUN, PHASE_STOP_RUNNER, PHASE_STOP_REST, PHASE_ORPHANS, PHASE
 
 struct supervisor {
     const struct supervise *s;
+    unsigned loops; /* of a gateway */
     struct program programs[N_PLACES];
     struct bounds *bounds; /* NULL: there are no control groups here */
     struct upsock *upsock; /* NULL: nobody can ask */
@@ -56,13 +58,16 @@ struct supervisor {
 
 /* ---- programs.c ---- */
 
+/* None, and nothing that would have to be closed. */
+void program_clear(struct program *p);
+void program_close_site_dials(struct program *p);
 /* Of the program in a place: GATEWAY for all that are one. */
 int program_kind(int place);
 const char *program_name(int place);
 enum proto_role program_role(int place);
 /* Starts the program of a place, and hands over what it needs. */
 int program_start(struct supervisor *v, int place, struct err *err);
-/* A fresh way to the site for a gateway whose earlier one broke. */
+/* Fresh ways to the site, for a gateway that comes or of whose earlier ones one broke. */
 int program_site_dial(struct supervisor *v, int place, struct err *err);
 /* The certificates, if there is HTTPS; before the sockets that need them. */
 int program_certificates(struct supervisor *v, int place, struct err *err);

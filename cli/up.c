@@ -31,12 +31,14 @@
 
 #include <errno.h>
 #include <linux/close_range.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #define PORT_WAIT_MS 5000
+#define AUTO_THREADS 8
 
 static const char *const programs[] = {"vitrine-runner", "vitrine-gateway", "vitrine-webui",
                                        "vitrine-egress", "vitrine-sandbox", "vitrine-job",
@@ -83,6 +85,19 @@ static int prepare_services(const struct conf *conf, struct err *err)
     return 0;
 }
 
+/* How many loops the gateway has, as a number. More than a few are of use only where visitors keep
+ * them busy: whoever has that says so. */
+static int set_threads(struct conf *conf, struct err *err)
+{
+    cpu_set_t cpus;
+    char n[16];
+    if (conf_threads(conf->gateway_threads) > 0)
+        return 0;
+    int usable = sched_getaffinity(0, sizeof(cpus), &cpus) == 0 ? CPU_COUNT(&cpus) : AUTO_THREADS;
+    snprintf(n, sizeof(n), "%d", usable < AUTO_THREADS ? usable : AUTO_THREADS);
+    return conf_set(conf, "gateway.threads", n, "gateway.threads", err);
+}
+
 static int run(struct conf *conf, struct activation *activation, bool examples, struct err *err)
 {
     char program_dir[3072];
@@ -114,10 +129,12 @@ static int run(struct conf *conf, struct activation *activation, bool examples, 
         datadir_close(&data);
         return r;
     }
+    r = set_threads(conf, err);
     struct tlskeep *tls = NULL;
     _cleanup_close_ int site_fd = listener_unix(data.run_fd, "webui.sock", err);
     struct accesslog access = {.fd = -1};
-    r = site_fd < 0 ? site_fd : accesslog_open(&access, conf, err);
+    if (r == 0)
+        r = site_fd < 0 ? site_fd : accesslog_open(&access, conf, err);
     if (r == 0)
         r = tlskeep_open(&tls, conf, err);
     if (r == 0) {

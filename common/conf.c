@@ -359,6 +359,19 @@ static int check_domain(const char *key, const char *name, struct err *err)
                    key, name);
 }
 
+unsigned conf_threads(const char *text)
+{
+    unsigned n = 0;
+    if (strcmp(text, "auto") == 0)
+        return 0;
+    for (const char *p = text; *p; p++) {
+        if (*p < '0' || *p > '9' || n > CONF_THREADS_MAX)
+            return CONF_THREADS_MAX + 1;
+        n = n * 10 + (unsigned)(*p - '0');
+    }
+    return n >= 1 && n <= CONF_THREADS_MAX ? n : CONF_THREADS_MAX + 1;
+}
+
 int conf_check(const struct conf *c, struct err *err)
 {
     static const char *const formats[] = {"text", "json", NULL};
@@ -369,6 +382,9 @@ int conf_check(const struct conf *c, struct err *err)
     if (!is_one_of(c->log_level, levels))
         return err_set(err, EINVAL, "log.level = \"%.80s\": it must be debug, info, warn or error",
                        c->log_level);
+    if (conf_threads(c->gateway_threads) > CONF_THREADS_MAX)
+        return err_set(err, EINVAL, "gateway.threads = \"%.80s\": it must be auto or 1 to %d",
+                       c->gateway_threads, CONF_THREADS_MAX);
     static const char *const readers[] = {"admin", "loopback", NULL};
     if (!is_one_of(c->server_metrics, readers))
         return err_set(err, EINVAL, "server.metrics = \"%.80s\": it must be admin or loopback",

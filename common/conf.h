@@ -36,6 +36,9 @@ int conf_load(struct conf *c, const char *path, struct err *err);
 int conf_set(struct conf *c, const char *key, const char *value, const char *where,
              struct err *err);
 
+/* gateway.threads: 0 for auto, CONF_THREADS_MAX + 1 for what is no number of threads. */
+unsigned conf_threads(const char *text);
+
 /* What hangs together (listen beyond loopback, log.level's word, ...). */
 int conf_check(const struct conf *c, struct err *err);
 

@@ -8,6 +8,7 @@
 #pragma once
 
 #define CONF_NEVER UINT64_MAX /* a duration of "never" */
+#define CONF_THREADS_MAX 16   /* of the gateway */
 
 #define CONF_OPTIONS(X)                                                                            \
     X(server, data, STR, "./data", 0, 0, "folder that holds everything that must survive")         \
@@ -163,6 +164,8 @@
       "an environment that no Space's version needs is removed after this")                        \
     X(build, env_size, BYTES, "50G", 1048576, UINT64_MAX,                                          \
       "... and earlier, the longest unused first, while all together take more")                   \
+    X(gateway, threads, STR, "auto", 0, 0,                                                         \
+      "loops that serve visitors, each in a thread: 1 to 16, or auto: one for each CPU, up to 8")  \
     X(gateway, max_connections, INT, "20000", 16, 1000000, "visitors' connections in all")         \
     X(gateway, max_per_address, INT, "512", 1, 1000000, "visitors' connections of one address")    \
     X(gateway, site_connections, INT, "3000", 1, 4000, "requests to the site at the same time")    \
@@ -183,7 +186,7 @@
     X(gateway, waiting_per_space, INT, "200", 1, 100000,                                           \
       "requests held for one Space; more get 503")                                                 \
     X(gateway, waiting_total, INT, "2000", 1, 1000000, "requests held in all")                     \
-    X(gateway, route_cache, INT, "4096", 16, 1000000, "host names whose route is remembered")      \
+    X(gateway, route_cache, INT, "4096", 16, 1000000, "host names whose route a loop remembers")   \
     X(gateway, upstream_idle, INT, "64", 0, 10000, "idle connections kept to one worker")          \
     X(gateway, drain_timeout, MS, "10m", 0, 86400000,                                              \
       "what a replaced gateway still has (streams, uploads) may go on for this long")

@@ -38,7 +38,9 @@ enum proto_role {
     ROLE_SITE,      /* webui's SUP_LISTENER: its listening Unix socket */
 };
 #define PROTO_F_SUP_READY(U32, U64, I32, STR, BLOB)
-/* up -> program, 1 fd: a SEQPACKET socket to the peer of that role; it replaces an earlier one */
+/* up -> program, 1 fd: a SEQPACKET socket to the peer of that role; it replaces an earlier one. For
+ * each loop of a gateway (gateway.threads) there is one, in the same message; so gateway and runner
+ * have as many. */
 #define PROTO_F_SUP_PEER(U32, U64, I32, STR, BLOB) U32(role)
 /* up -> program, 1 fd: a listening socket. The gateway has several, by number; one replaces an
  * earlier one of its number. */
@@ -61,6 +63,8 @@ enum proto_listen_flags {
 /* up -> gateway: a new one serves from now on. Accept no more, finish what is there within
  * timeout_ms, and end */
 #define PROTO_F_SUP_DRAIN(U32, U64, I32, STR, BLOB) U64(timeout_ms)
+/* Within a gateway, from its first loop to the others (gateway/crew.h): SIGTERM has come */
+#define PROTO_F_SUP_STOP(U32, U64, I32, STR, BLOB)
 /* gateway -> up, each second while it drains: visitors' connections that are left */
 #define PROTO_F_SUP_LOAD(U32, U64, I32, STR, BLOB) U32(connections)
 
@@ -335,7 +339,8 @@ enum proto_exit_reason {
     X(SUP_LOAD, sup_load)                                                                          \
     X(UP_ASK, up_ask)                                                                              \
     X(UP_PROGRAM, up_program)                                                                      \
-    X(UP_ANSWER, up_answer)
+    X(UP_ANSWER, up_answer)                                                                        \
+    X(SUP_STOP, sup_stop)
 
 enum proto_type {
     PROTO_NONE,

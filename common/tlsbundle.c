@@ -57,12 +57,30 @@ static bool take(const struct buf *b, size_t *at, struct tls_pem *ret)
     return true;
 }
 
+/* From its start, whoever else reads it just now. */
+static int read_all_of(struct buf *bytes, int fd)
+{
+    for (;;) {
+        size_t room = bytes->max - bytes->len;
+        int r = room ? buf_reserve(bytes, room < 65536 ? room : 65536) : -EFBIG;
+        if (r < 0)
+            return r;
+        ssize_t n =
+            pread(fd, bytes->data + bytes->len, room < 65536 ? room : 65536, (off_t)bytes->len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 ? -errno : 0;
+        bytes->len += (size_t)n;
+    }
+}
+
 int tlsbundle_from_fd(struct tls_bundle *b, int fd, struct buf *bytes, struct err *err)
 {
     static const char *const wrong = "the certificates handed over are cut off";
     size_t at = sizeof(magic);
     struct tls_pem tickets;
-    int r = buf_read_fd(bytes, fd);
+    int r = read_all_of(bytes, fd);
     if (r < 0)
         return err_set(err, -r, "cannot read the certificates handed over: %s", strerror(-r));
     b->n_pairs = 0;

@@ -8,6 +8,8 @@
 #include "common/util.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,6 +40,7 @@ struct access_line {
 struct access {
     struct loop *loop;
     int fd; /* -1: none yet, or none any more */
+    bool is_pipe;
     bool json;
     struct timer flush;
     char prefix[17];   /* of the ids of this process's requests */
@@ -160,12 +163,27 @@ static void say_lost(struct access *a)
     a->lost_said_ms = now;
 }
 
+/* How much goes in one call. To the end of a file all of it; but other loops (crew.h), and a
+ * gateway that drains, may write to the same pipe, which takes PIPE_BUF bytes whole or not at all:
+ * so whole lines of that. A longer one goes alone. */
+static uint32_t piece(const struct access *a, uint32_t done)
+{
+    const char *from = a->data + done;
+    uint32_t len = a->len - done;
+    if (!a->is_pipe || len <= PIPE_BUF)
+        return len;
+    const char *end = memrchr(from, '\n', PIPE_BUF);
+    if (!end)
+        end = memchr(from, '\n', len);
+    return end ? (uint32_t)(end - from) + 1 : len;
+}
+
 static void flush(struct access *a)
 {
     uint32_t done = 0;
 
     while (a->fd >= 0 && done < a->len) {
-        ssize_t n = write(a->fd, a->data + done, a->len - done);
+        ssize_t n = write(a->fd, a->data + done, piece(a, done));
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
@@ -201,6 +219,7 @@ void access_set_file(struct loop *l, int fd)
     }
     close_fd(&a->fd);
     a->fd = fd;
+    a->is_pipe = fcntl(fd, F_GETPIPE_SZ) >= 0;
     flush(a);
 }
 

@@ -11,9 +11,9 @@
 static const char place[] = "/.well-known/acme-challenge/";
 #define PLACE_LEN (sizeof(place) - 1)
 
-void acme_init(struct challenges *ch)
+void acme_init(struct challenges *ch, uint64_t first_id)
 {
-    *ch = (struct challenges){.sup_fd = -1};
+    *ch = (struct challenges){.sup_fd = -1, .last_id = first_id};
     list_init(&ch->waiting);
 }
 

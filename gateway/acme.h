@@ -20,7 +20,8 @@ struct challenges {
     uint64_t last_id;
 };
 
-void acme_init(struct challenges *ch);
+/* What is asked has ids from that one on. */
+void acme_init(struct challenges *ch, uint64_t first_id);
 /* Whether a request's target is below /.well-known/acme-challenge/. */
 bool acme_is_challenge(const char *target, size_t len);
 /* Asks `up`; the client is in CLIENT_CHALLENGE then, or has its answer. */

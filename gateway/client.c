@@ -3,6 +3,7 @@
 #include "access.h"
 #include "account.h"
 #include "acme.h"
+#include "crew.h"
 #include "drain.h"
 #include "forwarded.h"
 #include "h2.h"
@@ -64,10 +65,9 @@ void client_unwait(struct client *c)
         return;
     list_remove(&c->wait);
     if (c->state == CLIENT_HELD) {
-        c->route->n_held--;
-        c->loop->n_held--;
+        wake_unhold(c->route);
     } else if (c->state == CLIENT_WATCH) {
-        c->route->n_watchers--;
+        wake_unwatch(c->route);
     } else if (c->state == CLIENT_DIAL) {
         c->worker->n_pending--;
     } else if (c->state == CLIENT_CHALLENGE) {
@@ -92,6 +92,8 @@ void client_release(struct client *c, bool reuse)
         if (w->site)
             limits_leave_site(c->visitor ? c->visitor : c->address);
         c->worker = NULL;
+        if (w->site)
+            crew_set(c->loop, CREW_SITE, w->refs - 1);
         w->bytes_in += c->up.bytes;
         w->bytes_out += c->down.bytes;
         worker_unref(w);
@@ -115,15 +117,17 @@ void client_close(struct client *c, bool reset)
     timer_cancel(l->wheel, &c->timer);
     list_remove(&c->ready);
     list_remove(&c->all);
-    l->n_clients--;
+    crew_set(l, CREW_CLIENTS, --l->n_clients);
+    if (c->conn.layer != CONN_STREAM)
+        crew_left(l);
     tally_closed(l);
     if (c->visitor)
-        limits_leave(l->limits, c->visitor);
-    limits_leave(l->limits, c->address);
+        limits_leave(c->visitor);
+    limits_leave(c->address);
     conn_close(l, &c->conn, reset);
     loop_bury(l, &c->conn.io, free_client);
     if (l->draining && list_empty(&l->clients))
-        l->over = true;
+        crew_done(l);
 }
 
 void client_linger(struct client *c)
@@ -584,12 +588,13 @@ struct client *client_of_stream(struct client *carrier, struct h2_stream *s)
     struct loop *l = carrier->loop;
     uint64_t max = carrier->behind_proxy ? UINT64_MAX : l->conf->gateway_max_per_address;
 
-    if ((l->stopping && !l->draining) || l->n_clients >= l->conf->gateway_max_connections ||
+    if ((l->stopping && !l->draining) ||
+        crew_total(l, CREW_CLIENTS) >= l->conf->gateway_max_connections ||
         !limits_again(carrier->address, max))
         return NULL;
     struct client *c = new_client(l, CONN_NO_FD, carrier->address);
     if (!c) {
-        limits_leave(l->limits, carrier->address);
+        limits_leave(carrier->address);
         return NULL;
     }
     c->conn.layer = CONN_STREAM;
@@ -602,12 +607,13 @@ struct client *client_of_stream(struct client *carrier, struct h2_stream *s)
     memcpy(c->ip, carrier->peer_ip, sizeof(c->ip));
     c->ip6 = c->peer_ip6 = carrier->peer_ip6;
     list_push_back(&l->clients, &c->all);
-    l->n_clients++;
+    crew_set(l, CREW_CLIENTS, ++l->n_clients);
     client_set_deadline(c, l->conf->gateway_header_timeout);
     return c;
 }
 
-static void accept_one(struct loop *l, const struct listener *from, int fd,
+/* False where it is closed already. */
+static bool accept_one(struct loop *l, const struct listener *from, int fd,
                        const struct sockaddr_storage *peer)
 {
     struct limits_address *address;
@@ -624,20 +630,20 @@ static void accept_one(struct loop *l, const struct listener *from, int fd,
         intro_say(l, ip, "it is not among server.trusted_proxies");
         tally_turned_away(l);
         close(fd);
-        return;
+        return false;
     }
-    if (l->n_clients >= l->conf->gateway_max_connections ||
+    if (crew_total(l, CREW_CLIENTS) >= l->conf->gateway_max_connections ||
         !(address = limits_enter(l->limits, peer, max))) {
         tally_turned_away(l);
         turn_away(fd, from->tls);
-        return;
+        return false;
     }
     struct client *c = new_client(l, fd, address);
     if (!c) {
-        limits_leave(l->limits, address);
+        limits_leave(address);
         tally_turned_away(l);
         turn_away(fd, from->tls);
-        return;
+        return false;
     }
     c->behind_proxy = behind_proxy;
     c->state = from->proxied ? CLIENT_INTRO : CLIENT_READ;
@@ -646,11 +652,19 @@ static void accept_one(struct loop *l, const struct listener *from, int fd,
     memcpy(c->ip, c->peer_ip, sizeof(c->ip));
     c->ip6 = c->peer_ip6;
     list_push_back(&l->clients, &c->all);
-    l->n_clients++;
+    crew_set(l, CREW_CLIENTS, ++l->n_clients);
     tally_accepted(l);
     client_set_deadline(c, l->conf->gateway_header_timeout);
     if ((from->tls && tls_begin(l, &c->conn) < 0) || loop_add(l, &c->conn.io) < 0)
         client_close(c, true);
+    return true;
+}
+
+void client_take(struct loop *l, const struct listener *from, int fd,
+                 const struct sockaddr_storage *peer)
+{
+    if (!accept_one(l, from, fd, peer))
+        crew_left(l);
 }
 
 static void accept_again(struct timer *t)
@@ -658,19 +672,21 @@ static void accept_again(struct timer *t)
     struct loop *l = container_of(t, struct loop, accept_timer);
     for (int i = 0; i < PROTO_LISTENERS && !l->stopping; i++)
         if (l->listeners[i].io.fd >= 0)
-            loop_mod_level(l, &l->listeners[i].io, EPOLLIN);
+            loop_watch(l, &l->listeners[i]); /* those that are: EEXIST */
     l->accept_paused = false;
 }
 
 void client_on_listener(struct loop *l, struct io *io, uint32_t events)
 {
+    struct listener *listener = container_of(io, struct listener, io);
     (void)events;
     for (int i = 0; i < ACCEPT_BATCH; i++) {
         struct sockaddr_storage peer = {0};
         socklen_t len = sizeof(peer);
         int fd = accept4(io->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
-            accept_one(l, container_of(io, struct listener, io), fd, &peer);
+            if (!crew_hand_over(l, listener, fd, &peer))
+                client_take(l, listener, fd, &peer);
             continue;
         }
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
@@ -678,7 +694,7 @@ void client_on_listener(struct loop *l, struct io *io, uint32_t events)
                      "cannot accept a connection: %s; raise the limit of "
                      "open files",
                      strerror(errno));
-            loop_mod_level(l, io, 0);
+            loop_unwatch(l, listener);
             l->accept_paused = true;
             l->accept_timer.on_fire = accept_again;
             timer_set(l->wheel, &l->accept_timer, l->now_ms + ACCEPT_PAUSE_MS);

@@ -111,6 +111,11 @@ struct client {
 /* Accepts what waits at a listener. */
 void client_on_listener(struct loop *l, struct io *io, uint32_t events);
 
+struct sockaddr_storage;
+/* A connection that was accepted there is this loop's from now on. */
+void client_take(struct loop *l, const struct listener *from, int fd,
+                 const struct sockaddr_storage *peer);
+
 /* One for a stream, with the carrier's address and what is known of it. NULL: no more are to be
  * had. */
 struct client *client_of_stream(struct client *carrier, struct h2_stream *s);

@@ -1,5 +1,6 @@
 #include "drain.h"
 
+#include "crew.h"
 #include "h2.h"
 #include "loop.h"
 #include "common/log.h"
@@ -68,8 +69,9 @@ static void stop_carriers(struct loop *l)
 
 static void tell(struct loop *l)
 {
-    struct proto_sup_load m = {.connections = l->n_clients};
-    proto_send(l->sup_fd, PROTO_SUP_LOAD, &m, NULL, 0, NULL); /* if there is room: it comes again */
+    struct proto_sup_load m = {.connections = (uint32_t)crew_total(l, CREW_CLIENTS)};
+    if (l->number == 0) /* if there is room: it comes again */
+        proto_send(l->sup_fd, PROTO_SUP_LOAD, &m, NULL, 0, NULL);
     uint64_t next_ms = l->now_ms + TELL_MS;
     timer_set(l->wheel, &l->drain_timer, next_ms < l->drain_until_ms ? next_ms : l->drain_until_ms);
 }
@@ -96,8 +98,9 @@ void drain_begin(struct loop *l, uint64_t timeout_ms)
     for (int i = 0; i < PROTO_LISTENERS; i++)
         loop_close(l, &l->listeners[i].io);
     timer_cancel(l->wheel, &l->accept_timer);
-    log_info(NULL, "gateway.drains", "a new gateway serves; %u connections are left here",
-             l->n_clients);
+    if (l->number == 0)
+        log_info(NULL, "gateway.drains", "a new gateway serves; %u connections are left here",
+                 (uint32_t)crew_total(l, CREW_CLIENTS));
     for (at = l->clients.next; at != &l->clients; at = at->next) {
         struct client *c = container_of(at, struct client, all);
         if (c->state == CLIENT_READ && !gbuf_len(c->conn.in) && c->requests)
@@ -106,8 +109,8 @@ void drain_begin(struct loop *l, uint64_t timeout_ms)
             h2_notice(c);
     }
     l->drain_timer.on_fire = on_tick;
-    if (l->n_clients)
+    if (list_empty(&l->clients))
+        crew_done(l);
+    if (!l->over) /* the first tells of all, as long as there are any */
         tell(l);
-    else
-        l->over = true;
 }

@@ -297,7 +297,7 @@ bool forwarded_take(struct client *c, const struct http1_head *h)
 void forwarded_drop(struct client *c)
 {
     if (c->visitor)
-        limits_leave(c->loop->limits, c->visitor);
+        limits_leave(c->visitor);
     c->visitor = NULL;
     memcpy(c->ip, c->peer_ip, sizeof(c->ip));
     c->ip6 = c->peer_ip6;

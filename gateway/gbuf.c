@@ -7,6 +7,11 @@
 #define KEPT_SMALL 2048 /* 8 MiB */
 #define KEPT_LARGE 256  /* 8 MiB */
 
+void gbuf_pool_init(struct gbuf_pool *p, unsigned pools)
+{
+    *p = (struct gbuf_pool){.most_small = KEPT_SMALL / pools, .most_large = KEPT_LARGE / pools};
+}
+
 struct gbuf *gbuf_take(struct gbuf_pool *p, size_t room)
 {
     struct gbuf **list = room <= GBUF_SMALL ? &p->small : &p->large;
@@ -35,11 +40,11 @@ void gbuf_give(struct gbuf_pool *p, struct gbuf **bp)
     if (!b)
         return;
     *bp = NULL;
-    if (b->cap == GBUF_SMALL && p->n_small < KEPT_SMALL) {
+    if (b->cap == GBUF_SMALL && p->n_small < p->most_small) {
         b->next = p->small;
         p->small = b;
         p->n_small++;
-    } else if (b->cap == GBUF_LARGE && p->n_large < KEPT_LARGE) {
+    } else if (b->cap == GBUF_LARGE && p->n_large < p->most_large) {
         b->next = p->large;
         p->large = b;
         p->n_large++;

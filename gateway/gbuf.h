@@ -16,7 +16,7 @@ struct gbuf {
 
 struct gbuf_pool {
     struct gbuf *small, *large; /* recycled ones, of which only a bounded number is kept */
-    uint32_t n_small, n_large;
+    uint32_t n_small, n_large, most_small, most_large;
 };
 
 static inline size_t gbuf_len(const struct gbuf *b)
@@ -32,6 +32,8 @@ static inline char *gbuf_at(struct gbuf *b)
     return b->data + b->head;
 }
 
+/* One of `pools` that share what may be kept. One that is all 0 keeps nothing. */
+void gbuf_pool_init(struct gbuf_pool *p, unsigned pools);
 /* An empty buffer with room for at least `room` (at most GBUF_LARGE). NULL without memory. */
 struct gbuf *gbuf_take(struct gbuf_pool *p, size_t room);
 /* Gives *b back and sets it to NULL; NULL is fine. */

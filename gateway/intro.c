@@ -29,7 +29,7 @@ static bool take_visitor(struct client *c, const struct proxyhead *h)
         client_close(c, false);
         return false;
     }
-    limits_leave(l->limits, c->address);
+    limits_leave(c->address);
     c->address = a;
     c->trusted = c->behind_proxy = trusted;
     trust_text(&h->from, c->peer_ip, &c->peer_ip6);

@@ -1,53 +1,113 @@
 #include "limits.h"
 
-#include <arpa/inet.h>
 #include <netinet/in.h>
+#include <sodium.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define BUCKETS 4096
+/* A place has the upper half of its key's hash, and both counts. Where a key may be are WINDOW
+ * places in a row, from the lower half on: a quarter of the table is in use at most, so there is
+ * room. Two loops that count a new key in the same few nanoseconds may use a place each: then it
+ * has twice its limit, until one of them is empty. */
+#define TAG_SHIFT 32
+#define SITE_SHIFT 20
+#define ONE UINT64_C(1)
+#define ONE_SITE (UINT64_C(1) << SITE_SHIFT)
+#define N_MAX (ONE_SITE - 1)
+#define SITE_MAX (UINT64_C(0xfff))
+#define WINDOW 16
+#define SPARE 4
 
 struct limits_address {
-    struct limits_address *next;
-    uint8_t key[16];
-    uint32_t bucket;
-    uint32_t n, n_site;
+    _Atomic uint64_t word;
 };
 
 struct limits {
-    struct limits_address *unused;
-    struct limits_address *buckets[BUCKETS];
-    uint64_t seed;
+    unsigned char key[crypto_shorthash_KEYBYTES]; /* nobody chooses whose place is whose */
+    uint64_t mask;
+    struct limits_address *places;
 };
 
-struct limits *limits_new(void)
+struct limits *limits_new(uint64_t max)
 {
     struct limits *m = calloc(1, sizeof(*m));
-    if (m)
-        m->seed = (uint64_t)(uintptr_t)m;
-    return m;
-}
-
-static void free_list(struct limits_address *a)
-{
-    while (a) {
-        struct limits_address *next = a->next;
-        free(a);
-        a = next;
-    }
+    if (!m)
+        return NULL;
+    uint64_t n = 1024;
+    while (n < SPARE * max)
+        n *= 2;
+    m->mask = n - 1;
+    m->places = calloc(n, sizeof(*m->places)); /* its pages are there once they are used */
+    randombytes_buf(m->key, sizeof(m->key));
+    if (m->places)
+        return m;
+    limits_free(m);
+    return NULL;
 }
 
 void limits_free(struct limits *m)
 {
-    if (!m)
-        return;
-    for (unsigned i = 0; i < BUCKETS; i++)
-        free_list(m->buckets[i]);
-    free_list(m->unused);
+    if (m)
+        free(m->places);
     free(m);
 }
 
-static void key_of(const struct sockaddr_storage *peer, uint8_t key[16])
+static uint64_t n_of(uint64_t word)
+{
+    return word & N_MAX;
+}
+
+static uint64_t site_of(uint64_t word)
+{
+    return word >> SITE_SHIFT & SITE_MAX;
+}
+
+enum verdict { COUNTED, FULL, ANOTHERS };
+
+static enum verdict count(struct limits_address *a, uint64_t tag, uint64_t max)
+{
+    uint64_t word = atomic_load_explicit(&a->word, memory_order_relaxed);
+    for (;;) {
+        if (word >> TAG_SHIFT != tag)
+            return ANOTHERS;
+        if (n_of(word) >= max || n_of(word) == N_MAX)
+            return FULL;
+        if (atomic_compare_exchange_weak_explicit(&a->word, &word, word + ONE, memory_order_relaxed,
+                                                  memory_order_relaxed))
+            return COUNTED;
+    }
+}
+
+static struct limits_address *enter(struct limits *m, const void *key, size_t len, uint64_t max)
+{
+    uint64_t hash;
+    crypto_shorthash((unsigned char *)&hash, key, len, m->key);
+    uint64_t tag = hash >> 32 | 1;
+
+    for (;;) {
+        struct limits_address *empty = NULL;
+        for (uint64_t i = 0; i < WINDOW; i++) {
+            struct limits_address *a = &m->places[(hash + i) & m->mask];
+            uint64_t word = atomic_load_explicit(&a->word, memory_order_relaxed);
+            if (word == 0 && !empty)
+                empty = a;
+            if (word >> TAG_SHIFT != tag)
+                continue;
+            enum verdict v = count(a, tag, max);
+            if (v != ANOTHERS)
+                return v == COUNTED ? a : NULL;
+        }
+        uint64_t none = 0;
+        if (!empty || max == 0)
+            return NULL;
+        if (atomic_compare_exchange_strong_explicit(&empty->word, &none, tag << TAG_SHIFT | ONE,
+                                                    memory_order_relaxed, memory_order_relaxed))
+            return empty;
+    }
+}
+
+static size_t key_of(const struct sockaddr_storage *peer, uint8_t key[16])
 {
     memset(key, 0, 16);
     if (peer->ss_family == AF_INET6) {
@@ -58,79 +118,51 @@ static void key_of(const struct sockaddr_storage *peer, uint8_t key[16])
         key[10] = key[11] = 0xff;
         memcpy(key + 12, &((const struct sockaddr_in *)(const void *)peer)->sin_addr, 4);
     }
-}
-
-static uint32_t bucket_of(const struct limits *m, const uint8_t key[16])
-{
-    uint64_t a, b;
-    memcpy(&a, key, 8);
-    memcpy(&b, key + 8, 8);
-    uint64_t h = (a ^ m->seed) * UINT64_C(0x9e3779b97f4a7c15);
-    h = (h ^ h >> 32 ^ b) * UINT64_C(0xd6e8feb86659fd93);
-    return (uint32_t)(h >> 40) % BUCKETS;
+    return 16;
 }
 
 struct limits_address *limits_enter(struct limits *m, const struct sockaddr_storage *peer,
                                     uint64_t max)
 {
     uint8_t key[16];
-    struct limits_address *a;
+    return enter(m, key, key_of(peer, key), max);
+}
 
-    key_of(peer, key);
-    uint32_t bucket = bucket_of(m, key);
-    for (a = m->buckets[bucket]; a; a = a->next) {
-        if (memcmp(a->key, key, 16) != 0)
-            continue;
-        if (a->n >= max)
-            return NULL;
-        a->n++;
-        return a;
-    }
-    a = m->unused;
-    if (a)
-        m->unused = a->next;
-    else
-        a = malloc(sizeof(*a));
-    if (!a)
-        return NULL;
-    memcpy(a->key, key, 16);
-    a->bucket = bucket;
-    a->n = 1;
-    a->n_site = 0;
-    a->next = m->buckets[bucket];
-    m->buckets[bucket] = a;
-    return a;
+struct limits_address *limits_enter_named(struct limits *m, char what, const char *name,
+                                          uint64_t max)
+{
+    char key[1 + 64 + 17] = {what}; /* longer than an address is */
+    size_t len = strnlen(name, 64);
+    memcpy(key + 1, name, len);
+    return enter(m, key, sizeof(key), max);
 }
 
 bool limits_again(struct limits_address *a, uint64_t max)
 {
-    if (a->n >= max)
-        return false;
-    a->n++;
-    return true;
+    uint64_t word = atomic_load_explicit(&a->word, memory_order_relaxed);
+    return count(a, word >> TAG_SHIFT, max) == COUNTED;
 }
 
 bool limits_enter_site(struct limits_address *a, uint64_t max)
 {
-    if (a->n_site >= max)
-        return false;
-    a->n_site++;
+    uint64_t word = atomic_load_explicit(&a->word, memory_order_relaxed);
+    do
+        if (site_of(word) >= max || site_of(word) == SITE_MAX)
+            return false;
+    while (!atomic_compare_exchange_weak_explicit(&a->word, &word, word + ONE_SITE,
+                                                  memory_order_relaxed, memory_order_relaxed));
     return true;
 }
 
 void limits_leave_site(struct limits_address *a)
 {
-    a->n_site--;
+    atomic_fetch_sub_explicit(&a->word, ONE_SITE, memory_order_relaxed);
 }
 
-void limits_leave(struct limits *m, struct limits_address *a)
+void limits_leave(struct limits_address *a)
 {
-    if (--a->n > 0)
-        return;
-    struct limits_address **p = &m->buckets[a->bucket];
-    while (*p != a)
-        p = &(*p)->next;
-    *p = a->next;
-    a->next = m->unused;
-    m->unused = a;
+    uint64_t word = atomic_load_explicit(&a->word, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&a->word, &word, n_of(word) == 1 ? 0 : word - ONE,
+                                                  memory_order_relaxed, memory_order_relaxed))
+        ;
 }

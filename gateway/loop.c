@@ -2,7 +2,7 @@
 
 #include "access.h"
 #include "client.h"
-#include "limits.h"
+#include "crew.h"
 #include "runner.h"
 #include "tally.h"
 #include "tlsserver.h"
@@ -61,19 +61,26 @@ static void set_https(struct loop *l)
                  (unsigned long long)(conf->tls_hsts / 1000));
 }
 
-int loop_new(struct loop **ret, const struct conf *conf, struct err *err)
+int loop_new(struct loop **ret, const struct conf *conf, struct crew *crew, unsigned number,
+             struct err *err)
 {
     struct loop *l = calloc(1, sizeof(*l));
     if (!l)
         return err_set(err, ENOMEM, "no memory for the event loop");
     l->conf = conf;
+    l->crew = crew;
+    l->number = number;
+    l->limits = crew->limits;
+    l->inbox.fd = -1;
+    gbuf_pool_init(&l->bufs, crew->n);
+    l->idle_max = ((uint32_t)conf->gateway_upstream_idle + crew->n - 1) / crew->n;
     for (int i = 0; i < PROTO_LISTENERS; i++)
         l->listeners[i].io.fd = -1;
     l->now_us = mono_us();
     l->now_ms = l->now_us / 1000;
     list_init(&l->ready);
     list_init(&l->clients);
-    acme_init(&l->challenges);
+    acme_init(&l->challenges, (uint64_t)number << LOOP_ID_SHIFT);
     l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (l->epoll_fd < 0) {
         int r = err_errno(err, "cannot make an epoll descriptor");
@@ -81,8 +88,7 @@ int loop_new(struct loop **ret, const struct conf *conf, struct err *err)
         return r;
     }
     l->wheel = malloc(sizeof(*l->wheel));
-    l->limits = limits_new();
-    if (!l->wheel || !l->limits) {
+    if (!l->wheel) {
         loop_free(l);
         return err_set(err, ENOMEM, "no memory for the event loop");
     }
@@ -155,9 +161,9 @@ void loop_free(struct loop *l)
         free(c);
     }
     gbuf_pool_free(&l->bufs);
-    limits_free(l->limits);
     for (int i = 0; i < PROTO_LISTENERS; i++)
         loop_close(l, &l->listeners[i].io);
+    close_fd(&l->inbox.fd);
     tlsserver_free(l->tls);
     close_fd(&l->epoll_fd);
     free(l->wheel);
@@ -180,6 +186,16 @@ int loop_mod_level(struct loop *l, struct io *io, uint32_t events)
 {
     struct epoll_event ev = {.events = events, .data.ptr = io};
     return epoll_ctl(l->epoll_fd, EPOLL_CTL_MOD, io->fd, &ev) < 0 ? -errno : 0;
+}
+
+int loop_watch(struct loop *l, struct listener *listener)
+{
+    return loop_add_level(l, &listener->io, EPOLLIN | EPOLLEXCLUSIVE);
+}
+
+void loop_unwatch(struct loop *l, struct listener *listener)
+{
+    epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, listener->io.fd, NULL);
 }
 
 void loop_close(struct loop *l, struct io *io)

@@ -1,5 +1,5 @@
-/* One event loop and everything that hangs off it. There is no other state: one loop per CPU would
- * need nothing but to be made.
+/* One event loop and everything that hangs off it. There is no other state, but for the little that
+ * the loops of a gateway have in common (crew.h).
  *
  * Descriptors are registered once, edge-triggered for both directions; what an event said is kept
  * in the connection's flags until a call says EAGAIN. An object that is closed while a batch of
@@ -46,9 +46,16 @@ struct access;
 struct trust;
 struct tls_server;
 struct tallies;
+struct crew;
+
+/* The ids that a loop gives out begin, from this bit on, with its number. */
+#define LOOP_ID_SHIFT 56
 
 struct loop {
     int epoll_fd;
+    unsigned number; /* 0: the first */
+    struct crew *crew;
+    struct io inbox; /* connections that another loop accepted; fd -1 where there is one loop */
     uint64_t now_ms; /* mono_ms at the start of the batch */
     uint64_t now_us; /* the same */
     bool stopping;   /* SIGTERM, or draining: nothing new is accepted */
@@ -69,7 +76,7 @@ struct loop {
     char https_port[8]; /* ":8443"; "" where it is 443 */
     char hsts[64];      /* a field with its line end, or "" */
 
-    int sup_fd; /* the supervisor's socket, to say something; main.c owns it */
+    int sup_fd; /* the supervisor's socket, or the first loop's, to say something; not its own */
     struct listener listeners[PROTO_LISTENERS]; /* by number; fd -1: none */
     bool accept_paused; /* out of descriptors: taken up again by accept_timer */
     struct timer accept_timer;
@@ -77,9 +84,10 @@ struct loop {
     uint64_t drain_until_ms;
     struct link clients; /* all of them, for the end */
     uint32_t n_clients, n_held;
+    uint32_t idle_max; /* its share of gateway.upstream_idle */
     struct client *free_clients;
 
-    struct limits *limits;
+    struct limits *limits; /* the crew's */
     struct trust *trust;
     struct tallies *tallies;
     uint64_t intro_said_ms; /* when a connection without a PROXY header was spoken of last */
@@ -103,8 +111,9 @@ struct loop {
     char scratch[16 * 1024]; /* for a moment: bytes that nobody wants, a record to be encrypted */
 };
 
-/* All of it, with empty modules and without descriptors. `conf` must outlive it. */
-int loop_new(struct loop **ret, const struct conf *conf, struct err *err);
+/* All of it, with empty modules and without descriptors. `conf` and the crew must outlive it. */
+int loop_new(struct loop **ret, const struct conf *conf, struct crew *crew, unsigned number,
+             struct err *err);
 void loop_free(struct loop *l);
 
 /* Registers io->fd for reading and writing, edge-triggered (the listener and message sockets:
@@ -116,6 +125,11 @@ int loop_mod_level(struct loop *l, struct io *io, uint32_t events);
 void loop_close(struct loop *l, struct io *io);
 /* Has the object freed after the batch. */
 void loop_bury(struct loop *l, struct io *io, void (*on_free)(struct loop *, struct io *));
+
+/* A listening socket, which others watch as well: it wakes one of those that wait. 0 or -errno. Not
+ * watched, it stays open. */
+int loop_watch(struct loop *l, struct listener *listener);
+void loop_unwatch(struct loop *l, struct listener *listener);
 
 /* Until l->over. */
 int loop_run(struct loop *l, struct err *err);

@@ -1,6 +1,7 @@
 #include "proxy.h"
 
 #include "account.h"
+#include "crew.h"
 #include "drain.h"
 #include "flow.h"
 #include "limits.h"
@@ -21,10 +22,10 @@
 
 /* The site has a thread for each request, so that its handlers may wait: nobody may have them all.
  */
-static bool enter_site(struct client *c, const struct worker *w)
+static bool enter_site(struct client *c)
 {
     const struct conf *conf = c->loop->conf;
-    return w->refs < conf->gateway_site_connections &&
+    return crew_total(c->loop, CREW_SITE) < conf->gateway_site_connections &&
            limits_enter_site(c->visitor ? c->visitor : c->address,
                              c->behind_proxy && !c->visitor ? UINT64_MAX
                                                             : conf->gateway_site_per_address);
@@ -32,7 +33,7 @@ static bool enter_site(struct client *c, const struct worker *w)
 
 void proxy_request(struct client *c, struct worker *w)
 {
-    if (w->site && !enter_site(c, w)) {
+    if (w->site && !enter_site(c)) {
         reply_send(c, &(struct reply){.status = 503,
                                       .title = "Too many requests at the same time",
                                       .text = "Close some of the site's pages, or try again soon.",
@@ -41,6 +42,8 @@ void proxy_request(struct client *c, struct worker *w)
     }
     c->worker = w;
     w->refs++;
+    if (w->site)
+        crew_set(c->loop, CREW_SITE, w->refs);
     if (worker_connect(c, w, !c->retried))
         proxy_begin(c);
 }

@@ -1,5 +1,6 @@
 #include "route.h"
 
+#include "limits.h"
 #include "runner.h"
 #include "tally.h"
 #include "wake.h"
@@ -76,6 +77,14 @@ static void set_tally(struct route *r)
         tally_unref(r->loop, old);
 }
 
+/* What it was woken for is over. */
+static void slept(struct route *r)
+{
+    r->woken_ms = 0;
+    if (r->cold)
+        limits_leave(steal_ptr(r->cold));
+}
+
 static void drop(struct loop *l, struct route *r)
 {
     struct routes *rs = l->routes;
@@ -85,6 +94,7 @@ static void drop(struct loop *l, struct route *r)
     *p = r->next_hash;
     set_space(rs, r, 0);
     set_tally(r);
+    slept(r);
     if (r->worker)
         worker_retire(r->worker);
     list_remove(&r->lru);
@@ -185,8 +195,11 @@ static void send_soon(struct route *r, uint8_t what)
         r->asked_ms = r->loop->now_ms;
         r->resolving = true;
     }
-    if (what & ROUTE_TX_WAKE)
+    if (what & ROUTE_TX_WAKE) {
         r->woken_ms = r->loop->now_ms;
+        if (!r->cold)
+            r->cold = limits_enter_named(r->loop->limits, 'c', r->label, 1);
+    }
     runner_flush(r->loop);
 }
 
@@ -238,7 +251,7 @@ void routes_ask_again(struct loop *l)
     struct link *at;
     for (at = l->routes->lru.next; at != &l->routes->lru; at = at->next) {
         struct route *r = container_of(at, struct route, lru);
-        r->woken_ms = 0;
+        slept(r);
         r->asked_ms = l->now_ms;
         r->resolving = true;
         r->tx_want = ROUTE_TX_RESOLVE;
@@ -303,18 +316,18 @@ void route_update(struct loop *l, struct proto_msg *msg)
     r->known = true;
     r->resolving = false;
     if (fell_asleep)
-        r->woken_ms = 0; /* what it was woken for is over */
+        slept(r);
     int none = -1;
     if (m->worker_id)
         set_worker(r, m, msg->n_fds ? &msg->fds[0] : &none);
     else if (r->worker)
         worker_retire(r->worker);
     if (r->worker) {
-        if (r->woken_ms && r->tally) {
+        if (r->cold && r->tally) {
             r->tally->counts.cold_starts++;
             tally_touch(l, r->tally);
         }
-        r->woken_ms = 0;
+        slept(r);
         free(steal_ptr(r->lines));
         r->lines_len = 0;
     }

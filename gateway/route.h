@@ -32,7 +32,10 @@ struct route {
     uint32_t n_held;
     struct link watchers; /* clients */
     uint32_t n_watchers;
+    struct limits_address *held_in_all,
+        *watchers_in_all;        /* by all loops, while there are any here */
     uint64_t asked_ms, woken_ms; /* when RESOLVE and WAKE were sent last; 0: never */
+    struct limits_address *cold; /* this loop counts the cold start, of those that woke the Space */
     struct timer retry;
     char *lines; /* the last WAIT_LINEs, each ended by \n; NULL while nobody waits */
     uint32_t lines_len;

@@ -186,7 +186,7 @@ void upstream_keep(struct upstream *u)
     struct worker *w = u->worker;
     struct loop *l = u->loop;
 
-    if (w->retired || l->stopping || l->conf->gateway_upstream_idle == 0) {
+    if (w->retired || l->stopping || l->idle_max == 0) {
         upstream_close(u, false);
         return;
     }
@@ -194,7 +194,7 @@ void upstream_keep(struct upstream *u)
     u->idle_since_ms = l->now_ms;
     list_push_front(&w->idle, &u->idle);
     timer_set(l->wheel, &u->timer, l->now_ms + IDLE_MS);
-    if (++w->n_idle > l->conf->gateway_upstream_idle)
+    if (++w->n_idle > l->idle_max)
         upstream_close(container_of(w->idle.prev, struct upstream, idle), false);
 }
 

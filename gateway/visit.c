@@ -24,6 +24,7 @@
 #define COOKIES_MAX 4 /* of our name in one request: nobody sets more than one */
 #define TOKEN_MAX 255
 #define HASH crypto_generichash_BYTES
+#define ASK_SHIFT 40 /* each loop asks with ids of its own; the runner keeps 48 bits of them */
 #define VISIT_PATH "/.vitrine/visit"
 
 enum state { FREE, ASKED, IN, OUT };
@@ -65,6 +66,7 @@ int visits_new(struct loop *l, struct err *err)
         return err_set(err, ENOMEM, "no memory for visits");
     }
     l->visits = v;
+    v->last_ask = (uint64_t)l->number << ASK_SHIFT;
     for (int i = 0; i < SETS * WAYS; i++)
         list_init(&v->entries[i / WAYS][i % WAYS].waiting);
     randombytes_buf(v->salt, sizeof(v->salt));

@@ -1,5 +1,7 @@
 #include "wake.h"
 
+#include "crew.h"
+#include "limits.h"
 #include "proxy.h"
 #include "reply.h"
 #include "runner.h"
@@ -63,7 +65,11 @@ void wake_hold(struct client *c, struct route *r)
     struct loop *l = c->loop;
     const struct conf *conf = l->conf;
 
-    if (r->n_held >= conf->gateway_waiting_per_space || l->n_held >= conf->gateway_waiting_total) {
+    struct limits_address *waits =
+        crew_total(l, CREW_HELD) < conf->gateway_waiting_total
+            ? limits_enter_named(l->limits, 'h', r->label, conf->gateway_waiting_per_space)
+            : NULL;
+    if (!waits) {
         reply_send(c, &(struct reply){
                           .status = 503,
                           .title = "Too many are waiting for this Space",
@@ -80,11 +86,25 @@ void wake_hold(struct client *c, struct route *r)
     c->route = r;
     list_push_back(&r->held, &c->wait);
     r->n_held++;
-    l->n_held++;
+    r->held_in_all = waits;
+    crew_set(l, CREW_HELD, ++l->n_held);
     uint64_t end =
         c->held_since_ms + (c->navigation ? conf->gateway_wait_page_after : conf->gateway_hold);
     client_set_deadline(c, end > l->now_ms ? end - l->now_ms : 0);
     route_want(r);
+}
+
+void wake_unhold(struct route *r)
+{
+    r->n_held--;
+    crew_set(r->loop, CREW_HELD, --r->loop->n_held);
+    limits_leave(r->held_in_all);
+}
+
+void wake_unwatch(struct route *r)
+{
+    r->n_watchers--;
+    limits_leave(r->watchers_in_all);
 }
 
 void wake_give_up(struct client *c)
@@ -112,11 +132,10 @@ void wake_release(struct route *r)
     /* also where there is still nobody to forward to: now that it is known to sleep, some of them
      * (robots) do not wait for it; the others are held again, with the time they have left */
     list_move_all(&held, &r->held);
-    r->loop->n_held -= r->n_held;
-    r->n_held = 0;
     while (!list_empty(&held)) {
         struct client *c = container_of(held.next, struct client, wait);
         list_remove(&c->wait);
+        wake_unhold(r);
         client_dispatch(c);
         client_step(c);
     }
@@ -217,14 +236,19 @@ static void watch(struct client *c, struct route *r)
         reply_stage(c, r);
         return;
     }
-    if (r->n_watchers >= WATCHERS_MAX) {
+    struct limits_address *watches =
+        limits_enter_named(c->loop->limits, 'w', r->label, WATCHERS_MAX);
+    if (!watches) {
         reply_send(c, &(struct reply){.status = 503, .title = "Too many wait", .retry_after_s = 5});
         return;
     }
     reply_events(c);
-    if (c->conn.io.fd < 0 || c->state != CLIENT_WATCH)
+    if (c->conn.io.fd < 0 || c->state != CLIENT_WATCH) {
+        limits_leave(watches);
         return;
+    }
     c->route = r;
+    r->watchers_in_all = watches;
     list_push_back(&r->watchers, &c->wait);
     r->n_watchers++;
     client_set_deadline(c, EVENTS_PING_MS);

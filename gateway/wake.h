@@ -9,6 +9,10 @@ void wake_end_watches(struct route *r);
 void wake_dispatch(struct client *c, struct route *r);
 /* The client is held until the route changes or its patience ends. */
 void wake_hold(struct client *c, struct route *r);
+/* One of those who are held for it is not any more; one of its watchers is none any more. The
+ * caller takes them off the list. */
+void wake_unhold(struct route *r);
+void wake_unwatch(struct route *r);
 /* Its patience has ended: the waiting page for a navigation, 503 for others. */
 void wake_give_up(struct client *c);
 /* Sends everybody who is held on its way again. */

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define GATEWAYS_MAX 256
+#define GATEWAYS_MAX 512 /* 16 loops of one that serves, and of as many others as `up` has */
 
 struct runner;
 struct space;

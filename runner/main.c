@@ -128,7 +128,8 @@ static void on_supervisor(void *arg, struct proto_msg *m)
         return;
     }
     if (m->u.sup_peer.role == ROLE_GATEWAY)
-        gateway_connect(r, steal_fd(&m->fds[0]));
+        for (int i = 0; i < m->n_fds; i++)
+            gateway_connect(r, steal_fd(&m->fds[i]));
     else if (m->u.sup_peer.role == ROLE_WEBUI)
         control_connect(r, steal_fd(&m->fds[0]));
 }

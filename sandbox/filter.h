@@ -40,5 +40,5 @@ extern const struct filter_call filter_calls[FILTER_CALLS];
  * which is the action that kills, where the program is none that the kernel would take. */
 uint32_t filter_verdict(const struct filter_program *p, const struct seccomp_data *call);
 
-/* Puts the calling process under it, for good. no_new_privs must be set. */
+/* Puts the calling process under it, all of its threads, for good. no_new_privs must be set. */
 int filter_load(const struct filter_program *p, struct err *err);

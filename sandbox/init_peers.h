@@ -7,8 +7,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define PEERS_MAX 64
-#define PEERS_MAX_DIAL 48 /* so that there is always room for a control connection */
+#define PEERS_MAX 208
+#define PEERS_MAX_DIAL                                                                             \
+    192 /* so that there is always room for a control connection; each loop of each                \
+           gateway has one */
 
 enum peer_role { PEER_NEW, PEER_CONTROL, PEER_DIAL };
 

@@ -197,6 +197,12 @@ static int step_landlock(struct service_state *s, struct err *err)
     return SANITIZED ? 0 : landlock_nothing_but(s->plan->files, s->plan->folders, err);
 }
 
+/* What has been given up so far they have not; making one more is no call that a filter allows. */
+static int step_threads(struct service_state *s, struct err *err)
+{
+    return s->plan->threads ? s->plan->threads(s->plan->threads_arg, err) : 0;
+}
+
 static int step_filter(struct service_state *s, struct err *err)
 {
     static const struct filter_program *const filters[] = {
@@ -211,9 +217,9 @@ static const struct {
     const char *name;
     int (*run)(struct service_state *s, struct err *err);
 } steps[] = {
-    {"limits", step_limits},         {"places", step_places}, {"identity", step_identity},
-    {"namespaces", step_namespaces}, {"root", step_root},     {"rights", step_rights},
-    {"landlock", step_landlock},     {"filter", step_filter},
+    {"limits", step_limits},         {"places", step_places},   {"identity", step_identity},
+    {"namespaces", step_namespaces}, {"root", step_root},       {"rights", step_rights},
+    {"landlock", step_landlock},     {"threads", step_threads}, {"filter", step_filter},
 };
 
 int service_confine(const struct service_plan *plan, struct err *err)

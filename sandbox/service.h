@@ -31,6 +31,10 @@ struct service_plan {
      * another in its place); folders to make files in and to write them. Each stays its owner's and
      * is opened to the group of the service alone. */
     const char *files[SERVICE_PLACES], *folders[SERVICE_PLACES];
+    /* Starts the program's threads, after everything but the filter, which all of them get. NULL:
+     * it has none yet. */
+    int (*threads)(void *arg, struct err *err);
+    void *threads_arg;
 };
 
 /* What webui sees of a data folder; `paths` has the names of `plan`. */

@@ -224,7 +224,7 @@ static void gateway_rules(struct rules *ctx)
         {IPPROTO_TCP, TCP_KEEPINTVL}, {IPPROTO_TCP, TCP_KEEPCNT}, {IPPROTO_TCP, TCP_USER_TIMEOUT},
         {IPPROTO_TCP, TCP_NODELAY},
     };
-    static const int commands[] = {F_GETFD, F_SETFD, F_GETFL, F_SETFL};
+    static const int commands[] = {F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GETPIPE_SZ};
     add_groups(ctx, SCMP_ACT_ALLOW, gateway_allowed, COUNT(gateway_allowed));
     for (size_t i = 0; i < COUNT(options); i++) {
         struct scmp_arg_cmp a[] = {SCMP_A1(SCMP_CMP_MASKED_EQ, LOW_32, (uint64_t)options[i].level),
@@ -235,6 +235,10 @@ static void gateway_rules(struct rules *ctx)
         allow_int(ctx, "fcntl", 1, (uint64_t)commands[i]);
     allow_int(ctx, "ioctl", 1, SIOCOUTQ);
     rules_data_only(ctx);
+    /* glibc's malloc looks at /proc/sys/vm/overcommit_memory when a thread's heap shrinks for the
+     * first time: there is none, and no file here could be opened. */
+    struct scmp_arg_cmp a = SCMP_A2(SCMP_CMP_MASKED_EQ, LOW_32, O_RDONLY | O_CLOEXEC);
+    add_rule(ctx, SCMP_ACT_ERRNO(ENOENT), "openat", 1, &a);
 }
 
 /* clone makes threads and nothing else. Thread libraries ask for clone3 first, whose flags no

@@ -40,7 +40,11 @@ def is_confined(up, name):
 @needs_no_sanitizer
 def test_the_gateway_is_confined(up):
     pid, state = is_confined(up, "vitrine-gateway")
-    assert state["Threads"] == "1"
+    assert state["Threads"] == str(min(len(os.sched_getaffinity(0)), 8))
+    for thread in os.listdir(f"/proc/{pid}/task"):  # the filter and all the rest holds for each
+        each = fields(f"{pid}/task/{thread}")
+        assert {k: each[k] for k in ("CapEff", "CapBnd", "NoNewPrivs", "Seccomp", "Uid")} == \
+            {k: state[k] for k in ("CapEff", "CapBnd", "NoNewPrivs", "Seccomp", "Uid")}
     if os.geteuid() == 0:
         assert os.listdir(f"/proc/{pid}/root") == []
 

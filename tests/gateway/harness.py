@@ -22,21 +22,28 @@ DOMAIN = "localhost"
 LISTENER_TLS = 2
 
 
-class Peer:
-    """One end of a SEQPACKET socket: what comes goes to on_message(name, fields, fds) in a thread."""
+# How many loops the gateway has where a test does not say; the whole suite passes with 2 as well.
+THREADS = int(os.environ.get("VITRINE_TEST_THREADS", "1"))
 
-    def __init__(self, on_message=None):
-        self.ours, self.theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+class Peer:
+    """One end of a SEQPACKET socket: what comes goes to on_message(name, fields) in a thread. With several links, one for
+    each loop, it is sent to all of them, and what comes from any of them comes here."""
+
+    def __init__(self, on_message=None, links=1):
+        self.links = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(links)]
+        self.ours, self.theirs = self.links[0]
         self.on_message = on_message
         self.messages = queue.Queue()
         self.eof = threading.Event()
         self.lock = threading.Lock()
-        threading.Thread(target=self._read, daemon=True).start()
+        for ours, _ in self.links:
+            threading.Thread(target=self._read, args=(ours,), daemon=True).start()
 
-    def _read(self):
+    def _read(self, ours):
         while True:
             try:
-                data, fds, _, _ = socket.recv_fds(self.ours, 1 << 18, 32)
+                data, fds, _, _ = socket.recv_fds(ours, 1 << 18, 32)
             except OSError:
                 data = b""
             if not data:
@@ -44,14 +51,25 @@ class Peer:
                 return
             name, fields = codec.decode(data)
             self.messages.put((name, fields))
-            if self.on_message:
-                self.on_message(name, fields)
+            self.got(ours, name, fields)
             for fd in fds:
                 os.close(fd)
 
-    def send(self, name, fds=(), **fields):
-        with self.lock:
-            socket.send_fds(self.ours, [codec.encode(name, **fields)], list(fds))
+    def got(self, ours, name, fields):
+        if self.on_message:
+            self.on_message(name, fields)
+
+    def send(self, name, fds=(), to=None, **fields):
+        for ours in [to] if to else [ours for ours, _ in self.links]:
+            with self.lock:
+                socket.send_fds(ours, [codec.encode(name, **fields)], list(fds))
+
+    def their_ends(self):
+        return [theirs.fileno() for _, theirs in self.links]
+
+    def handed_over(self):
+        for _, theirs in self.links:
+            theirs.close()
 
     def wait(self, name, timeout=5, **want):
         """The next message of that name (others are dropped) whose fields are as wanted."""
@@ -72,9 +90,10 @@ class Peer:
             assert got != name, fields
 
     def close(self):
-        with contextlib.suppress(OSError):
-            self.ours.shutdown(socket.SHUT_RDWR)
-        self.ours.close()
+        for ours, _ in self.links:
+            with contextlib.suppress(OSError):
+                ours.shutdown(socket.SHUT_RDWR)
+            ours.close()
 
 
 class Demo:
@@ -147,22 +166,29 @@ class Worker:
 class Runner(Peer):
     """Answers RESOLVE from `spaces`: {label: dict of ROUTE's fields, with worker= a Worker or None}."""
 
-    def __init__(self, spaces, auto=True):
+    def __init__(self, spaces, auto=True, links=1):
         self.spaces, self.auto = spaces, auto
         self.log = []
+        self.asked = []  # (link, label) of each RESOLVE
         self.state = threading.RLock()  # what a ROUTE says is so when it is sent
-        super().__init__(self._on_message)
+        super().__init__(links=links)
 
-    def _on_message(self, name, fields):
+    def got(self, ours, name, fields):
         self.log.append((name, fields))
-        if name == "RESOLVE" and self.auto:
-            self.route(fields["label"])
+        if name == "RESOLVE":
+            self.asked.append((ours, fields["label"]))
+            if self.auto:
+                with self.state:
+                    self._route(ours, fields["label"], {})
 
     def route(self, label, **changes):
+        """Says to every loop what is so from now on"""
         with self.state:
-            self._route(label, changes)
+            for ours, _ in self.links:
+                with contextlib.suppress(BrokenPipeError) if len(self.links) > 1 else contextlib.nullcontext():
+                    self._route(ours, label, changes)  # a loop may have ended, the others go on
 
-    def _route(self, label, changes):
+    def _route(self, ours, label, changes):
         space = self.spaces.setdefault(label, {}) if changes else self.spaces.get(label, {})
         space.update(changes)
         w = space.get("worker")
@@ -174,7 +200,7 @@ class Runner(Peer):
             dial = w.dial_fd()
             fds = [dial.theirs.fileno()]
             fields.update(worker_id=w.id, port=fields.get("port", w.demo.port))
-        self.send("ROUTE", fds, label=label, **fields)
+        self.send("ROUTE", fds, to=ours, label=label, **fields)
         if dial:
             dial.theirs.close()
 
@@ -183,8 +209,10 @@ class Runner(Peer):
 
 
 class Gateway:
-    def __init__(self, spaces=None, site=None, auto=True, runner=True, tls=None, **conf):
-        """tls: certificates (certs.Pair), the first of which is the default; then there is `tls_port`"""
+    def __init__(self, spaces=None, site=None, auto=True, runner=True, tls=None, threads=None, **conf):
+        """tls: certificates (certs.Pair), the first of which is the default; then there is `tls_port`. threads: how many
+        loops, as `up` has it in the configuration"""
+        self.threads = threads or THREADS
         self.spaces = spaces or {}
         self.sup = Peer()
         listener = socket.create_server(("127.0.0.1", 0), backlog=512)
@@ -196,7 +224,7 @@ class Gateway:
             self.tls_port = self.tls_listener.getsockname()[1]
             conf = {"tls__listen": f"127.0.0.1:{self.tls_port}", "server__public_url": f"https://{DOMAIN}:{self.tls_port}", **conf}
         conf_fd = os.memfd_create("conf")
-        options = {"server.domain": DOMAIN, "log.level": "info", **{k.replace("__", "."): v for k, v in conf.items()}}
+        options = {"server.domain": DOMAIN, "log.level": "info", "gateway.threads": str(self.threads), **{k.replace("__", "."): v for k, v in conf.items()}}
         os.write(conf_fd, b"".join(f"{k}\0{v}\0".encode() for k, v in options.items()))
         sup_fd = self.sup.theirs.fileno()
 
@@ -245,9 +273,9 @@ class Gateway:
             self.stderr += line
 
     def new_runner(self, auto=True):
-        self.runner = Runner(self.spaces, auto)
-        self.sup.send("SUP_PEER", [self.runner.theirs.fileno()], role=codec.ENUM["ROLE_RUNNER"])
-        self.runner.theirs.close()
+        self.runner = Runner(self.spaces, auto, self.threads)
+        self.sup.send("SUP_PEER", self.runner.their_ends(), role=codec.ENUM["ROLE_RUNNER"])
+        self.runner.handed_over()
 
     def set_site(self, handler):
         demo = Demo(handler)
@@ -259,9 +287,10 @@ class Gateway:
 
         self.site = Worker(0, demo, make)
         self.workers.append(self.site)
-        dial = self.site.dial_fd()
-        self.sup.send("SUP_PEER", [dial.theirs.fileno()], role=codec.ENUM["ROLE_SITE_DIAL"])
-        dial.theirs.close()
+        dials = [self.site.dial_fd() for _ in range(self.threads)]
+        self.sup.send("SUP_PEER", [d.theirs.fileno() for d in dials], role=codec.ENUM["ROLE_SITE_DIAL"])
+        for d in dials:
+            d.theirs.close()
 
     def space(self, label, handler=None, worker_id=None, **fields):
         """A Space with that label; with a handler it runs. Its Worker, or None."""

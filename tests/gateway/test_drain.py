@@ -189,7 +189,7 @@ def test_at_the_deadline_what_is_left_is_visibly_cut(gateway):
 
 
 def test_routes_and_sleep_go_on_meanwhile(gateway):
-    g = gateway()
+    g = gateway(threads=1)
     w = g.space("a", lambda c: (c.head(), c.send("HTTP/1.1 200 OK\r\n\r\n"), c.until(b"never")))
     c = g.connect()
     c.send(f"GET / HTTP/1.1\r\nHost: {host('a')}\r\n\r\n")

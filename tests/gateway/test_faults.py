@@ -71,7 +71,7 @@ def test_a_question_that_nobody_waited_for_is_asked_by_the_next(gateway):
 
 def test_one_worker_under_two_names(gateway):
     """A Space was renamed: the old name's route must not keep a worker that is another's."""
-    g = gateway()
+    g = gateway(threads=1)
     w = g.space("old", hello)
     assert g.get("old").status == 200
     g.spaces["new"] = dict(g.spaces["old"])
@@ -187,7 +187,7 @@ def test_bytes_are_counted_once(gateway):
 
 def test_pending_requests_of_a_lost_worker_are_answered(gateway):
     """More of them than may be held: those get their 503 now, not a reset later."""
-    g = gateway(gateway__waiting_per_space="1", gateway__connect_timeout="20s")
+    g = gateway(threads=1, gateway__waiting_per_space="1", gateway__connect_timeout="20s")
 
     class Mute(Worker):
         def _dial(self, peer, count):
@@ -298,6 +298,7 @@ def test_vanished_visitors_are_noticed(gateway):
     """The kernel asks whether the visitor's end is still there."""
     g = gateway()
     g.space("demo-a", hello)
+    assert ask(g).response().status == 200  # by now it has its socket
     c = ask(g)
     assert c.response().status == 200
     port = c.s.getsockname()[1]
@@ -496,7 +497,7 @@ def test_no_decision_without_room_for_its_answer(gateway):
 
 def test_notes_are_few(gateway):
     """A demo that answers nonsense, and a visitor that asks for more of it."""
-    g = gateway()
+    g = gateway(threads=1)
 
     def demo(c):
         c.request()

@@ -5,7 +5,7 @@ from harness import echo_headers, hello, host
 
 
 def test_forward_and_reuse(gateway):
-    g = gateway()
+    g = gateway(threads=1)
     w = g.space("demo-a", hello)
     c = g.connect()
     for i in range(20):

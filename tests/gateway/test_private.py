@@ -22,7 +22,7 @@ def answer(g, allowed, **want):
 
 
 def test_asked_once_for_a_minute(gateway):
-    g = gateway()
+    g = gateway(threads=1)
     g.space("demo-a", hello, flags=PRIVATE)
     conns = [ask(g) for _ in range(5)] + [ask(g, field="X-HF-Authorization")]
     m = answer(g, 1)

@@ -178,7 +178,7 @@ UPGRADE = f"GET /ws HTTP/1.1\r\n{H}Upgrade: WebSocket\r\nConnection: keep-alive,
 
 
 def test_websocket(gateway):
-    g = gateway(gateway__body_idle_timeout="100ms", gateway__idle_timeout="100ms")
+    g = gateway(threads=1, gateway__body_idle_timeout="100ms", gateway__idle_timeout="100ms")
     w = g.space("demo-a", websocket)
     c = g.connect()
     c.send(UPGRADE + "early")
@@ -429,7 +429,7 @@ def test_malformed_answer_chunks_are_a_truncation(gateway):
 
 def test_retry_on_a_stale_connection(gateway):
     """A kept connection that the demo closes when the next request is on its way."""
-    g = gateway()
+    g = gateway(threads=1)
     first = threading.Event()
     n = []
 
@@ -450,7 +450,7 @@ def test_retry_on_a_stale_connection(gateway):
 
 
 def test_no_second_try_for_a_post(gateway):
-    g = gateway()
+    g = gateway(threads=1)
     n = []
 
     def demo(c):
@@ -501,7 +501,7 @@ def test_many_at_once(gateway):
 
 
 def test_counters(gateway):
-    g = gateway()
+    g = gateway(threads=1)
 
     def demo(c):
         while r := c.request():

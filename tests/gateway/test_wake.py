@@ -20,7 +20,7 @@ def ask(g, label="demo-a", headers="", path="/", method="GET", body=""):
 
 
 def test_held_until_it_runs(gateway):
-    g = gateway()
+    g = gateway(threads=1)
     g.space("demo-a")
     conns = [ask(g, path=f"/{i}") for i in range(10)]
     post = ask(g, path="/p", method="POST", body="x" * 10)
@@ -103,7 +103,7 @@ def events(c):
 
 
 def test_events_of_the_waiting_page(gateway):
-    g = gateway(gateway__wait_page_after="50ms")
+    g = gateway(threads=1, gateway__wait_page_after="50ms")
     g.space("demo-a")
     ask(g, headers=BROWSER).response()
     g.runner.send("WAIT_LINE", space_id=1, text="line one")
@@ -206,7 +206,7 @@ def sleep_ask(g, w, idle=0):
 
 
 def test_sleep(gateway):
-    g = gateway()
+    g = gateway(threads=1)
     go = threading.Semaphore(0)
 
     def demo(c):
@@ -266,7 +266,7 @@ def test_held_requests_count_as_use(gateway):
 
 def test_sleep_races_lose_no_request(gateway):
     """Requests all the time, a runner that puts the worker to sleep whenever it may: each is answered."""
-    g = gateway()
+    g = gateway(threads=1)
     g.space("demo-a", hello)
     stop, failed, done = threading.Event(), [], []
 
@@ -309,7 +309,7 @@ def test_sleep_races_lose_no_request(gateway):
 
 
 def test_a_new_version_takes_over(gateway):
-    g = gateway()
+    g = gateway(threads=1)
     go = threading.Event()
 
     def old(c):
@@ -372,7 +372,7 @@ def test_a_refused_connection_is_asked_for_again(gateway):
 
 def test_the_same_worker_again(gateway):
     """A ROUTE that names the worker that is known: nothing is lost, the new dial socket is closed."""
-    g = gateway()
+    g = gateway(threads=1)
     w = g.space("demo-a", hello)
     g.get("demo-a")
     g.runner.route("demo-a")
@@ -382,7 +382,7 @@ def test_the_same_worker_again(gateway):
 
 
 def test_the_runner_is_away(gateway):
-    g = gateway()
+    g = gateway(threads=1)
     w = g.space("demo-a", hello)
     g.space("demo-b")
     assert g.get("demo-a").status == 200
@@ -405,7 +405,7 @@ def test_the_runner_is_away(gateway):
 
 
 def test_the_cache_is_bounded(gateway):
-    g = gateway(gateway__route_cache="16")
+    g = gateway(threads=1, gateway__route_cache="16")
     g.space("demo-a", hello)
     g.get("demo-a"), g.get("demo-a")
     for i in range(100):

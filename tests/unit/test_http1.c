@@ -244,7 +244,8 @@ static void timers(void **state)
 static void buffers(void **state)
 {
     (void)state;
-    struct gbuf_pool p = {0};
+    struct gbuf_pool p;
+    gbuf_pool_init(&p, 1);
     struct gbuf *b = NULL;
     assert_int_equal(gbuf_need(&p, &b, 10), 0);
     assert_int_equal(b->cap, GBUF_SMALL);

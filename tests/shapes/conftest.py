@@ -12,7 +12,7 @@ from playwright.sync_api import sync_playwright
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "e2e"))
-from vitrine import BUILD, Vitrine, free_port, until  # noqa: E402
+from vitrine import BUILD, Vitrine, free_port  # noqa: E402
 
 OWNER = "shapes"
 LARGE = os.urandom(3 << 20)

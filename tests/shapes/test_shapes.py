@@ -5,7 +5,8 @@ import json
 
 from gradio_client import Client, handle_file
 
-from conftest import LARGE, OWNER, until
+from conftest import LARGE, OWNER
+from vitrine import until
 
 
 def client(shapes, name):

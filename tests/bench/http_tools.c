@@ -180,7 +180,7 @@ struct way {
 /* 0, -1 at the end. */
 static int pass(struct way *w, int fd)
 {
-    static char buf[65536];
+    static char buf[32768];
     for (;;) {
         if (w->len) {
             ssize_t n = send(w->other, w->kept + w->at, w->len, MSG_NOSIGNAL);

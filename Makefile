@@ -242,7 +242,7 @@ test-shapes: all $(BUILD)/venv/.done
 	@$(RUN_TESTS) shapes
 # A file of 2 GiB by Hugging Face's clients: no part of test.
 test-large: all hub-clients
-	@SUITE_SECONDS=3600 $(RUN_TESTS) large
+	@SUITE_SECONDS=10800 $(RUN_TESTS) large
 # Under another kernel, in a virtual machine: see tests/vm/run.
 test-vm: all $(BUILD)/attack/attempts
 	@.ci/deps test vm

@@ -12,7 +12,7 @@ from hub import Hub, install, new_user  # noqa: E402
 from vitrine import Vitrine, until  # noqa: E402
 
 SIZE = int(os.environ.get("LARGE_BYTES", 2 << 30))
-WAIT_S = 1500
+WAIT_S = 3600
 
 
 def sha256(path):
@@ -24,7 +24,7 @@ def sha256(path):
 def systems():
     """By LFS, as it is by default, and in the commit itself"""
     install()
-    made = {"lfs": Vitrine(), "regular": Vitrine("[upload]\nmax_regular = 3G\njob_timeout = 20m\ntransfer_timeout = 20m\n")}
+    made = {"lfs": Vitrine(), "regular": Vitrine("[upload]\nmax_regular = 3G\njob_timeout = 20m\n")}
     for v in made.values():
         v.start()
     yield made

@@ -16,15 +16,16 @@ struct walk {
     uint32_t project; /* to give everything to, or 0 */
     uint64_t bytes, inodes;
     double shares; /* of inodes that have several names */
+    bool names;    /* each name counts as a file */
     bool at_least;
 };
 
 /* Each name of a file adds its share, so that all of them together make one. They all lie in the
- * tree: no name of a tenant's file can be elsewhere. */
+ * tree, or else that was said: no name of a tenant's file can be elsewhere by itself. */
 static void count(struct walk *w, const struct stat *st)
 {
     uint64_t bytes = (uint64_t)st->st_blocks * 512;
-    if (S_ISDIR(st->st_mode) || st->st_nlink <= 1) {
+    if (w->names || S_ISDIR(st->st_mode) || st->st_nlink <= 1) {
         w->bytes += bytes;
         w->inodes++;
     } else {
@@ -124,6 +125,15 @@ int usage_of_tree(const char *path, uint64_t stop_inodes, struct usage *ret, str
     int r = walk_tree(&w, path, err);
     if (r == 0)
         *ret = (struct usage){w.bytes, w.inodes + (uint64_t)(w.shares + 0.5), w.at_least};
+    return r;
+}
+
+int usage_of_names(const char *path, struct usage *ret, struct err *err)
+{
+    struct walk w = {.names = true};
+    int r = walk_tree(&w, path, err);
+    if (r == 0)
+        *ret = (struct usage){w.bytes, w.inodes, w.at_least};
     return r;
 }
 

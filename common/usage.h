@@ -18,6 +18,9 @@ struct usage {
  * What vanishes meanwhile is left out; deleted files that are held open are not seen. */
 int usage_of_tree(const char *path, uint64_t stop_inodes, struct usage *ret, struct err *err);
 
+/* The same where other names of its files lie elsewhere: each name counts as a whole file. */
+int usage_of_names(const char *path, struct usage *ret, struct err *err);
+
 /* Gives the folder, and everything in it that can be opened, to a project (quota.h). Tenants may
  * change it meanwhile: what is made below a folder that was given already belongs to its project
  * from birth, and the kernel lets nothing of another project be moved there. */

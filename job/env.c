@@ -2,18 +2,21 @@
 
 #include "common/buf.h"
 #include "common/cleanup.h"
+#include "common/proxywait.h"
 #include "common/util.h"
 #include "job/debs.h"
 #include "job/installer.h"
 #include "job/lockfile.h"
 #include "job/node.h"
 #include "job/plan.h"
+#include "job/pylock.h"
 #include "job/python.h"
 #include "job/requirements.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +27,7 @@
 #include <jansson.h>
 
 #define LOCK_PATH "/run/vitrine/env/.work/lock.txt"
+#define PYLOCK_PATH "/run/vitrine/env/.work/pylock.toml"
 #define REPORT_PATH ENV_WORK "/report.json"
 #define OS_RELEASE "/usr/lib/os-release"
 
@@ -100,14 +104,25 @@ static int run_or_with_pre(const struct env_options *o, const char *step, struct
         return n;
     steps_log(step,
               "once more, with what pre-requirements.txt asks for there, and without isolation");
-    if (installer_args(o, "install", &pre, err) < 0)
+    if (installer_venv(o, err) < 0 || installer_args(o, "install", ENV_PYTHON, &pre, err) < 0)
         return -EIO;
     args_add(&pre, "-r");
     args_add(&pre, "pre-requirements.txt");
     if (installer_run(step, &pre, err) < 0)
         return -EIO;
     args_add(a, "--no-build-isolation");
+    for (unsigned i = 0; i < a->n; i++)
+        if (a->v[i] == o->python)
+            a->v[i] = ENV_PYTHON; /* where they are */
     return installer_run(step, a, err);
+}
+
+/* For the installer, in a folder that is thrown away: nothing waits for the disk. */
+static int put_file(const char *path, const struct buf *b, struct err *err)
+{
+    _cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    int n = fd < 0 ? -errno : write_all(fd, b->len ? b->data : "", b->len);
+    return n < 0 ? err_set(err, -n, "cannot write %s: %s", path, strerror(-n)) : 0;
 }
 
 static int write_added(const struct env_options *o, struct err *err)
@@ -116,7 +131,7 @@ static int write_added(const struct env_options *o, struct err *err)
     for (unsigned i = 0; i < o->added; i++)
         if (buf_printf(&b, "%s\n", o->add[i]) < 0)
             return err_set(err, ENOMEM, "out of memory");
-    return file_write_whole(ENV_WORK "/added.txt", b.len ? b.data : "", b.len, 0644, err);
+    return put_file(ENV_WORK "/added.txt", &b, err);
 }
 
 static int write_options(const struct env_options *o, struct buf *lock, struct err *err)
@@ -139,43 +154,69 @@ static int print_lock(struct buf *lock)
     return fflush(stdout) == 0 ? 0 : -EIO;
 }
 
-int env_resolve(const struct env_options *o, struct err *err)
+/* By uv, which needs no environment for it: the wheels and where they lie, if that is all there is
+ * to say, else as requirements with the hashes of all that may be taken. */
+static int compile(const struct env_options *o, bool pylock, struct buf *lock, struct err *err)
+{
+    static const char *const plain[] = {"--generate-hashes", "--output-file", LOCK_PATH},
+                             *const whole[] = {"--format", "pylock.toml", "--output-file",
+                                               PYLOCK_PATH};
+    struct args a;
+    int n = installer_args(o, "compile", o->python, &a, err);
+    if (n < 0)
+        return n;
+    args_add(&a, "--quiet");
+    args_add(&a, "--no-header");
+    args_add(&a, "--no-annotate");
+    for (size_t i = 0; !pylock && i < sizeof(plain) / sizeof(*plain); i++)
+        args_add(&a, plain[i]);
+    for (size_t i = 0; pylock && i < sizeof(whole) / sizeof(*whole); i++)
+        args_add(&a, whole[i]);
+    if (is_there("pre-requirements.txt"))
+        args_add(&a, "pre-requirements.txt");
+    if (is_there("requirements.txt"))
+        args_add(&a, "requirements.txt");
+    args_add(&a, ENV_WORK "/added.txt");
+    n = run_or_with_pre(o, "resolve", &a, err);
+    if (n < 0 || !pylock)
+        return n < 0 ? n : lockfile_of_uv(LOCK_PATH, lock, err);
+    n = lockfile_of_pylock(PYLOCK_PATH, lock, err);
+    return n == 0 ? compile(o, false, lock, err) : n < 0 ? n : 0; /* what it read is kept there */
+}
+
+static int report(const struct env_options *o, struct buf *lock, bool *ret_wheels, struct err *err)
 {
     struct args a;
-    bool uv = installer_is_uv(), wheels = true;
+    int n = installer_venv(o, err);
+    if (n == 0)
+        n = installer_args(o, "install", ENV_PYTHON, &a, err);
+    if (n < 0)
+        return n;
+    args_add(&a, "--dry-run");
+    args_add(&a, "--ignore-installed");
+    args_add(&a, "--report");
+    args_add(&a, REPORT_PATH);
+    add_wanted(&a);
+    args_add(&a, "-r");
+    args_add(&a, ENV_WORK "/added.txt");
+    n = run_or_with_pre(o, "resolve", &a, err);
+    return n < 0 ? n : lockfile_of_pip(REPORT_PATH, lock, ret_wheels, err);
+}
+
+int env_resolve(const struct env_options *o, struct err *err)
+{
+    bool wheels = true;
     _cleanup_buf_ struct buf lock = BUF_INIT(LOCKFILE_MAX);
-    int n = installer_begin(o, err);
+    int n = installer_begin(err);
     if (n == 0)
         n = write_added(o, err);
     if (n == 0)
-        n = installer_args(o, uv ? "compile" : "install", &a, err);
-    if (n < 0)
-        return n;
-    if (uv) {
-        static const char *const more[] = {"--quiet",       "--generate-hashes", "--no-header",
-                                           "--no-annotate", "--output-file",     LOCK_PATH};
-        for (size_t i = 0; i < sizeof(more) / sizeof(*more); i++)
-            args_add(&a, more[i]);
-        if (is_there("pre-requirements.txt"))
-            args_add(&a, "pre-requirements.txt");
-        if (is_there("requirements.txt"))
-            args_add(&a, "requirements.txt");
-        args_add(&a, ENV_WORK "/added.txt");
-    } else {
-        args_add(&a, "--dry-run");
-        args_add(&a, "--ignore-installed");
-        args_add(&a, "--report");
-        args_add(&a, REPORT_PATH);
-        add_wanted(&a);
-        args_add(&a, "-r");
-        args_add(&a, ENV_WORK "/added.txt");
-    }
-    n = run_or_with_pre(o, "resolve", &a, err);
-    if (n == 0)
         n = write_options(o, &lock, err);
+    bool pylock = n == 0 && !getenv("PIP_NO_INDEX") && installer_has_pylock();
     if (n == 0)
-        n = uv ? lockfile_of_uv(LOCK_PATH, &lock, err)
-               : lockfile_of_pip(REPORT_PATH, &lock, &wheels, err);
+        n = proxy_wait(o->proxy_port, INDEXES, err);
+    if (n == 0)
+        n = installer_is_uv() ? compile(o, pylock, &lock, err) : report(o, &lock, &wheels, err);
     if (n == 0)
         n = print_lock(&lock);
     if (n == 0)
@@ -183,32 +224,70 @@ int env_resolve(const struct env_options *o, struct err *err)
     return n;
 }
 
-/* `*ret_hashed`: all that it pins has hashes; a commit of a repository has none. */
-static int save_lock(bool *ret_hashed, struct err *err)
+/* `*ret_hashed`: all that it pins has hashes; a commit of a repository has none. `*ret_pylock`:
+ * it names its files, and was made a pylock.toml; NULL where the installer takes none. */
+static int save_lock(bool *ret_hashed, bool *ret_pylock, struct err *err)
 {
-    _cleanup_buf_ struct buf b = BUF_INIT(LOCKFILE_MAX);
+    _cleanup_buf_ struct buf b = BUF_INIT(LOCKFILE_MAX), toml = BUF_INIT(2 * LOCKFILE_MAX);
     int n = buf_read_fd(&b, STDIN_FILENO);
     if (n < 0)
         return err_set(err, -n, "the lock cannot be read");
     *ret_hashed = true;
     for (const char *line = b.data, *end; line && *line; line = end + (*end == '\n')) {
         end = line + strcspn(line, "\n");
-        *ret_hashed &= line[0] == '-' || memmem(line, (size_t)(end - line), " --hash=", 8);
+        *ret_hashed &=
+            line[0] == '-' || line[0] == '#' || memmem(line, (size_t)(end - line), " --hash=", 8);
     }
-    return file_write_whole(LOCK_PATH, b.len ? b.data : "", b.len, 0644, err);
+    bool pylock = ret_pylock && b.len && pylock_write(b.data, &toml);
+    if (ret_pylock)
+        *ret_pylock = pylock;
+    return pylock ? put_file(PYLOCK_PATH, &toml, err) : put_file(LOCK_PATH, &b, err);
+}
+
+/* What all may use is made of the lock's wheels alone. */
+static void add_locked(struct args *a, bool shared, bool hashed, bool pylock)
+{
+    args_add(a, "--no-deps");
+    if (shared) {
+        args_add(a, "--only-binary");
+        args_add(a, ":all:");
+    }
+    if (!pylock && hashed)
+        args_add(a, "--require-hashes"); /* those of a pylock.toml are always checked */
+    args_add(a, "-r");
+    args_add(a, pylock ? PYLOCK_PATH : LOCK_PATH);
+}
+
+/* While the lock is not there yet: uv remembers what it asked the interpreter. */
+static void get_ready(void)
+{
+    struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
+    struct args a;
+    if (!installer_is_uv() || getenv("PIP_NO_INDEX") || poll(&in, 1, 0) != 0 ||
+        installer_args(NULL, "freeze", ENV_PYTHON, &a, NULL) < 0)
+        return;
+    args_add(&a, "--quiet");
+    (void)installer_run("prepare", &a, NULL);
 }
 
 int env_install(const struct env_options *o, struct err *err)
 {
     struct args a;
-    bool bound = strcmp(o->kind, "bound") == 0, hashed = true;
-    int n = installer_begin(o, err);
-    if (n == 0)
-        n = save_lock(&hashed, err);
+    bool bound = strcmp(o->kind, "bound") == 0, shared = strcmp(o->kind, "shared") == 0;
+    bool hashed = true, pylock = false, has_pylock = shared && installer_has_pylock();
+    int n = installer_begin(err);
     if (n == 0)
         n = write_added(o, err);
     if (n == 0)
-        n = installer_args(o, "install", &a, err);
+        n = installer_venv(o, err);
+    if (n == 0)
+        n = proxy_wait(o->proxy_port, INDEXES, err);
+    if (n == 0)
+        get_ready();
+    if (n == 0)
+        n = save_lock(&hashed, has_pylock ? &pylock : NULL, err);
+    if (n == 0)
+        n = installer_args(o, "install", ENV_PYTHON, &a, err);
     if (n < 0)
         return n;
     if (installer_is_uv()) {
@@ -222,18 +301,9 @@ int env_install(const struct env_options *o, struct err *err)
         args_add(&a, "-r");
         args_add(&a, ENV_WORK "/added.txt");
     } else {
-        args_add(&a, "--no-deps");
-        if (hashed)
-            args_add(&a, "--require-hashes");
-        if (strcmp(o->kind, "shared") == 0) {
-            args_add(&a, "--only-binary");
-            args_add(&a, ":all:");
-        }
-        args_add(&a, "-r");
-        args_add(&a, LOCK_PATH);
+        add_locked(&a, shared, hashed, pylock);
     }
-    n = strcmp(o->kind, "shared") == 0 ? installer_run("install", &a, err)
-                                       : run_or_with_pre(o, "install", &a, err);
+    n = shared ? installer_run("install", &a, err) : run_or_with_pre(o, "install", &a, err);
     if (n == 0)
         printf("result {}\n");
     return n;

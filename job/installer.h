@@ -18,9 +18,15 @@ void args_add(struct args *a, const char *arg);
 bool installer_is_uv(void);
 /* Its name and version for the key of an environment: "pip", "uv". */
 const char *installer_name(void);
-/* Makes the empty virtual environment ENV_DIR, and the folders that an installer works in. */
-int installer_begin(const struct env_options *o, struct err *err);
-/* The beginning of a command line: up to and with "pip install" or "uv pip install". */
-int installer_args(const struct env_options *o, const char *verb, struct args *a, struct err *err);
+/* It is a uv that writes and takes pylock.toml (job/pylock.h). */
+bool installer_has_pylock(void);
+/* Makes the folders that an installer works in. */
+int installer_begin(struct err *err);
+/* Makes the empty virtual environment ENV_DIR, if it is not there. */
+int installer_venv(const struct env_options *o, struct err *err);
+/* The beginning of a command line: up to and with "pip install" or "uv pip install", for that
+ * interpreter. */
+int installer_args(const struct env_options *o, const char *verb, const char *python,
+                   struct args *a, struct err *err);
 /* Runs it. The reason of a failure is what it said last. */
 int installer_run(const char *step, const struct args *a, struct err *err);

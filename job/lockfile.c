@@ -2,6 +2,7 @@
 
 #include "common/cleanup.h"
 #include "common/util.h"
+#include "job/pylock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -38,6 +39,13 @@ int lockfile_of_uv(const char *path, struct buf *lock, struct err *err)
     }
     n = buf_append(lock, text.data, (size_t)(to - text.data));
     return n < 0 ? err_set(err, -n, "the lock is longer than %d MiB", LOCKFILE_MAX >> 20) : 0;
+}
+
+int lockfile_of_pylock(const char *path, struct buf *lock, struct err *err)
+{
+    _cleanup_buf_ struct buf text = {0};
+    int n = read_file(path, LOCKFILE_REPORT_MAX, &text, err);
+    return n < 0 ? n : text.len && pylock_read(text.data, lock);
 }
 
 static const char *text_of(json_t *o, const char *key)

@@ -7,6 +7,7 @@
 #include "runner/build_index.h"
 #include "runner/build_models.h"
 #include "runner/build_own.h"
+#include "runner/build_seal.h"
 #include "runner/bytecode.h"
 #include "runner/chore.h"
 #include "runner/control.h"
@@ -37,6 +38,7 @@
 #define HELD_UP_TRIES 5
 #define HELD_UP_PAUSE_MS 1000
 #define INDEXES_LOOK_MS 10
+#define AHEAD_MS 200 /* by then the resolver waits for indexes more than it computes */
 #define LOOK_FIRST_MS 1000
 #define LOOK_SHARE 20 /* looking at its size takes at most one such part of the time */
 
@@ -113,9 +115,9 @@ static void free_build(struct build *b)
     loop_timer_cancel(r->loop, &b->deadline);
     loop_timer_cancel(r->loop, &b->retry);
     loop_timer_cancel(r->loop, &b->look);
+    loop_timer_cancel(r->loop, &b->begin_ahead);
     if (s->build == b)
         s->build = NULL;
-    buf_free(&b->line);
     buf_free(&b->lock);
     buf_free(&b->debs);
     buf_free(&b->preload);
@@ -179,7 +181,18 @@ static void remove_rest(struct build *b)
     }
 }
 
-/* It failed, or nobody wants it: once its sandbox is gone, what it left is removed. */
+/* It is over: once its sandboxes are gone, what it left is removed. */
+static void end(struct build *b)
+{
+    if (build_job_stop(b) || b->removing)
+        return;
+    if (b->none_left)
+        let_go(b);
+    else
+        remove_rest(b);
+}
+
+/* It failed, or nobody wants it. */
 static void give_up(struct build *b)
 {
     if (!b->over) {
@@ -192,12 +205,7 @@ static void give_up(struct build *b)
         if (!b->cancelled)
             tell_failed(b);
     }
-    if (b->worker) {
-        worker_stop(b->worker, 0);
-        return;
-    }
-    if (!b->removing)
-        remove_rest(b);
+    end(b);
 }
 
 void build_fail(struct build *b, const char *reason)
@@ -245,12 +253,12 @@ static void succeed(struct build *b, const char *env)
             space_begin_start(s);
     }
     b->over = true;
-    if (anew)
+    if (anew) {
+        env_settle(r, env);
         bytecode_wake(r);
-    if (anew || !(b->resolved || b->debs.len))
-        let_go(b);
-    else
-        remove_rest(b);
+    }
+    b->none_left = anew || !(b->resolved || b->debs.len);
+    end(b);
 }
 
 static void on_sealed(void *arg, int code)
@@ -416,6 +424,7 @@ static void install(struct build *b)
     if (equal_one(b)) {
         if (b->phase != PHASE_EQUAL)
             build_say(b, "wait", "an equal environment is being built already");
+        build_job_drop_ahead(b);
         b->phase = PHASE_EQUAL;
         loop_timer_cancel(b->r->loop, &b->deadline);
         queue_step(b->r);
@@ -691,6 +700,16 @@ void build_job_ended(struct build *b, bool ok, int code)
     }
 }
 
+void build_ahead_ended(struct build *b)
+{
+    bool awaited = b->awaits_end;
+    b->awaits_end = false;
+    if (b->over)
+        end(b);
+    else if (awaited)
+        advance(b);
+}
+
 static void advance(struct build *b)
 {
     if (b->over || b->cancelled || b->reason[0])
@@ -723,6 +742,14 @@ static void begin_resolving(struct build *b)
     start_step(b);
 }
 
+/* What all may use is most likely what comes of it. */
+static void on_begin_ahead(void *arg)
+{
+    struct build *b = arg;
+    if (b->phase == PHASE_RESOLVE && b->job && !b->over && !b->cancelled)
+        build_job_ahead(b);
+}
+
 static void begin_env(struct build *b)
 {
     char env[65];
@@ -744,6 +771,8 @@ static void begin_env(struct build *b)
     for (unsigned i = 0; i < b->added; i++)
         build_say(b, "resolve", "with %s, for sdk %s", b->add[i], b->version.sdk);
     start_step(b);
+    if (!b->bound && !build_is_npm(b))
+        loop_timer_set(b->r->loop, &b->begin_ahead, AHEAD_MS);
 }
 
 static void queue_step(struct runner *r)
@@ -794,7 +823,6 @@ void build_begin(struct space *s, const struct version *v)
                         .version = *v,
                         .anew = s->build_anew,
                         .id = ++r->last_job_id,
-                        .out = -1,
                         .lock = BUF_INIT(LOCK_BYTES),
                         .debs = BUF_INIT(LOCK_BYTES),
                         .preload = BUF_INIT(LOCK_BYTES),
@@ -802,6 +830,7 @@ void build_begin(struct space *s, const struct version *v)
     b->deadline = (struct loop_timer){.fn = on_deadline, .arg = b};
     b->retry = (struct loop_timer){.fn = on_retry, .arg = b};
     b->look = (struct loop_timer){.fn = on_look, .arg = b};
+    b->begin_ahead = (struct loop_timer){.fn = on_begin_ahead, .arg = b};
     s->build_anew = false;
     s->build = b;
     s->jobs++;

@@ -76,91 +76,10 @@ int env_make_fresh(struct build *b, const char *name, struct err *err)
 /* ---- in child processes ---- */
 
 struct order {
-    char fresh[PATH_MAX], made[PATH_MAX], path[PATH_MAX];
-    char about[2048];
+    char fresh[PATH_MAX];
     uint64_t most_bytes, most_inodes;
-    const char *data;
-    const char *models; /* lines of models_take, or NULL */
-    uint64_t space_id;
     char parts[PATH_MAX]; /* what counts as well; "" nothing */
 };
-
-static int write_about(const struct order *o, uint64_t bytes, struct err *err)
-{
-    char path[PATH_MAX + 16], text[2304];
-    int n = snprintf(text, sizeof(text), "bytes %" PRIu64 "\n%s", bytes, o->about);
-    snprintf(path, sizeof(path), "%s/about", o->fresh);
-    return file_write_whole(path, text, (size_t)n, 0600, err);
-}
-
-/* Takes away what only the build needed: its work folder, and what other steps left beside it. */
-static int tidy(const struct order *o, struct err *err)
-{
-    char path[PATH_MAX + 16];
-    snprintf(path, sizeof(path), "%s/.work", o->made);
-    int n = remove_tree(AT_FDCWD, path, err);
-    if (n < 0)
-        return n;
-    snprintf(path, sizeof(path), "%s/env", o->fresh);
-    if (strcmp(path, o->made) != 0 && rename(o->made, path) < 0)
-        return err_errno(err, "cannot rename %s", o->made);
-    _cleanup_closedir_ DIR *dir = opendir(o->fresh);
-    for (struct dirent *e; n == 0 && dir && (e = readdir(dir));)
-        if (e->d_name[0] != '.' && strcmp(e->d_name, "env") != 0)
-            n = remove_tree(dirfd(dir), e->d_name, err);
-    return n;
-}
-
-/* What it takes on the disk. Files of models that others have as well count for whoever brought
- * them.
- */
-static int measure_made(const struct order *o, uint64_t *ret, struct err *err)
-{
-    struct usage usage, parts = {0};
-    int n = usage_of_tree(o->fresh, 0, &usage, err);
-    if (n == 0 && o->models)
-        n = usage_of_tree(o->parts, 0, &parts, err);
-    *ret = usage.bytes + parts.bytes;
-    return n;
-}
-
-/* Of what a command of the bundle's own made, which may have fetched some. */
-static int share_models(const struct order *o, struct err *err)
-{
-    char app[PATH_MAX + 16];
-    struct stat st;
-    snprintf(app, sizeof(app), "%s/env/app", o->fresh);
-    if (lstat(app, &st) < 0 || !S_ISDIR(st.st_mode))
-        return 0;
-    return models_share(o->data, app, err);
-}
-
-static int seal(const void *arg, struct err *err)
-{
-    const struct order *o = arg;
-    uint64_t bytes = 0;
-    int n = o->models ? 0 : tidy(o, err);
-    if (n == 0 && !o->models)
-        n = share_models(o, err);
-    if (n == 0)
-        n = measure_made(o, &bytes, err);
-    if (n == 0 && o->models)
-        n = models_take(o->data, o->space_id, o->made, o->models, err);
-    if (n == 0 && o->models)
-        n = tidy(o, err);
-    if (n == 0)
-        n = write_about(o, bytes, err);
-    if (n < 0)
-        return n;
-    _cleanup_close_ int fd = open(o->fresh, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0 || syncfs(fd) < 0)
-        return err_errno(err, "cannot sync %s", o->fresh);
-    if (renameat2(AT_FDCWD, o->fresh, AT_FDCWD, o->path, RENAME_NOREPLACE) == 0)
-        return syncfs(fd) < 0 ? err_errno(err, "cannot sync %s", o->path) : 0;
-    if (errno != EEXIST)
-        return err_errno(err, "cannot rename %s to %s", o->fresh, o->path);
-    return remove_tree(AT_FDCWD, o->fresh, err); /* an equal one is there */
-}
 
 static int measure(const void *arg, struct err *err)
 {
@@ -181,44 +100,29 @@ static int remove_fresh(const void *arg, struct err *err)
     return remove_tree(AT_FDCWD, o->fresh, err);
 }
 
-static void fill_order(const struct build *b, const char *name, struct order *o)
+static void fill_order(const struct build *b, struct order *o)
 {
-    bool models = b->phase == PHASE_MODELS || b->phase == PHASE_MODELS_SEAL;
+    bool models = b->phase == PHASE_MODELS;
     *o = (struct order){.most_bytes = models ? conf_of(b->r)->build_preload_size + MODELS_SLACK
                                              : conf_of(b->r)->build_size,
-                        .most_inodes = conf_of(b->r)->build_inodes,
-                        .data = b->r->data,
-                        .space_id = b->space->id};
-    if (b->phase == PHASE_MODELS_SEAL)
-        o->models = b->found.len ? b->found.data : "";
+                        .most_inodes = conf_of(b->r)->build_inodes};
     if (models)
         snprintf(o->parts, sizeof(o->parts), "%s/" MODELS_PARTS "/%" PRIu64, b->r->data,
                  b->space->id);
     env_fresh_path(b, "", o->fresh, sizeof(o->fresh));
-    env_fresh_path(b, name, o->made, sizeof(o->made));
-    snprintf(o->path, sizeof(o->path), "%s/envs/%s", b->r->data, b->key);
-    snprintf(o->about, sizeof(o->about), "kind %s\npython %s\nfor %s\n", lock_kind_name(b->kind),
-             b->python, b->space->full_name);
-}
-
-int env_seal(struct build *b, const char *name, void (*done)(void *b, int code), struct err *err)
-{
-    static struct order o;
-    fill_order(b, name, &o);
-    return chore_begin(b->r, seal, &o, done, b, err);
 }
 
 int env_measure(struct build *b, void (*done)(void *b, int code), struct err *err)
 {
     static struct order o;
-    fill_order(b, "", &o);
+    fill_order(b, &o);
     return chore_begin(b->r, measure, &o, done, b, err);
 }
 
 int env_remove_fresh(struct build *b, void (*done)(void *b, int code), struct err *err)
 {
     static struct order o;
-    fill_order(b, "", &o);
+    fill_order(b, &o);
     return chore_begin(b->r, remove_fresh, &o, done, b, err);
 }
 

@@ -38,7 +38,23 @@
 #define LINE_BYTES (64 * 1024) /* of a lock: a package with many hashes */
 #define PRINTED_MAX (64ull << 20)
 #define CHUNKS_A_TURN 4
+#define LOCK_PIPE (256 << 10) /* longer locks are rare: they wait for their sandbox */
 #define WAIT_LINE_EACH_MS 50
+
+/* One sandbox. */
+struct build_job {
+    struct build *b;
+    enum build_phase phase;
+    enum lock_kind kind; /* of an install */
+    struct worker *worker;
+    struct egress *egress; /* its way to the package indexes */
+    int in;                /* where one that is ahead reads the lock from, else -1 */
+    int out;
+    struct loop_io *out_io;
+    struct buf line;
+    uint64_t printed;
+    bool resulted;
+};
 
 void build_say(struct build *b, const char *step, const char *fmt, ...)
 {
@@ -78,59 +94,60 @@ static void take_log(struct build *b, char *text)
     build_say(b, text, "%s", end + 1);
 }
 
-static void take_line(struct build *b, char *line)
+static void take_line(struct build_job *j, char *line)
 {
+    struct build *b = j->b;
     if (strncmp(line, "log ", 4) == 0) {
         take_log(b, line + 4);
-    } else if (strncmp(line, "lock ", 5) == 0 && b->phase == PHASE_RESOLVE) {
+    } else if (strncmp(line, "lock ", 5) == 0 && j->phase == PHASE_RESOLVE) {
         if (buf_printf(&b->lock, "%s\n", line + 5) < 0)
             build_fail(b, "its lock is longer than this server takes");
-    } else if (strncmp(line, "deb ", 4) == 0 && b->phase == PHASE_DEBS) {
+    } else if (strncmp(line, "deb ", 4) == 0 && j->phase == PHASE_DEBS) {
         if (buf_printf(&b->debs, "%s\n", line + 4) < 0)
             build_fail(b, "its packages are more than this server takes");
-    } else if (strncmp(line, "model ", 6) == 0 && b->phase == PHASE_MODELS) {
+    } else if (strncmp(line, "model ", 6) == 0 && j->phase == PHASE_MODELS) {
         if (buf_printf(&b->found, "%s\n", line + 6) < 0)
             build_fail(b, "its models are more files than this server takes");
-    } else if (strncmp(line, "plan ", 5) == 0 && b->phase == PHASE_PLAN && !b->planned) {
-        b->planned = b->resulted = true;
+    } else if (strncmp(line, "plan ", 5) == 0 && j->phase == PHASE_PLAN && !b->planned) {
+        b->planned = j->resulted = true;
         build_take_plan(b, line + 5);
     } else if (strncmp(line, "result ", 7) == 0) {
-        b->resulted = true;
-        if (b->phase == PHASE_RESOLVE)
+        j->resulted = true;
+        if (j->phase == PHASE_RESOLVE)
             b->wheels = strstr(line, "\"wheels\": true");
     } else if (strncmp(line, "error ", 6) == 0) {
         build_fail(b, line + 6);
     }
 }
 
-static void stop_reading(struct build *b)
+static void stop_reading(struct build_job *j)
 {
-    loop_del(b->r->loop, &b->out_io);
-    close_fd(&b->out);
+    loop_del(j->b->r->loop, &j->out_io);
+    close_fd(&j->out);
 }
 
-static void read_output(struct build *b, unsigned chunks)
+static void read_output(struct build_job *j, unsigned chunks)
 {
     char chunk[16384];
-    while (b->out >= 0 && chunks--) {
-        ssize_t n = read(b->out, chunk, sizeof(chunk));
+    while (j->out >= 0 && chunks--) {
+        ssize_t n = read(j->out, chunk, sizeof(chunk));
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
             return;
-        b->printed += n > 0 ? (size_t)n : 0;
-        if (n > 0 && b->printed <= PRINTED_MAX && buf_append(&b->line, chunk, (size_t)n) == 0) {
-            for (char *nl; b->line.len && (nl = memchr(b->line.data, '\n', b->line.len));) {
+        j->printed += n > 0 ? (size_t)n : 0;
+        if (n > 0 && j->printed <= PRINTED_MAX && buf_append(&j->line, chunk, (size_t)n) == 0) {
+            for (char *nl; j->line.len && (nl = memchr(j->line.data, '\n', j->line.len));) {
                 *nl = 0;
-                take_line(b, b->line.data);
-                buf_consume(&b->line, (size_t)(nl + 1 - b->line.data));
+                take_line(j, j->line.data);
+                buf_consume(&j->line, (size_t)(nl + 1 - j->line.data));
             }
             continue;
         }
         if (n > 0) {
-            build_fail(b, "it printed more than this server reads");
-            if (b->worker)
-                worker_stop(b->worker, 0);
+            build_fail(j->b, "it printed more than this server reads");
+            if (j->worker)
+                worker_stop(j->worker, 0);
         }
-        stop_reading(b);
+        stop_reading(j);
     }
 }
 
@@ -144,21 +161,24 @@ static void on_output(void *arg, uint32_t events)
 
 static void on_egress_says(void *arg, const char *line)
 {
-    build_say(arg, "network", "%s", line);
+    const struct build_job *j = arg;
+    build_say(j->b, "network", "%s", line);
 }
 
 static void on_egress_end(void *arg, const char *why)
 {
-    struct build *b = arg;
-    build_fail(b, why);
-    egress_end(&b->egress);
-    if (b->worker)
-        worker_stop(b->worker, 0);
+    struct build_job *j = arg;
+    if (j == j->b->job)
+        build_fail(j->b, why);
+    egress_end(&j->egress);
+    if (j->worker)
+        worker_stop(j->worker, 0);
 }
 
-static void close_egress(struct build *b)
+static void close_egress(struct build_job *j)
 {
-    const struct egress_counts *c = b->egress ? egress_counts(b->egress) : NULL;
+    struct build *b = j->b;
+    const struct egress_counts *c = j->egress ? egress_counts(j->egress) : NULL;
     if (c && c->refused && b->reason[0]) {
         size_t len = strlen(b->reason);
         snprintf(
@@ -173,18 +193,38 @@ static void close_egress(struct build *b)
         build_say(b, "network", "%" PRIu64 " connections, %s received, %" PRIu64 " refused",
                   c->connections, in, c->refused);
     }
-    egress_end(&b->egress);
+    egress_end(&j->egress);
+}
+
+/* ---- its end ---- */
+
+static void free_job(struct build_job *j)
+{
+    stop_reading(j);
+    egress_end(&j->egress);
+    close_fd(&j->in);
+    buf_free(&j->line);
+    free(j);
 }
 
 static void on_end(struct worker *w, const struct worker_end *e)
 {
-    struct build *b = w->owner;
-    b->worker = NULL;
-    read_output(b, UINT_MAX); /* at most what it may print in all */
-    stop_reading(b);
-    close_egress(b);
-    bool ok = b->resulted && e->reason == EXIT_EXITED && e->status == 0 && !b->reason[0];
+    struct build_job *j = w->owner;
+    struct build *b = j->b;
+    j->worker = NULL;
+    if (j == b->ahead) {
+        b->ahead = NULL;
+        free_job(j);
+        build_ahead_ended(b);
+        return;
+    }
+    read_output(j, UINT_MAX); /* at most what it may print in all */
+    stop_reading(j);
+    close_egress(j);
+    bool ok = j->resulted && e->reason == EXIT_EXITED && e->status == 0 && !b->reason[0];
     bool held_up = worker_is_held_up(e->code);
+    b->job = NULL;
+    free_job(j);
     if (!ok && !b->reason[0] && !held_up) {
         char text[512];
         worker_end_text(&w->limits, e, text, sizeof(text));
@@ -200,14 +240,28 @@ static void on_end(struct worker *w, const struct worker_end *e)
     build_job_ended(b, ok, held_up && !ok && !b->reason[0] ? e->code : 0);
 }
 
+void build_job_drop_ahead(struct build *b)
+{
+    if (b->ahead)
+        worker_stop(b->ahead->worker, 0);
+}
+
+bool build_job_stop(struct build *b)
+{
+    if (b->job)
+        worker_stop(b->job->worker, 0);
+    build_job_drop_ahead(b);
+    return b->job || b->ahead;
+}
+
 /* ---- the start ---- */
 
-static const char *folder_of(const struct build *b)
+static const char *folder_of(const struct build_job *j)
 {
-    return b->phase == PHASE_DEBS      ? "debs"
-           : b->phase == PHASE_MODELS  ? "models"
-           : b->phase == PHASE_RESOLVE ? "resolve"
-                                       : lock_kind_name(b->kind);
+    return j->phase == PHASE_DEBS      ? "debs"
+           : j->phase == PHASE_MODELS  ? "models"
+           : j->phase == PHASE_RESOLVE ? "resolve"
+                                       : lock_kind_name(j->kind);
 }
 
 /* Where apt of the root finds its sources and keys, and what the root has. */
@@ -224,20 +278,21 @@ static void add_apt(const struct build *b, struct start_list *mounts)
     }
 }
 
-static void add_command(const struct build *b, struct start_list *argv)
+static void add_command(const struct build_job *j, struct start_list *argv)
 {
+    const struct build *b = j->b;
     static const char *const verbs[] = {[PHASE_PLAN] = "plan",
                                         [PHASE_DEBS] = "debs",
                                         [PHASE_RESOLVE] = "resolve",
                                         [PHASE_INSTALL] = "install"};
-    bool plans = b->phase == PHASE_PLAN;
+    bool plans = j->phase == PHASE_PLAN;
     start_list_add(argv, JOB_PROGRAM);
-    start_list_add(argv, "%s", verbs[b->phase]);
+    start_list_add(argv, "%s", verbs[j->phase]);
     if (!plans && build_index_has_way_out(b->r)) {
         start_list_add(argv, "--proxy-port");
         start_list_add(argv, "%d", EGRESS_PORT);
     }
-    if (b->phase == PHASE_DEBS)
+    if (j->phase == PHASE_DEBS)
         return;
     start_list_add(argv, "--python");
     start_list_add(argv, "%s", plans ? conf_of(b->r)->sandbox_python : b->python);
@@ -251,9 +306,9 @@ static void add_command(const struct build *b, struct start_list *argv)
         start_list_add(argv, "--build");
         start_list_add(argv, "%s", b->command);
     }
-    if (b->phase == PHASE_INSTALL) {
+    if (j->phase == PHASE_INSTALL) {
         start_list_add(argv, "--kind");
-        start_list_add(argv, "%s", lock_kind_name(b->kind));
+        start_list_add(argv, "%s", lock_kind_name(j->kind));
     }
     for (unsigned i = 0; !plans && i < b->added; i++) {
         start_list_add(argv, "--add");
@@ -261,16 +316,17 @@ static void add_command(const struct build *b, struct start_list *argv)
     }
 }
 
-static int fill_lists(struct build *b, struct proto_start *start)
+static int fill_lists(const struct build_job *j, struct proto_start *start)
 {
+    struct build *b = j->b;
     struct start_list argv = START_LIST(start, argv);
     struct start_list env = START_LIST(start, env);
     struct start_list mounts = START_LIST(start, mounts);
-    bool plans = b->phase == PHASE_PLAN, debs = b->phase == PHASE_DEBS;
-    bool layered = b->layer[0] && !debs && !(b->phase == PHASE_INSTALL && b->kind == LOCK_SHARED);
-    if (b->phase == PHASE_MODELS)
+    bool plans = j->phase == PHASE_PLAN, debs = j->phase == PHASE_DEBS;
+    bool layered = b->layer[0] && !debs && !(j->phase == PHASE_INSTALL && j->kind == LOCK_SHARED);
+    if (j->phase == PHASE_MODELS)
         return build_models_fill(b, start);
-    add_command(b, &argv);
+    add_command(j, &argv);
     start_list_add(&env, "PATH=/usr/local/bin:/usr/bin:/bin%s", layered ? ":/usr/games" : "");
     start_list_add(&env, "LANG=C.UTF-8");
     start_list_add(&env, "HOME=/home/user");
@@ -278,7 +334,7 @@ static int fill_lists(struct build *b, struct proto_start *start)
     start_list_add(&mounts, "ro:%s/vitrine-job:" JOB_PROGRAM, b->r->programs);
     if (!plans) {
         char path[PATH_MAX];
-        env_fresh_path(b, folder_of(b), path, sizeof(path));
+        env_fresh_path(b, folder_of(j), path, sizeof(path));
         start_list_add(&mounts, "rw:%s:%s", path, debs ? DEBS_DIR : ENV_DIR);
     }
     if (debs)
@@ -293,46 +349,60 @@ static int fill_lists(struct build *b, struct proto_start *start)
     if (n == 0 && !plans)
         n = build_index_fill(start, b->r);
     /* What all owners share is made of the lock alone, and Debian's packages of names. */
-    bool sees = !plans && !debs && !(b->phase == PHASE_INSTALL && b->kind == LOCK_SHARED);
+    bool sees = !plans && !debs && !(j->phase == PHASE_INSTALL && j->kind == LOCK_SHARED);
     return n == 0 && sees ? environment_add_variables(start, b->r, b->space->id, NULL) : n;
 }
 
-static void limit(struct build *b, struct worker *w, struct proto_start *start)
+static void limit(const struct build_job *j, struct worker *w, struct proto_start *start)
 {
+    const struct build *b = j->b;
     const struct conf *c = conf_of(b->r);
-    if (b->phase != PHASE_PLAN) {
+    if (j->phase != PHASE_PLAN) {
         w->limits.v[LIMIT_MEMORY] = c->build_memory;
         w->limits.v[LIMIT_CPU] = c->build_cpu;
         w->limits.v[LIMIT_PIDS] = c->build_pids;
         w->limits.v[LIMIT_FILE_SIZE] =
-            b->phase == PHASE_MODELS ? c->build_preload_size : c->build_size;
+            j->phase == PHASE_MODELS ? c->build_preload_size : c->build_size;
     }
     recipe_limits(start, b->r, &w->limits);
     start->uid_index = b->space->uid_index;
     snprintf(start->hostname, sizeof(start->hostname), "build");
 }
 
-static int fill(struct build *b, struct worker *w, struct proto_start *start, struct err *err)
+static int fill(const struct build_job *j, struct worker *w, struct proto_start *start,
+                struct err *err)
 {
+    const struct build *b = j->b;
     memset(start, 0, sizeof(*start));
-    limit(b, w, start);
+    limit(j, w, start);
     /* What is shared by all owners is made without a look at one owner's tree. */
     bool sees_tree =
-        b->phase != PHASE_MODELS && (b->phase != PHASE_INSTALL || b->kind != LOCK_SHARED);
+        j->phase != PHASE_MODELS && (j->phase != PHASE_INSTALL || j->kind != LOCK_SHARED);
     snprintf(start->cwd, sizeof(start->cwd), "%s", sees_tree ? APP : "/tmp");
     if (sees_tree && snprintf(start->app, sizeof(start->app), "%s/versions/%" PRIu64 "/%s",
                               b->r->data, b->space->id, b->version.sha) >= (int)sizeof(start->app))
         return err_set(err, ENAMETOOLONG, "the path of the data folder is too long: %s",
                        b->r->data);
-    int n = fill_lists(b, start);
+    int n = fill_lists(j, start);
     return n < 0 ? err_set(err, -n, "the command line of a build is too long") : 0;
 }
 
-/* The lock for an install, the entries for models; nothing else has an input. */
-static int open_input(const struct build *b, struct err *err)
+/* The lock for an install, the entries for models; nothing else has an input. The lock of one that
+ * is ahead comes later. */
+static int open_input(struct build_job *j, struct err *err)
 {
-    const struct buf *text = b->phase == PHASE_MODELS ? &b->preload : &b->lock;
-    if (b->phase != PHASE_INSTALL && b->phase != PHASE_MODELS) {
+    const struct build *b = j->b;
+    const struct buf *text = j->phase == PHASE_MODELS ? &b->preload : &b->lock;
+    int fds[2];
+    if (j == b->ahead) {
+        if (pipe2(fds, O_CLOEXEC) < 0)
+            return err_errno(err, "cannot make a pipe");
+        (void)fcntl(fds[1], F_SETPIPE_SZ, LOCK_PIPE);
+        j->in = fds[1];
+        (void)fd_set_nonblock(j->in, true);
+        return fds[0];
+    }
+    if (j->phase != PHASE_INSTALL && j->phase != PHASE_MODELS) {
         int null = open("/dev/null", O_RDWR | O_CLOEXEC);
         return null < 0 ? err_errno(err, "cannot open /dev/null") : null;
     }
@@ -344,60 +414,135 @@ static int open_input(const struct build *b, struct err *err)
     return n < 0 ? err_set(err, -n, "cannot hand its input over: %s", strerror(-n)) : steal_fd(&fd);
 }
 
-int build_job_start(struct build *b, struct err *err)
+static int begin(struct build_job *j, struct err *err)
 {
     static struct proto_start start; /* large */
+    struct build *b = j->b;
     struct runner *r = b->r;
-    int n = space_make_folders(b->space, err), pipe_fds[2];
-    if (n == 0 && b->phase != PHASE_PLAN)
-        n = env_make_fresh(b, folder_of(b), err);
-    if (n == 0 && b->phase == PHASE_MODELS)
-        n = models_make_folders(r->data, b->space->id, r->range.first + 1 + b->space->uid_index,
-                                err);
-    if (n < 0)
-        return n;
-    _cleanup_close_ int in = open_input(b, err), null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    int pipe_fds[2];
+    _cleanup_close_ int in = open_input(j, err), null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (in < 0 || null < 0)
         return in < 0 ? in : err_errno(err, "cannot open /dev/null");
     if (pipe2(pipe_fds, O_CLOEXEC) < 0)
         return err_errno(err, "cannot make a pipe");
-    b->out = pipe_fds[0];
+    j->out = pipe_fds[0];
     _cleanup_close_ int theirs = pipe_fds[1];
-    b->printed = 0;
-    b->resulted = false;
-    buf_free(&b->line);
-    b->line = BUF_INIT(LINE_BYTES);
     struct worker *w = worker_new(r, NULL);
-    if (!w) {
-        close_fd(&b->out);
+    if (!w)
         return err_set(err, ENOMEM, "the server is out of memory");
-    }
-    w->id = b->phase == PHASE_PLAN ? b->id : ++r->last_job_id;
+    w->id = j->phase == PHASE_PLAN ? b->id : ++r->last_job_id;
     w->on_end = on_end;
-    w->owner = b;
-    n = fd_set_nonblock(b->out, true);
+    w->owner = j;
+    int n = fd_set_nonblock(j->out, true);
     if (n == 0)
-        n = fill(b, w, &start, err);
-    if (n == 0) {
-        b->out_io = loop_add(r->loop, b->out, EPOLLIN, on_output, b, err);
-        n = b->out_io ? worker_start(w, &start, (int[]){in, theirs, null}, err) : -EIO;
-    }
-    if (n < 0) {
-        stop_reading(b);
+        n = fill(j, w, &start, err);
+    if (n == 0)
+        n = worker_start(w, &start, (int[]){in, theirs, null}, err);
+    if (n < 0)
         worker_free(w);
-        return n;
+    else
+        j->worker = w;
+    return n;
+}
+
+static void open_way_out(struct build_job *j)
+{
+    struct err err = {0};
+    bool models = j->phase == PHASE_MODELS;
+    if (!models && (j->phase == PHASE_PLAN || !build_index_has_way_out(j->b->r)))
+        return;
+    const struct egress_hooks hooks = {.on_say = on_egress_says,
+                                       .on_end = on_egress_end,
+                                       .policy = models ? build_models_policy : NULL,
+                                       .arg = j};
+    if (egress_begin(&j->egress, j->worker, &hooks, &err) == 0)
+        return;
+    if (j == j->b->job)
+        build_fail(j->b, err.msg);
+    worker_stop(j->worker, 0);
+}
+
+/* In *slot, which is b->job or b->ahead. NULL where it cannot. */
+static struct build_job *start_in(struct build *b, struct build_job **slot, enum build_phase phase,
+                                  struct err *err)
+{
+    struct build_job *j = calloc(1, sizeof(*j));
+    if (!j) {
+        err_set(err, ENOMEM, "the server is out of memory");
+        return NULL;
     }
-    b->worker = w;
-    bool models = b->phase == PHASE_MODELS;
-    if (models || (b->phase != PHASE_PLAN && build_index_has_way_out(r))) {
-        const struct egress_hooks hooks = {.on_say = on_egress_says,
-                                           .on_end = on_egress_end,
-                                           .policy = models ? build_models_policy : NULL,
-                                           .arg = b};
-        if (egress_begin(&b->egress, w, &hooks, err) < 0) {
-            build_fail(b, err->msg);
-            worker_stop(w, 0);
+    *j = (struct build_job){.b = b,
+                            .phase = phase,
+                            .kind = slot == &b->ahead ? LOCK_SHARED : b->kind,
+                            .in = -1,
+                            .out = -1,
+                            .line = BUF_INIT(LINE_BYTES)};
+    *slot = j;
+    int n = space_make_folders(b->space, err);
+    if (n == 0 && phase != PHASE_PLAN)
+        n = env_make_fresh(b, folder_of(j), err);
+    if (n == 0 && phase == PHASE_MODELS)
+        n = models_make_folders(b->r->data, b->space->id,
+                                b->r->range.first + 1 + b->space->uid_index, err);
+    if (n == 0)
+        n = begin(j, err);
+    if (n == 0)
+        return j;
+    *slot = NULL;
+    free_job(j);
+    return NULL;
+}
+
+static int listen_to(struct build_job *j, struct err *err)
+{
+    j->out_io = loop_add(j->b->r->loop, j->out, EPOLLIN, on_output, j, err);
+    return j->out_io ? 0 : -EIO;
+}
+
+/* The one that is ahead becomes the step: false where it cannot. */
+static bool hand_over(struct build *b)
+{
+    struct build_job *j = b->ahead;
+    struct err err = {0};
+    size_t len = b->lock.len;
+    int room = fcntl(j->in, F_GETPIPE_SZ);
+    if (b->kind != LOCK_SHARED || room < 0 || len > (size_t)room || listen_to(j, &err) < 0)
+        return false;
+    if (len && write(j->in, b->lock.data, len) != (ssize_t)len) {
+        loop_del(b->r->loop, &j->out_io);
+        return false;
+    }
+    close_fd(&j->in);
+    b->job = j;
+    b->ahead = NULL;
+    return true;
+}
+
+int build_job_start(struct build *b, struct err *err)
+{
+    if (b->ahead && b->phase == PHASE_INSTALL) {
+        if (!hand_over(b)) {
+            b->awaits_end = true;
+            build_job_drop_ahead(b);
         }
+        return 0;
+    }
+    struct build_job *j = start_in(b, &b->job, b->phase, err);
+    if (!j)
+        return -err->code;
+    if (listen_to(j, err) < 0) {
+        build_fail(b, err->msg);
+        worker_stop(j->worker, 0);
+    } else {
+        open_way_out(j);
     }
     return 0;
+}
+
+void build_job_ahead(struct build *b)
+{
+    struct err err = {0};
+    struct build_job *j = b->ahead ? NULL : start_in(b, &b->ahead, PHASE_INSTALL, &err);
+    if (j) /* else later, with its reason */
+        open_way_out(j);
 }

@@ -33,11 +33,11 @@ struct build {
     uint64_t row; /* of life.db's builds */
     uint64_t id;  /* N of envs/.new-N */
     enum build_phase phase;
-    bool anew;      /* what was resolved before does not count */
-    bool cancelled; /* nobody waits for its result */
-    bool over;      /* it has failed, or was cancelled; what it left is being removed */
-    bool removing;
-    char reason[512]; /* of a failure */
+    bool anew;                /* what was resolved before does not count */
+    bool cancelled;           /* nobody waits for its result */
+    bool over;                /* it has failed, or was cancelled; what it left is being removed */
+    bool removing, none_left; /* none_left: there is nothing to remove */
+    char reason[512];         /* of a failure */
 
     /* what was planned */
     char sdk_version[64], python_version[64];
@@ -68,17 +68,13 @@ struct build {
     bool wheels; /* all of it, the installer says */
     char key[65];
 
-    /* the sandbox that works on it (build_job.c) */
-    struct worker *worker;
-    struct egress *egress; /* its way to the package indexes */
-    int out;
-    struct loop_io *out_io;
-    struct buf line;
-    uint64_t printed;
-    bool planned, resulted;
+    /* the sandbox that works on it, and one that waits for the lock (build_job.c) */
+    struct build_job *job, *ahead;
+    bool awaits_end; /* the step begins when `ahead` has ended */
+    bool planned;
     unsigned held_up; /* starts that the platform was in the way of, in a row */
 
-    struct loop_timer deadline, retry, look;
+    struct loop_timer deadline, retry, look, begin_ahead;
     uint64_t look_ms; /* when the last look at its size began; 0: none is under way */
     uint64_t logged, wait_line_ms;
     bool log_cut;
@@ -87,6 +83,14 @@ struct build {
 /* ---- build_job.c: the sandboxes ---- */
 /* Begins the sandbox of b->phase; build_job_ended follows, unless this fails. */
 int build_job_start(struct build *b, struct err *err);
+/* While the packages are being resolved: begins the sandbox that installs what all may use. It gets
+ * ready, and waits for the lock. What comes of it is of no account until build_job_start takes it.
+ */
+void build_job_ahead(struct build *b);
+void build_job_drop_ahead(struct build *b);
+/* Ends what there is; false where there is nothing. build_job_ended or build_ahead_ended follows.
+ */
+bool build_job_stop(struct build *b);
 /* One line of the build's log, which those who wait see as well. */
 void build_say(struct build *b, const char *step, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
@@ -97,6 +101,7 @@ void build_fail(struct build *b, const char *reason); /* the first reason counts
 /* `ok`: it said that it was done, and ended in order. `code`: the platform's errno where it could
  * not even begin. */
 void build_job_ended(struct build *b, bool ok, int code);
+void build_ahead_ended(struct build *b);
 
 /* ---- build_plan.c: what a version asks for ---- */
 /* Reads the card: which versions of SDK and interpreter. */

@@ -21,16 +21,19 @@ static bool begins(const char *w, size_t len, const char *prefix)
     return len >= n && memcmp(w, prefix, n) == 0;
 }
 
+static bool is_hex(const char *w, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (!isdigit((unsigned char)w[i]) && (w[i] < 'a' || w[i] > 'f'))
+            return false;
+    return true;
+}
+
 static bool is_hash(const char *w, size_t len)
 {
     static const char prefix[] = "--hash=sha256:";
     const size_t n = sizeof(prefix) - 1;
-    if (len != n + 64 || memcmp(w, prefix, n) != 0)
-        return false;
-    for (size_t i = n; i < len; i++)
-        if (!isdigit((unsigned char)w[i]) && (w[i] < 'a' || w[i] > 'f'))
-            return false;
-    return true;
+    return len == n + 64 && memcmp(w, prefix, n) == 0 && is_hex(w + n, 64);
 }
 
 /* "name==1.2.post1+cpu", with extras or without */
@@ -92,6 +95,19 @@ static bool is_commit(const char *w, size_t len)
     return true;
 }
 
+/* "#file sha256:HEX URL": where one of the hashes is to be had */
+static bool is_file(const char *w, size_t len, const char **p, const char *end)
+{
+    static const char prefix[] = "sha256:";
+    const size_t n = sizeof(prefix) - 1;
+    size_t hash_len, url_len, rest;
+    const char *hash = word(p, end, &hash_len), *url = word(p, end, &url_len);
+    word(p, end, &rest);
+    return len == 5 && memcmp(w, "#file", 5) == 0 && hash_len == n + 64 &&
+           begins(hash, hash_len, prefix) && is_hex(hash + n, 64) && is_web(url, url_len) &&
+           rest == 0;
+}
+
 static enum lock_kind judge_line(const char *p, const char *end)
 {
     size_t len, hashes = 0;
@@ -101,6 +117,8 @@ static enum lock_kind judge_line(const char *p, const char *end)
         return LOCK_SHARED;
     if (w[0] == '-')
         return is_index(w, len, &p, end) ? LOCK_SHARED : LOCK_BOUND;
+    if (w[0] == '#')
+        return is_file(w, len, &p, end) ? LOCK_SHARED : LOCK_BOUND;
     bool pin = is_pin(w, len);
     while ((w = word(&p, end, &len)), len) {
         if (is_hash(w, len))

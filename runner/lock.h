@@ -1,6 +1,6 @@
 /* Whether a lock may be installed for everybody. What a resolution says is a claim of whatever ran
- * in it, so only the strictest form counts: names, exact versions, hashes, and where to look for
- * them. */
+ * in it, so only the strictest form counts: names, exact versions, hashes, where to look for them,
+ * and which files have those hashes (job/pylock.h). */
 #pragma once
 
 #include <stdbool.h>

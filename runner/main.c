@@ -37,6 +37,7 @@
 #include "runner/control.h"
 #include "runner/environment.h"
 #include "runner/build_env.h"
+#include "runner/build_seal.h"
 #include "runner/events.h"
 #include "runner/gateway.h"
 #include "runner/indexes.h"
@@ -258,6 +259,7 @@ static int begin(struct runner *r, struct err *err)
     r->first_job_id = (1ull << 62) + (now_ms() << 16);
     r->last_job_id = r->first_job_id;
     n = life_builds_lost(r, err);
+    env_settle_all(r);
     if (n == 0)
         n = volumes_open(r, err);
     if (n == 0)

@@ -12,6 +12,7 @@ import time
 
 import pytest
 import wheels
+from test_builds_index import get_uv
 from vitrine import Vitrine, until
 
 USER, PASSWORD = "reader", "pw-of-the-house"
@@ -23,6 +24,7 @@ class Index:
 
     def __init__(self, folder):
         self.asked = []
+        self.exchanged = {}  # file -> what is given for it from the second time on
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -30,17 +32,22 @@ class Index:
                 pass
 
             def do_GET(self):
-                outer.asked.append((self.path, self.headers.get("Authorization")))
+                if self.command == "GET":
+                    outer.asked.append((self.path, self.headers.get("Authorization")))
                 if self.headers.get("Authorization") != LOGIN:
                     return self.answer(401, "text/plain", b"log in")
                 name = self.path.strip("/").split("/")[-1]
                 files = sorted(glob.glob(f"{folder}/{name}-*"))
                 if self.path.startswith("/simple/") and files:
                     return self.answer(200, "text/html", "".join(self.link(f) for f in files).encode())
+                if self.path.startswith("/f/") and name in outer.exchanged and outer.times(self.path) > 1:
+                    return self.answer(200, "application/octet-stream", outer.exchanged[name])
                 if self.path.startswith("/f/") and os.path.isfile(f"{folder}/{name}"):
                     with open(f"{folder}/{name}", "rb") as f:
                         return self.answer(200, "application/octet-stream", f.read())
                 return self.answer(404, "text/plain", b"nothing")
+
+            do_HEAD = do_GET
 
             def link(self, path):
                 with open(path, "rb") as f:
@@ -53,12 +60,16 @@ class Index:
                 self.send_header("Content-Type", kind)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(body)
+                if self.command == "GET":
+                    self.wfile.write(body)
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
         self.host = f"index.localhost:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+
+    def times(self, path):
+        return sum(p == path for p, _ in self.asked)
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +77,7 @@ def index():
     folder = tempfile.mkdtemp(prefix="index-", dir="/var/tmp")
     wheels.wheel(folder, "beta", "2.0")
     wheels.wheel(folder, "alpha", "1.0", requires=["beta"])
+    wheels.wheel(folder, "fickle", "1.0")
     wheels.sdist(folder, "curious", "1.0", "print('SEEN', open('/proc/self/cmdline').read())\nfor k, v in os.environ.items(): print(k + '=' + v)\n"
                  "import urllib.request\nfor u in ('http://127.0.0.2/', 'http://evil.example/'):\n"
                  "    try: urllib.request.urlopen(u, timeout=10); print('REACHED', u)\n    except Exception as e: print('NOT', u, e)\nraise SystemExit(1)")
@@ -102,6 +114,26 @@ def test_an_index_with_a_login(up, index):
     assert until(lambda: not up.named("vitrine-egress"))
     told = log_of(up, "demo/login") + r.stdout + r.stderr + up.log
     assert PASSWORD not in told and LOGIN.split()[1] not in told
+
+
+def test_uv_asks_an_index_once_and_takes_what_the_lock_says(vitrine, index):
+    v = vitrine(start=False)
+    uv = get_uv(os.path.join(v.folder, "uv"))
+    with open(v.config, "w") as f:
+        f.write(f"[build]\nindex = http://{USER}:{PASSWORD}@{index.host}/simple\nuv = {uv}\n")
+    v.start()
+    index.asked.clear()
+    r = submit(v, "demo/once", "alpha\n")
+    log = log_of(v, "demo/once")
+    assert r.returncode == 0 and v.demo("demo/once").body == b"1.0", r.stderr + log + v.log[-2000:]
+    assert "which is wheels alone" in log and [index.times(f"/simple/{n}/") for n in ("alpha", "beta")] == [1, 1], index.asked
+    assert PASSWORD not in log + r.stdout + r.stderr + v.log
+    # what is another file by then is not taken
+    other = tempfile.mkdtemp(dir=v.folder)
+    with open(wheels.wheel(other, "fickle", "1.0", files={"fickle/__init__.py": "VERSION = 'evil'\n"}), "rb") as f:
+        index.exchanged["fickle-1.0-py3-none-any.whl"] = f.read()
+    r = submit(v, "demo/fickle", "fickle\n", "import fickle\nreturn fickle.VERSION")
+    assert r.returncode == 1 and "Hash mismatch" in log_of(v, "demo/fickle"), r.stderr + log_of(v, "demo/fickle")
 
 
 def test_what_a_build_sees_and_reaches(up):

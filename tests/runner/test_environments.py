@@ -19,7 +19,7 @@ def stored(r):
     return sorted(n for n in os.listdir(r.data + "/envs"))
 
 
-def prepare(r, *rows):
+def prepare(r, *rows, about="bytes 1\nkind shared\n"):
     """Ends the runner, and leaves these environments: (letter, bytes, milliseconds since it was used)."""
     r.terminate()
     now = int(time.time() * 1000)
@@ -28,6 +28,9 @@ def prepare(r, *rows):
         os.makedirs(f"{r.data}/envs/{letter * 64}/env")
         with open(f"{r.data}/envs/{letter * 64}/env/file", "w") as f:
             f.write(letter)
+        if about is not None:
+            with open(f"{r.data}/envs/{letter * 64}/about", "w") as f:
+                f.write(about)
 
 
 def need(r, space, version, letter):
@@ -73,3 +76,34 @@ def test_what_was_just_used_stays_where_there_is_no_room(rig):
     os.makedirs(f"{r.data}/envs/.old-{'f' * 64}")  # whose removal was cut short
     r.start()
     assert until(lambda: stored(r) == ["b" * 64], 20), stored(r)
+
+
+def about(r, letter):
+    with open(f"{r.data}/envs/{letter * 64}/about") as f:
+        return f.read()
+
+
+@pytest.mark.stand_in
+def test_what_was_not_on_the_disk_when_the_machine_went_down_is_thrown_away(rig):
+    r = rig()
+    prepare(r, ("a", 1, 0), about="bytes 1\nboot 01234567-0123-0123-0123-0123456789ab\nkind shared\n")
+    prepare(r, ("b", 1, 0), about="")
+    prepare(r, ("c", 1, 0), about=None)
+    prepare(r, ("d", 1, 0))
+    r.start()
+    assert until(lambda: stored(r) == ["d" * 64], 20), stored(r)
+    assert [k[0] for k, in r.life("SELECT key FROM envs")] == ["d"] and about(r, "d") == "bytes 1\nkind shared\n"
+
+
+@pytest.mark.stand_in
+def test_what_was_not_on_the_disk_when_the_runner_was_killed_is_put_there(rig):
+    r = rig()
+    with open("/proc/sys/kernel/random/boot_id") as f:
+        boot = f.read().strip()
+    prepare(r, ("a", 1, 0), about=f"bytes 1\nboot {boot}\nkind shared\n")
+    os.makedirs(f"{r.data}/envs/{'a' * 64}/.rest/work")
+    r.start()
+    assert until(lambda: "boot" not in about(r, "a"), 20), about(r, "a")
+    assert about(r, "a").endswith("\nkind shared\n") and sorted(os.listdir(f"{r.data}/envs/{'a' * 64}")) == ["about", "env"]
+    with open(f"{r.data}/envs/{'a' * 64}/env/file") as f:
+        assert f.read() == "a"

@@ -7,6 +7,7 @@
 #include "runner/lock.h"
 
 #define H "--hash=sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define F "#file sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef "
 #define C "0123456789abcdef0123456789abcdef01234567"
 
 static void only_the_strictest_form_is_shared(void **state)
@@ -19,6 +20,11 @@ static void only_the_strictest_form_is_shared(void **state)
         {"a==1.0 " H "\n", LOCK_SHARED},
         {"a==1.0 " H " " H "\nB.c-d[x,y]==2!1.0rc1.post2+cpu " H "\n", LOCK_SHARED},
         {"--index-url https://host/simple\n--extra-index-url=http://x/\na==1 " H, LOCK_SHARED},
+        {"a==1.0 " H "\n" F "https://host/a.whl\n", LOCK_SHARED},
+        {"a==1.0 " H "\n" F "https://host/a.whl x\n", LOCK_BOUND},
+        {"a==1.0 " H "\n" F "file:///a.whl\n", LOCK_BOUND},
+        {"a==1.0 " H "\n#file sha256:0 https://host/a.whl\n", LOCK_BOUND},
+        {"a==1.0 " H "\n# word\n", LOCK_BOUND},
         {"a==1.0\n", LOCK_BOUND},
         {"a==1.* " H "\n", LOCK_BOUND},
         {"a>=1.0 " H "\n", LOCK_BOUND},

@@ -100,7 +100,7 @@ static int make_pairs(int *ours, int *theirs, unsigned n, struct err *err)
 {
     int r = 0;
     unsigned made = 0;
-    for (; r == 0 && made < n; made++) {
+    for (; made < n; made++) {
         int pair[2];
         r = proto_pair(pair, err);
         if (r < 0)

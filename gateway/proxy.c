@@ -120,8 +120,12 @@ static void no_answer(struct client *c)
 {
     struct upstream *u = c->upstream;
 
-    if (u->reused && !u->got_bytes && c->retryable && c->head_kept && !c->retried) {
-        /* it was closed while it was idle, and the request had not been read */
+    /* It was closed while it was idle, and the request had not been read; or the site has just
+     * ended: another loop may hear of that before this one does. */
+    bool ended = u->reused || c->worker->site;
+    if (ended && !u->got_bytes && c->retryable && c->head_kept && !c->retried) {
+        if (c->worker->site)
+            worker_drop_fresh(c->worker); /* they end at the same process */
         c->retried = true;
         client_release(c, false);
         c->upload_over = false; /* that was the old connection */

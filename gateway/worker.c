@@ -200,11 +200,16 @@ static void on_dial(struct loop *l, struct io *io, uint32_t events)
     }
 }
 
+void worker_drop_fresh(struct worker *w)
+{
+    while (w->n_fresh)
+        close(w->fresh[--w->n_fresh]);
+}
+
 static void close_dial(struct worker *w)
 {
     loop_close(w->loop, &w->dial);
-    while (w->n_fresh)
-        close(w->fresh[--w->n_fresh]);
+    worker_drop_fresh(w);
     w->asked = 0;
     timer_cancel(w->loop->wheel, &w->redial);
 }

@@ -88,6 +88,8 @@ void worker_let_go(struct worker *w);
 /* It cannot be reached: retires it, those who waited for a socket are held, its route is asked for
  * again. */
 void worker_lost(struct worker *w, const char *why);
+/* Closes the sockets that it gave ahead of need. */
+void worker_drop_fresh(struct worker *w);
 
 /* Gets the client a connection: at once (an idle one; true, client->upstream is set), or later (it
  * is in CLIENT_DIAL then, and proxy_begin follows). `reuse` false: a new one. */

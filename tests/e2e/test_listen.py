@@ -1,10 +1,12 @@
 """The sockets that `vitrine up` listens on: several, of all kinds, and those that systemd hands over."""
 import json
 import os
+import pathlib
 import socket
 import stat
 import subprocess
 import sys
+import tempfile
 
 from test_up import refused
 from vitrine import PROGRAM, free_port
@@ -44,17 +46,18 @@ def test_several_sockets(vitrine, tmp_path):
 
 def test_check_looks_at_each(vitrine, tmp_path):
     v = vitrine(start=False)
-    free, path = free_port(), str(tmp_path / "s")
-    with socket.create_server(("127.0.0.1", 0)) as s:
+    # not in tmp_path: the path of a socket has at most 107 characters
+    with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as s:
+        free, path = free_port(), os.path.join(folder, "s")
         taken = s.getsockname()[1]
-        config = tmp_path / "c.ini"
+        config = pathlib.Path(folder, "c.ini")
         config.write_text(f"[server]\nlisten = 127.0.0.1:{free_port()}\nalso_listen = 127.0.0.1:{free}, unix:{path}, 127.0.0.1:{taken}, unix:{config}, fd:web\n")
         rows = json.loads(v.cli("check", "--config", str(config), "--data", str(tmp_path / "d"), "--json").stdout)["checks"]
+        assert not os.path.exists(path) and config.read_text()
     said = [(c["name"], c["state"], c["detail"]) for c in rows if c["name"] in ("port", "socket")]
     assert [s[:2] for s in said] == [("port", "ok"), ("port", "ok"), ("socket", "ok"), ("port", "weak"), ("socket", "weak"), ("socket", "ok")], said
     for row, word in zip(said[1:], (f"127.0.0.1:{free} is free", f"{path} is free", f"port {taken} is in use", "no socket", "web")):
         assert word in row[2]
-    assert not os.path.exists(path) and config.read_text()
 
 
 def test_four_and_six_on_one_port(vitrine):

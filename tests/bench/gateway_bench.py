@@ -10,13 +10,11 @@ import json
 import mmap
 import os
 import shutil
-import socket
 import statistics
 import struct
 import subprocess
 import sys
 import tempfile
-import time
 
 sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -27,22 +25,6 @@ import certs  # noqa: E402
 import harness  # noqa: E402
 
 HOST = "demo-bench.localhost"
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def until_open(port):
-    end = time.monotonic() + 10
-    while True:
-        try:
-            return socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            assert time.monotonic() < end, "it does not listen"
-            time.sleep(0.02)
 
 
 def tool(name, libs=()):
@@ -87,9 +69,9 @@ class Setting:
 
 
 def start_relay(setting):
-    port = free_port()
+    port = harness.free_port()
     p = subprocess.Popen([tool("http_tools"), "relay", str(port), str(setting.origin)])
-    until_open(port)
+    harness.until_open(port)
     return Proxy("relay", port, None, [p.pid], p.kill)
 
 
@@ -118,12 +100,12 @@ BUFFERS = "client_body_buffer_size 32k; proxy_buffers 8 32k; proxy_busy_buffers_
 
 
 def start_nginx(setting, buffers=BUFFERS):
-    port, tls = free_port(), free_port()
+    port, tls = harness.free_port(), harness.free_port()
     path = os.path.join(setting.folder, f"nginx-{port}.conf")
     open(path, "w").write(NGINX.format(dir=setting.folder, origin=setting.origin, port=port, tls=tls, threads=setting.threads,
                                        connections=3 * setting.connections, buffers=buffers))
     p = subprocess.Popen(["nginx", "-c", path, "-p", setting.folder], stderr=subprocess.DEVNULL)
-    until_open(port)
+    harness.until_open(port)
     return Proxy("nginx", port, tls, [p.pid] + children(p.pid), p.terminate)
 
 
@@ -154,12 +136,12 @@ backend demo
 
 
 def start_haproxy(setting, more=""):
-    port, tls = free_port(), free_port()
+    port, tls = harness.free_port(), harness.free_port()
     path = os.path.join(setting.folder, f"haproxy-{port}.cfg")
     open(path, "w").write(HAPROXY.format(dir=setting.folder, origin=setting.origin, port=port, tls=tls, threads=setting.threads,
                                          connections=setting.connections, more=more))
     p = subprocess.Popen(["haproxy", "-db", "-q", "-f", path], stderr=subprocess.DEVNULL)
-    until_open(port)
+    harness.until_open(port)
     return Proxy("haproxy", port, tls, [p.pid] + children(p.pid), p.terminate)
 
 
@@ -186,14 +168,14 @@ https://:{tls} {{
 
 
 def start_caddy(setting):
-    port, tls = free_port(), free_port()
+    port, tls = harness.free_port(), harness.free_port()
     path = os.path.join(setting.folder, f"Caddyfile-{port}")
     open(path, "w").write(CADDY.format(dir=setting.folder, port=port, tls=tls, origin=setting.origin))
     p = subprocess.Popen(["caddy", "run", "--config", path, "--adapter", "caddyfile"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                          env={**os.environ, "HOME": setting.folder, "XDG_DATA_HOME": setting.folder, "XDG_CONFIG_HOME": setting.folder,
                               "GOMAXPROCS": str(setting.threads)})
     try:
-        until_open(port)
+        harness.until_open(port)
     except AssertionError:
         p.kill()
         raise
@@ -246,9 +228,9 @@ class Bench:
         self.folder = tempfile.mkdtemp(prefix="bench-gateway-")
         self.load = tool("http_load", ["-lssl", "-lcrypto"])
         try:
-            counter, port = os.path.join(self.folder, "count"), free_port()
+            counter, port = os.path.join(self.folder, "count"), harness.free_port()
             self.processes.append(subprocess.Popen([tool("http_tools"), "origin", str(port), counter]))
-            until_open(port)
+            harness.until_open(port)
             self.counter = mmap.mmap(os.open(counter, os.O_RDONLY), 4096, prot=mmap.PROT_READ)
             self.setting = Setting(self.folder, port, a.threads)
             for start in peers:

@@ -1,23 +1,13 @@
 """`vitrine dev` beside a browser: a page that is open shows what was saved."""
-from test_cli import Dev, edit, new_space
+from test_cli import devs, edit, new_space
 
 import pytest
 
 
 @pytest.fixture
 def dev(tmp_path):
-    made = []
-
-    def start(folder, *args):
-        made.append(Dev(tmp_path, folder, *args))
-        return made[-1]
-
-    yield start
-    for d in made:
-        try:
-            d.end()
-        finally:
-            d.p.kill()
+    with devs(tmp_path) as start:
+        yield start
 
 
 @pytest.fixture

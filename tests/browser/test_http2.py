@@ -101,7 +101,5 @@ def test_a_websocket(visit):
         };
         s.onerror = () => failed("error");
     })""")
-    end = time.monotonic() + 10
-    while not (line := [x for x in log() if x["target"] == "/ws"]) and time.monotonic() < end:
-        time.sleep(0.05)
+    line = harness.until(lambda: [x for x in log() if x["target"] == "/ws"], 10)
     assert line[0]["version"] == "2.0"

@@ -1,11 +1,9 @@
 """The proxies that the cases are run against: each knows a demo of its own for every case."""
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests/gateway"))
@@ -51,24 +49,6 @@ class Ours(Proxy):
         super().close()
 
 
-def free_ports(n):
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(n)]
-    ports = [s.getsockname()[1] for s in held]
-    for s in held:
-        s.close()
-    return ports
-
-
-def until_open(port):
-    end = time.monotonic() + 10
-    while True:
-        try:
-            return socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            assert time.monotonic() < end, "it does not listen"
-            time.sleep(0.02)
-
-
 class Peer(Proxy):
     """A proxy of Debian's with a listening port for each case"""
 
@@ -76,14 +56,14 @@ class Peer(Proxy):
         super().__init__(cases)
         self.folder = tempfile.mkdtemp(prefix="conformance-")
         os.chmod(self.folder, 0o777)
-        ports = free_ports(len(cases))
+        ports = harness.free_ports(len(cases))
         self.ports = {c.name: p for c, p in zip(cases, ports)}
         path = os.path.join(self.folder, "conf")
         with open(path, "w") as f:
             f.write(self.HEAD.format(dir=self.folder) + "".join(
                 self.EACH.format(i=i, port=self.ports[c.name], origin=self.origins[c.name].port) for i, c in enumerate(cases)) + self.FOOT)
         self.process = subprocess.Popen(self.argv(path), stderr=subprocess.DEVNULL)
-        until_open(ports[-1])
+        harness.until_open(ports[-1])
 
     def at(self, case):
         return self.ports[case.name], "demo.localhost"

@@ -143,8 +143,8 @@ class Dev:
         assert os.listdir(self.tmp) == []
 
 
-@pytest.fixture
-def dev(tmp_path):
+@contextlib.contextmanager
+def devs(tmp_path):
     made = []
 
     def start(folder, *args):
@@ -157,6 +157,12 @@ def dev(tmp_path):
             d.end()
         finally:
             d.p.kill()
+
+
+@pytest.fixture
+def dev(tmp_path):
+    with devs(tmp_path) as start:
+        yield start
 
 
 def new_space(tmp_path, sdk):

@@ -26,6 +26,36 @@ LISTENER_TLS = 2
 THREADS = int(os.environ.get("VITRINE_TEST_THREADS", "1"))
 
 
+def until(what, seconds=5):
+    end = time.monotonic() + seconds
+    while not (got := what()):
+        assert time.monotonic() < end, "it does not happen"
+        time.sleep(0.01)
+    return got
+
+
+def free_ports(n):
+    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(n)]
+    ports = [s.getsockname()[1] for s in held]
+    for s in held:
+        s.close()
+    return ports
+
+
+def free_port():
+    return free_ports(1)[0]
+
+
+def until_open(port):
+    end = time.monotonic() + 10
+    while True:
+        try:
+            return socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            assert time.monotonic() < end, "it does not listen"
+            time.sleep(0.02)
+
+
 class Peer:
     """One end of a SEQPACKET socket: what comes goes to on_message(name, fields) in a thread. With several links, one for
     each loop, it is sent to all of them, and what comes from any of them comes here."""

@@ -7,15 +7,7 @@ import time
 
 import pytest
 from certs import Pair
-from harness import echo_headers, hello, host
-
-
-def until(what, seconds=5):
-    end = time.monotonic() + seconds
-    while not (got := what()):
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.01)
-    return got
+from harness import echo_headers, hello, host, until
 
 
 class Log:

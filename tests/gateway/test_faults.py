@@ -12,7 +12,7 @@ import time
 import codec
 import pytest
 
-from harness import Demo, Worker, hello, host
+from harness import Demo, Worker, hello, host, until
 
 H = "Host: " + host("demo-a") + "\r\n"
 WAIT = f"GET /.vitrine/wait HTTP/1.1\r\n{H}\r\n"
@@ -22,13 +22,6 @@ def ask(g, label="demo-a", path="/", timeout=10):
     c = g.connect(timeout)
     c.send(f"GET {path} HTTP/1.1\r\nHost: {host(label)}\r\n\r\n")
     return c
-
-
-def until(what, seconds=5):
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "it does not happen"
-        time.sleep(0.005)
 
 
 # ---- routes

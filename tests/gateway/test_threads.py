@@ -11,17 +11,9 @@ import time
 
 import pytest
 from certs import Pair
-from harness import client_context, hello, host
+from harness import client_context, hello, host, until
 
 SITE = Pair("localhost")
-
-
-def until(what, seconds=5):
-    end = time.monotonic() + seconds
-    while not (result := what()):
-        assert time.monotonic() < end, "it does not happen"
-        time.sleep(0.01)
-    return result
 
 
 def who(c):
@@ -114,16 +106,17 @@ def test_requests_that_wait_for_a_space(gateway):
 
 
 def test_requests_to_the_site(gateway):
-    go = threading.Event()
+    go, there = threading.Event(), []
 
     def site(c):
-        while c.request():
+        while request := c.request():
+            there.append(request)
             go.wait(10)
             c.answer("site")
 
     g = gateway(threads=2, site=site, gateway__site_per_address="4")
     busy = [ask(g, "") for _ in range(4)]
-    time.sleep(0.5)
+    until(lambda: len(there) == 4)
     assert ask(g, "").response().status == 503
     go.set()
     assert [c.response().body for c in busy] == [b"site"] * 4

@@ -22,7 +22,7 @@ DOMAIN = "localhost"
 LISTENER_TLS = 2
 
 
-# How many loops the gateway has where a test does not say; the whole suite passes with 2 as well.
+# How many loops the gateway has where a test does not say.
 THREADS = int(os.environ.get("VITRINE_TEST_THREADS", "1"))
 
 

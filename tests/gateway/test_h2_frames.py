@@ -39,7 +39,7 @@ def server():
 
 
 def test_there_are_all():
-    assert len(CASES) >= 146
+    assert len(CASES) >= 259
 
 
 @pytest.mark.parametrize("f, first, preface", CASES)
@@ -180,6 +180,8 @@ idle("RST_STREAM", PROTOCOL_ERROR, RST_STREAM, 0, 1, b"\0\0\0\x08")
 idle("WINDOW_UPDATE", PROTOCOL_ERROR, WINDOW_UPDATE, 0, 1, b"\0\0\0\x64")
 idle("CONTINUATION", PROTOCOL_ERROR, CONTINUATION, END_HEADERS, 1, block(get()))
 idle("DATA on a stream of the server's", PROTOCOL_ERROR, DATA, END_STREAM, 2, b"test")
+idle("RST_STREAM on a stream of the server's", PROTOCOL_ERROR, RST_STREAM, 0, 2, b"\0\0\0\x08")
+idle("WINDOW_UPDATE on a stream of the server's", PROTOCOL_ERROR, WINDOW_UPDATE, 0, 2, b"\0\0\0\x64")
 
 
 @case("5.1", "idle: PRIORITY is ignored")
@@ -505,6 +507,13 @@ def _(v):
     v.connection_error(PROTOCOL_ERROR)
 
 
+@case("6.2", "HEADERS with padding as long as the frame")
+def _(v):
+    b = block(get())
+    v.send(HEADERS, END_HEADERS | END_STREAM | PADDED, 1, bytes([len(b) + 1]) + b)
+    v.connection_error(PROTOCOL_ERROR)
+
+
 @case("6.2", "HEADERS with a priority and no room for it")
 def _(v):
     v.send(HEADERS, END_HEADERS | END_STREAM | PRIORITIZED, 1, b"\0\0\0")
@@ -664,6 +673,12 @@ def _(v):
 def _(v):
     v.request(label="wait", end=False)
     v.send(PUSH_PROMISE, END_HEADERS, 1, b"\0\0\0\x02" + block(get()))
+    v.connection_error(PROTOCOL_ERROR)
+
+
+@case("6.6", "PUSH_PROMISE of stream 0")
+def _(v):
+    v.send(PUSH_PROMISE, END_HEADERS, 0, b"\0\0\0\x02" + block(get()))
     v.connection_error(PROTOCOL_ERROR)
 
 
@@ -943,8 +958,9 @@ malformed("8.2.1", "a blank in a name", extra=[("x test", "ok")])
 malformed("8.2.1", "a colon in a name", extra=[("x:test", "ok")])
 malformed("8.2.1", "an empty name", extra=[("", "ok")])
 malformed("8.2.1", "a name with a control", extra=[("x\x01", "ok")])
-malformed("8.2.1", "a name beyond ASCII", extra=[("x\x7f\u00e4", "ok")])
-for text, label in ((b"a\0b", "NUL"), (b"a\rb", "CR"), (b"a\nb", "LF"), (b"a\r\nx-b: c", "CR LF"), (b" a", "a blank before"), (b"a ", "a blank behind"), (b"\ta", "a tab before"), (b"a\t", "a tab behind")):
+malformed("8.2.1", "a name with DEL", extra=[("x\x7f", "ok")])
+malformed("8.2.1", "a name beyond ASCII", extra=[("x\u00e4", "ok")])
+for text, label in ((b"a\0b", "NUL"), (b"a\rb", "CR"), (b"a\nb", "LF"), (b"a\r\nx-b: c", "CR LF"), (b"\ra", "CR before"), (b"a\r", "CR behind"), (b"\na", "LF before"), (b"a\n", "LF behind"), (b" a", "a blank before"), (b"a ", "a blank behind"), (b"\ta", "a tab before"), (b"a\t", "a tab behind")):
     malformed("8.2.1", f"a value with {label}", extra=[("x-test", text)])
 for name, value in (("connection", "keep-alive"), ("connection", "x-test"), ("keep-alive", "timeout=5"), ("proxy-connection", "keep-alive"), ("transfer-encoding", "chunked"), ("upgrade", "websocket")):
     malformed("8.2.2", f"{name}: {value}", extra=[(name, value)])
@@ -965,7 +981,10 @@ for gone in ("method", "scheme", "path"):
     malformed("8.3.1", f"no :{gone}", without=[gone])
 for k, twice in get()[:4]:
     malformed("8.3.1", f"two {k}", fields=get() + [(k, twice)])
+    malformed("8.3.1", f"two {k} that differ", fields=get() + [(k, {":method": "POST", ":scheme": "http", ":path": "/other", ":authority": host("wait")}[k])])
 malformed("8.5", "CONNECT with :scheme and :path", method="CONNECT")
+malformed("8.5", "CONNECT with :scheme", method="CONNECT", without=["path"])
+malformed("8.5", "CONNECT with :path", method="CONNECT", without=["scheme"])
 malformed("8.5", "CONNECT without :authority", method="CONNECT", without=["scheme", "path", "authority"])
 malformed("RFC 8441, 4", ":protocol of a GET", protocol="websocket")
 malformed("RFC 8441, 4", "extended CONNECT without :scheme", method="CONNECT", without=["scheme"], protocol="websocket")
@@ -1097,15 +1116,19 @@ def broken(section, what, data, codes=(COMPRESSION_ERROR,)):
 
 
 ALL = PSEUDO + b"\x01" + string(host("echo"))
-HUFFMAN_X = b"\x82\xf2\xb7"  # "x-a": x is 1111001, - is 010110, a is 00011, then ones
 coded("6.1", "an indexed field", b"\x90")  # accept-encoding: gzip, deflate
 coded("6.2.1", "a literal with a name of the table, kept", b"\x53" + string("*/*"))
 coded("6.2.1", "a literal with a new name, kept, then by its index", [b"\x40" + string("x-a") + string("one"), b"\xbe"], ["x-a=one"] * 2)
-coded("6.2.1", "a literal with Huffman's code", b"\x40\x83\xf2\xb0\xff" + b"\x82\x18\xff"[:0] + string("v"), None)
 coded("6.2.2", "a literal not kept, with a new name", b"\x00" + string("x-a") + string("two"), "x-a=two")
 coded("6.2.2", "a literal not kept, with a name of the table", b"\x0f\x04" + string("*/*"))
 coded("6.2.3", "a literal never kept, with a new name", b"\x10" + string("x-a") + string("three"), "x-a=three")
 coded("6.2.3", "a literal never kept, with a name of the table", b"\x1f\x04" + string("*/*"))
+for first, way in ((0x40, "kept"), (0x00, "not kept"), (0x10, "never kept")):
+    # x-a: 1111001 010110 00011; v: 1110111; */*: 11111001 011000 11111001; ones behind (appendix B)
+    coded("5.2", f"Huffman's code for a name and a value, {way}", bytes([first]) + b"\x83\xf2\xb0\xff\x81\xef", "x-a=v")
+    coded("5.2", f"Huffman's code for a value, the name as it is, {way}", bytes([first]) + string("x-a") + b"\x81\xef", "x-a=v")
+    # accept is the table's 19th name, which fits only where the literal is kept: 6 bits of number, not 4
+    coded("5.2", f"Huffman's code for a value, the name from the table, {way}", number(19, 6 if first == 0x40 else 4, first) + b"\x83\xf9\x63\xe7")
 coded("5.2", "an empty value", b"\x00" + string("x-a") + string(""), "x-a=")
 coded("5.1", "a length of several octets", b"\x00" + string("x-a") + string("v" * 300), "x-a=" + "v" * 300)
 coded("4.3", "what is put out of the table is forgotten", [b"\x40" + string("x-a") + string("v" * 3000), b"\x40" + string("x-b") + string("v" * 3000), b"\xbe"], [

@@ -108,23 +108,14 @@ struct client {
     struct upstream *upstream;
 };
 
-/* Accepts what waits at a listener. */
-void client_on_listener(struct loop *l, struct io *io, uint32_t events);
-
-struct sockaddr_storage;
-/* A connection that was accepted there is this loop's from now on. */
-void client_take(struct loop *l, const struct listener *from, int fd,
-                 const struct sockaddr_storage *peer);
-
+/* One that begins: counted, with the time that a header has. `address` is its from now on; NULL
+ * without memory. */
+struct client *client_new(struct loop *l, int fd, struct limits_address *address);
 /* One for a stream, with the carrier's address and what is known of it. NULL: no more are to be
  * had. */
 struct client *client_of_stream(struct client *carrier, struct h2_stream *s);
 /* Does what can be done now; the client may be closed when it returns. */
 void client_step(struct client *c);
-/* The request's parsed head (loop->head), from the bytes that are still at the front of conn.in. */
-const struct http1_head *client_head(struct client *c);
-/* Sends the request at the front of conn.in on its way (again). */
-void client_dispatch(struct client *c);
 /* The answer is out: the next request, or the end of the connection. */
 void client_finish(struct client *c);
 /* Ends the connection now and lets go of all it had. `reset`: visibly broken off. */

@@ -1,6 +1,6 @@
 #include "crew.h"
 
-#include "client.h"
+#include "accept.h"
 #include "limits.h"
 #include "orders.h"
 #include "common/cleanup.h"
@@ -49,7 +49,7 @@ static void on_inbox(struct loop *l, struct io *io, uint32_t events)
             break;
         memcpy(&peer, &h.peer, sizeof(h.peer));
         struct listener from = {.proxied = h.proxied, .tls = h.tls};
-        client_take(l, &from, h.fd, &peer);
+        accept_take(l, &from, h.fd, &peer);
     }
     if (l->draining && list_empty(&l->clients))
         crew_done(l);

@@ -10,7 +10,9 @@
  * thread of its own (crew.h), and `up` speaks to the first of them (orders.c). The life of a
  * request:
  *
- *   client.c    accepts, reads a head, has it parsed strictly (http1.c), looks at its host
+ *   accept.c    takes a connection, or hands it to another loop
+ *   client.c    its life from one state to the next, its time limits and its end
+ *   request.c   reads a head, has it parsed strictly (http1.c), looks at its host
  *   tls.c       ... and decrypts what comes to the HTTPS listener, where conn.c reads and writes
  *   acme.c      a certificate authority's challenge: `up` has the answer
  *   route.c     host label -> what the runner said about it; unknown: RESOLVE, and wait

@@ -1,5 +1,6 @@
 #include "orders.h"
 
+#include "accept.h"
 #include "access.h"
 #include "acme.h"
 #include "client.h"
@@ -90,7 +91,7 @@ static void take_listener(struct loop *l, const struct proto_sup_listener *m, in
     loop_close(l, &listener->io);
     set_listener_options(l, fd);
     *listener = (struct listener){
-        .io = {.fd = fd, .shared = true, .on_event = client_on_listener},
+        .io = {.fd = fd, .shared = true, .on_event = accept_on_listener},
         .proxied = m->flags & LISTENER_PROXIED,
         .tls = m->flags & LISTENER_TLS,
     };

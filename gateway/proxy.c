@@ -6,6 +6,7 @@
 #include "flow.h"
 #include "limits.h"
 #include "reply.h"
+#include "request.h"
 #include "rewrite.h"
 #include "runner.h"
 #include "wake.h"
@@ -51,7 +52,7 @@ void proxy_request(struct client *c, struct worker *w)
 void proxy_begin(struct client *c)
 {
     struct upstream *u = c->upstream;
-    const struct http1_head *h = client_head(c);
+    const struct http1_head *h = request_head(c);
 
     client_set_deadline(c, CLIENT_NEVER);
     c->state = CLIENT_PROXY;
@@ -89,7 +90,7 @@ void proxy_connect_failed(struct client *c, int error)
         wake_hold(c, r);
         worker_lost(w, "nobody listens on its port");
     } else {
-        client_dispatch(c);
+        request_dispatch(c);
     }
 }
 
@@ -131,7 +132,7 @@ static void no_answer(struct client *c)
         c->upload_over = false; /* that was the old connection */
         c->pace = PACE_NONE;
         c->interims = 0;
-        client_dispatch(c);
+        request_dispatch(c);
         return;
     }
     bad_gateway(c, u->got_bytes ? "response head: the connection ended in the middle of it"

@@ -2,6 +2,7 @@
 
 #include "account.h"
 #include "drain.h"
+#include "request.h"
 #include "route.h"
 #include "common/assets.h"
 #include "common/buf.h"
@@ -141,7 +142,7 @@ static void site_url(struct client *c, char *out, size_t size)
     }
     if (!c->head_kept)
         return;
-    const struct http1_head *h = client_head(c);
+    const struct http1_head *h = request_head(c);
     const char *host = gbuf_at(c->conn.in) + h->host, *colon = NULL;
     for (size_t i = h->host_len; i-- > 0 && host[i] >= '0' && host[i] <= '9';)
         if (i > 0 && host[i - 1] == ':')
@@ -234,7 +235,7 @@ static void redirect(struct client *c, int status, const char *fields)
 
 void reply_to_site(struct client *c, const struct route *r)
 {
-    const struct http1_head *h = client_head(c);
+    const struct http1_head *h = request_head(c);
     _cleanup_buf_ struct buf b = BUF_INIT(PAGE_MAX);
     char url[300];
     site_url(c, url, sizeof(url));
@@ -272,7 +273,7 @@ void reply_visit(struct client *c, const char *visit, size_t len, uint64_t secon
 
 void reply_to_https(struct client *c, const char *host, size_t len)
 {
-    const struct http1_head *h = client_head(c);
+    const struct http1_head *h = request_head(c);
     _cleanup_buf_ struct buf b = BUF_INIT(PAGE_MAX);
     if (buf_printf(&b, "Location: https://%.*s%s", (int)len, host, c->loop->https_port) == 0 &&
         buf_append(&b, gbuf_at(c->conn.in) + h->target, h->target_len) == 0 &&

@@ -1,6 +1,7 @@
 #include "visit.h"
 
 #include "reply.h"
+#include "request.h"
 #include "route.h"
 #include "runner.h"
 #include "wake.h"
@@ -329,7 +330,7 @@ void visit_answer(struct loop *l, const struct proto_token_answer *m)
         while (!list_empty(&waiting)) {
             struct client *c = container_of(waiting.next, struct client, wait);
             list_remove(&c->wait);
-            client_dispatch(c);
+            request_dispatch(c);
             client_step(c);
         }
         return;
@@ -356,7 +357,7 @@ static void turn_away(struct client *c, const struct route *r, bool was_good)
 
 bool visit_may(struct client *c, struct route *r)
 {
-    const struct http1_head *h = client_head(c);
+    const struct http1_head *h = request_head(c);
     const char *p = gbuf_at(c->conn.in), *token = NULL;
     struct looking look = {.l = c->loop, .space_id = r->space_id};
     unsigned left = COOKIES_MAX;
@@ -387,7 +388,7 @@ static bool path_ok(const char *path, size_t len)
 
 bool visit_enter(struct client *c, struct route *r)
 {
-    const struct http1_head *h = client_head(c);
+    const struct http1_head *h = request_head(c);
     const char *p = gbuf_at(c->conn.in), *t = p + h->target;
     const size_t n = sizeof(VISIT_PATH) - 1;
     if (h->target_len < n || memcmp(t, VISIT_PATH, n) != 0 || (h->target_len > n && t[n] != '?'))

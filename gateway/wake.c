@@ -4,6 +4,7 @@
 #include "limits.h"
 #include "proxy.h"
 #include "reply.h"
+#include "request.h"
 #include "runner.h"
 #include "visit.h"
 #include "worker.h"
@@ -136,7 +137,7 @@ void wake_release(struct route *r)
         struct client *c = container_of(held.next, struct client, wait);
         list_remove(&c->wait);
         wake_unhold(r);
-        client_dispatch(c);
+        request_dispatch(c);
         client_step(c);
     }
 }

@@ -97,7 +97,7 @@ GEN_vitrine-sandbox := $(BUILD)/gen/sandbox/filters.o
 GEN_vitrine-gateway := $(patsubst %,$(BUILD)/obj/sandbox/%.o,service service_places creds filesystems filter landlock_none) $(GEN_vitrine-sandbox)
 GEN_vitrine-webui := $(GEN_vitrine-gateway)
 GEN_vitrine-egress := $(GEN_vitrine-gateway)
-GEN_vitrine := $(patsubst %,$(BUILD)/obj/sandbox/%.o,service_group service_places cgroup cgroup_host cgroup_limits)
+GEN_vitrine := $(patsubst %,$(BUILD)/obj/sandbox/%.o,service_group service_places service_cpus cgroup cgroup_host cgroup_places cgroup_limits)
 
 # The sandbox is linked with musl, where that is installed (make MUSL= does without): glibc's start
 # asks the processor about its caches some seventy times, and each answer of a virtual machine's takes

@@ -31,7 +31,6 @@
 
 #include <errno.h>
 #include <linux/close_range.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -89,12 +88,10 @@ static int prepare_services(const struct conf *conf, struct err *err)
  * them busy: whoever has that says so. */
 static int set_threads(struct conf *conf, struct err *err)
 {
-    cpu_set_t cpus;
     char n[16];
     if (conf_threads(conf->gateway_threads) > 0)
         return 0;
-    int usable = sched_getaffinity(0, sizeof(cpus), &cpus) == 0 ? CPU_COUNT(&cpus) : AUTO_THREADS;
-    snprintf(n, sizeof(n), "%d", usable < AUTO_THREADS ? usable : AUTO_THREADS);
+    snprintf(n, sizeof(n), "%u", service_cpus(AUTO_THREADS));
     return conf_set(conf, "gateway.threads", n, "gateway.threads", err);
 }
 

@@ -165,7 +165,8 @@
     X(build, env_size, BYTES, "50G", 1048576, UINT64_MAX,                                          \
       "... and earlier, the longest unused first, while all together take more")                   \
     X(gateway, threads, STR, "auto", 0, 0,                                                         \
-      "loops that serve visitors, each in a thread: 1 to 16, or auto: one for each CPU, up to 8")  \
+      "loops that serve visitors, each in a thread: 1 to 16, or auto: one for each CPU that its "  \
+      "affinity and its control groups' limits leave it, up to 8")                                 \
     X(gateway, max_connections, INT, "20000", 16, 1000000, "visitors' connections in all")         \
     X(gateway, max_per_address, INT, "512", 1, 1000000, "visitors' connections of one address")    \
     X(gateway, site_connections, INT, "3000", 1, 4000, "requests to the site at the same time")    \

@@ -1,6 +1,7 @@
 /* Which hierarchies this machine offers to us: cgroup.h. */
 #include "cgroup.h"
 
+#include "cgroup_places.h"
 #include "common/cleanup.h"
 #include "common/util.h"
 
@@ -15,94 +16,12 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-static const char *const kind_names[] = {"memory", "pids", "cpu", "cpuacct", "blkio", ""};
 static const char *const v2_names[] = {"memory", "pids", "cpu", "", "io", ""};
-
-/* Is `word` an element of the comma-separated `list`? */
-static bool list_has(const char *list, const char *word)
-{
-    size_t n = strlen(word);
-    for (const char *p = list; (p = strstr(p, word)); p += n)
-        if ((p == list || p[-1] == ',') && (p[n] == ',' || p[n] == '\0' || p[n] == '\n'))
-            return true;
-    return false;
-}
-
-/* Where each hierarchy is, as /proc tells: "" where there is none. Large: static. */
-struct places {
-    char own[CGROUP_HIERARCHIES][PATH_MAX]; /* our own group's path in the hierarchy */
-    char root[CGROUP_HIERARCHIES][PATH_MAX], point[CGROUP_HIERARCHIES][PATH_MAX]; /* of its mount */
-};
-
-/* /proc/self/cgroup: "4:memory:/a/b". */
-static void read_own_paths(struct places *p)
-{
-    _cleanup_fclose_ FILE *f = fopen("/proc/self/cgroup", "re");
-    char line[PATH_MAX + 256];
-    while (f && fgets(line, sizeof(line), f)) {
-        char *list = strchr(line, ':'), *path = list ? strchr(list + 1, ':') : NULL;
-        if (!path)
-            continue;
-        *list++ = *path++ = '\0';
-        path[strcspn(path, "\n")] = '\0';
-        bool unified = strcmp(line, "0") == 0;
-        for (int i = 0; i < CGROUP_HIERARCHIES; i++)
-            if (i == CGROUP_UNIFIED ? unified : !unified && list_has(list, kind_names[i]))
-                snprintf(p->own[i], PATH_MAX, "%.*s", PATH_MAX - 1, path);
-    }
-}
-
-/* Where the hierarchies are mounted first, and which group is the mount's root. */
-static void read_mount_points(struct places *p)
-{
-    _cleanup_fclose_ FILE *f = fopen("/proc/self/mountinfo", "re");
-    char line[3 * PATH_MAX], type[64], options[512];
-    while (f && fgets(line, sizeof(line), f)) {
-        char *dash = strstr(line, " - cgroup");
-        if (!dash || sscanf(dash, " - %63s %*s %511s", type, options) != 2)
-            continue;
-        for (int i = 0; i < CGROUP_HIERARCHIES; i++) {
-            bool here = i == CGROUP_UNIFIED
-                            ? strcmp(type, "cgroup2") == 0
-                            : strcmp(type, "cgroup") == 0 && list_has(options, kind_names[i]);
-            if (here && !p->point[i][0] &&
-                sscanf(line, "%*s %*s %*s %4095s %4095s", p->root[i], p->point[i]) != 2)
-                p->point[i][0] = '\0';
-        }
-    }
-}
-
-static const struct places *find_places(void)
-{
-    static struct places p;
-    for (int i = 0; i < CGROUP_HIERARCHIES; i++) /* touching all of it would take longer */
-        p.own[i][0] = p.root[i][0] = p.point[i][0] = '\0';
-    read_own_paths(&p);
-    read_mount_points(&p);
-    return &p;
-}
 
 static int open_dir(int dirfd, const char *path)
 {
     int fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     return fd < 0 ? -errno : fd;
-}
-
-/* Our own group's folder in that hierarchy. `top`: the hierarchy's topmost one that we see. */
-static int open_own(const struct places *p, enum cgroup_kind kind, bool top)
-{
-    const char *own = p->own[kind], *root = p->root[kind], *point = p->point[kind];
-    char path[2 * PATH_MAX];
-    if (!own[0] || !point[0])
-        return -ENOENT;
-    if (top)
-        return open_dir(AT_FDCWD, point);
-    const char *rest = own;
-    size_t n = strlen(root);
-    if (strcmp(root, "/") != 0)
-        rest = strncmp(own, root, n) == 0 && (own[n] == '/' || !own[n]) ? own + n : "";
-    snprintf(path, sizeof(path), "%s%s", point, rest);
-    return open_dir(AT_FDCWD, path);
 }
 
 /* The controllers that a file names, as a list for list_has; "" where there are none. */
@@ -133,7 +52,7 @@ static bool is_delegated(int fd)
 
 /* The top of a cgroup namespace that is not the machine's: what a container engine gave to us. Only
  * the machine's own top has no type. */
-static bool is_namespace_top(const struct places *p, int fd)
+static bool is_namespace_top(const struct cgroup_places *p, int fd)
 {
     return strcmp(p->own[CGROUP_UNIFIED], "/") == 0 && faccessat(fd, "cgroup.type", F_OK, 0) == 0;
 }
@@ -164,7 +83,8 @@ static int move_into_leaf(int fd)
 
 static bool offers_controllers(const char *list)
 {
-    return list_has(list, "memory") || list_has(list, "pids") || list_has(list, "cpu");
+    return cgroup_list_has(list, "memory") || cgroup_list_has(list, "pids") ||
+           cgroup_list_has(list, "cpu");
 }
 
 static bool folder_offers_controllers(int fd)
@@ -186,9 +106,9 @@ static void hand_down(int fd, bool got[CGROUP_HIERARCHIES])
     for (size_t i = 0; any && i < sizeof(kinds) / sizeof(*kinds); i++) {
         char word[32];
         snprintf(word, sizeof(word), "+%s", v2_names[kinds[i]]);
-        got[kinds[i]] =
-            list_has(handed, word + 1) ||
-            (list_has(offered, word + 1) && write_at(fd, "cgroup.subtree_control", word) == 0);
+        got[kinds[i]] = cgroup_list_has(handed, word + 1) ||
+                        (cgroup_list_has(offered, word + 1) &&
+                         write_at(fd, "cgroup.subtree_control", word) == 0);
     }
     got[CGROUP_CPUACCT] = true; /* cpu.stat is there without a controller */
 }
@@ -196,11 +116,11 @@ static void hand_down(int fd, bool got[CGROUP_HIERARCHIES])
 /* The folder of the unified hierarchy that our groups go into. Where it has controllers: our own
  * group if it was delegated to us; for root without delegation the top, as container engines do.
  * Without controllers our own group will do. */
-static int open_unified_base(const struct places *p)
+static int open_unified_base(const struct cgroup_places *p)
 {
-    int own = open_own(p, CGROUP_UNIFIED, false);
+    int own = cgroup_places_open(p, CGROUP_UNIFIED, false);
     if (own < 0 || !folder_offers_controllers(own)) {
-        int top = geteuid() == 0 ? open_own(p, CGROUP_UNIFIED, true) : -1;
+        int top = geteuid() == 0 ? cgroup_places_open(p, CGROUP_UNIFIED, true) : -1;
         if (top >= 0 && folder_offers_controllers(top)) {
             close_fd(&own);
             return top;
@@ -219,7 +139,7 @@ static int open_unified_base(const struct places *p)
         return parent;
     }
     close_fd(&parent);
-    int top = geteuid() == 0 ? open_own(p, CGROUP_UNIFIED, true) : -1;
+    int top = geteuid() == 0 ? cgroup_places_open(p, CGROUP_UNIFIED, true) : -1;
     if (top >= 0) {
         close(own);
         return top;
@@ -271,7 +191,7 @@ int cgroup_host_open(struct cgroup_host *h, const char *instance, bool weigh_io,
     for (int i = 0; i < CGROUP_HIERARCHIES; i++)
         h->base_fd[i] = h->fd[i] = -1;
 
-    const struct places *p = find_places();
+    const struct cgroup_places *p = cgroup_places_find();
     int n = 0, base = open_unified_base(p);
     if (base >= 0) {
         bool got[CGROUP_HIERARCHIES] = {0}, below[CGROUP_HIERARCHIES] = {0};
@@ -291,7 +211,7 @@ int cgroup_host_open(struct cgroup_host *h, const char *instance, bool weigh_io,
     for (int i = 0; i < CGROUP_UNIFIED; i++) {
         if (h->v2[i] || (i == CGROUP_IO && !(weigh_io && cgroup_io_is_weighed())))
             continue;
-        base = open_own(p, i, false);
+        base = cgroup_places_open(p, i, false);
         if (base < 0 || make_folder(h, i, base) < 0)
             close_fd(&base);
         else
@@ -354,8 +274,8 @@ void cgroup_host_missing(const struct cgroup_host *h, char *out, size_t len)
     out[0] = '\0';
     for (size_t i = 0; i < 3; i++)
         if (!cgroup_host_has(h, kinds[i]) && at < len)
-            at +=
-                (size_t)snprintf(out + at, len - at, "%s%s", at ? ", " : "", kind_names[kinds[i]]);
+            at += (size_t)snprintf(out + at, len - at, "%s%s", at ? ", " : "",
+                                   cgroup_kind_name(kinds[i]));
 }
 
 static bool is_gone(int pid)

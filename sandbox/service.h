@@ -63,6 +63,10 @@ int service_try(const struct service_plan *plan, struct err *err);
  * index the mode of the database, and would take that mode back if it changed in between. */
 int service_prepare(const struct service_plan *plan, struct err *err);
 
+/* How many CPUs this process has the use of: by its affinity, and by the limits of the control
+ * groups that it is in, a part of one counted as one; `most` at most. */
+unsigned service_cpus(unsigned most);
+
 /* Control groups of webui and of each gateway: their memory and threads have bounds, and what runs
  * out of memory in one is that program alone. They have numbers. */
 #define SERVICE_GROUPS 16

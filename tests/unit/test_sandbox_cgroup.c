@@ -1,10 +1,13 @@
-/* objects: sandbox/cgroup_limits.o sandbox/cgroup.o sandbox/cgroup_host.o
+/* objects: sandbox/cgroup_limits.o sandbox/cgroup.o sandbox/cgroup_host.o sandbox/cgroup_places.o
+ * sandbox/service_cpus.o
  * Limits are read back: what the kernel did not take is named. Plain files stand in for its. */
-#include "sandbox/cgroup.h"
+#include "sandbox/cgroup_places.h"
+#include "sandbox/service.h"
 #include "unit.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -165,6 +168,73 @@ static void v1_limits_what_connections_buffer(void **state)
     host.fd[CGROUP_MEMORY] = -1;
 }
 
+/* What a container or a service has of the CPUs: the least of all groups from its own up to the
+ * topmost that it sees. */
+static void quotas_of_cpus(void **state)
+{
+    static struct cgroup_places p;
+    static const struct {
+        enum cgroup_kind kind;
+        const char *top, *outer, *own;
+        unsigned cpus;
+    } cases[] = {
+        {CGROUP_UNIFIED, NULL, NULL, "max 100000\n", 0},
+        {CGROUP_UNIFIED, NULL, "max 100000\n", "150000 100000\n", 2},
+        {CGROUP_UNIFIED, NULL, "50000 100000\n", "max 100000\n", 1},
+        {CGROUP_UNIFIED, "max 100000\n", "400000 100000\n", "25000 10000\n", 3},
+        {CGROUP_UNIFIED, "200000 100000\n", NULL, "300000 100000\n", 2},
+        {CGROUP_UNIFIED, NULL, "no number\n", "100 0\n", 0},
+        {CGROUP_CPU, NULL, "-1\n", "-1\n", 0},
+        {CGROUP_CPU, NULL, "-1\n", "350000\n", 4},
+        {CGROUP_CPU, NULL, "100000\n", "350000\n", 1},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        enum cgroup_kind kind = cases[i].kind;
+        const char *name = kind == CGROUP_UNIFIED ? "cpu.max" : "cpu.cfs_quota_us";
+        const char *texts[] = {cases[i].top, cases[i].outer, cases[i].own};
+        const char *groups[] = {".", "outer", "outer/own"};
+        for (int k = 0; k < 3; k++) {
+            char path[64];
+            (void)mkdir(in_folder(state, groups[k]), 0700);
+            snprintf(path, sizeof(path), "%s/%s", groups[k], name);
+            (void)unlink(in_folder(state, path));
+            if (texts[k])
+                put_file(in_folder(state, path), texts[k]);
+            snprintf(path, sizeof(path), "%s/cpu.cfs_period_us", groups[k]);
+            put_file(in_folder(state, path), "100000\n");
+        }
+        memset(&p, 0, sizeof(p));
+        snprintf(p.point[kind], sizeof(p.point[kind]), "%s", (const char *)*state);
+        snprintf(p.root[kind], PATH_MAX, "/");
+        snprintf(p.own[kind], PATH_MAX, "/outer/own");
+        assert_int_equal(cgroup_places_cpus(&p), cases[i].cpus);
+        /* a container that sees its own group as the topmost one, by the host's name */
+        snprintf(p.point[kind], sizeof(p.point[kind]), "%s/outer", (const char *)*state);
+        snprintf(p.root[kind], PATH_MAX, "/host/outer");
+        snprintf(p.own[kind], PATH_MAX, "/host/outer/own");
+        if (!cases[i].top)
+            assert_int_equal(cgroup_places_cpus(&p), cases[i].cpus);
+    }
+    memset(&p, 0, sizeof(p)); /* no control groups at all */
+    assert_int_equal(cgroup_places_cpus(&p), 0);
+}
+
+static void cpus_by_affinity(void **state)
+{
+    cpu_set_t before, one;
+    (void)state;
+    assert_int_equal(sched_getaffinity(0, sizeof(before), &before), 0);
+    CPU_ZERO(&one);
+    for (int i = 0; i < CPU_SETSIZE && !CPU_COUNT(&one); i++)
+        if (CPU_ISSET(i, &before))
+            CPU_SET(i, &one);
+    assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
+    assert_int_equal(service_cpus(8), 1);
+    assert_int_equal(sched_setaffinity(0, sizeof(before), &before), 0);
+    assert_in_range(service_cpus(8), 1, CPU_COUNT(&before));
+    assert_int_equal(service_cpus(1), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -181,6 +251,8 @@ int main(void)
                                         remove_folder),
         cmocka_unit_test_setup_teardown(v1_limits_what_connections_buffer, make_folder,
                                         remove_folder),
+        cmocka_unit_test_setup_teardown(quotas_of_cpus, make_folder, remove_folder),
+        cmocka_unit_test(cpus_by_affinity),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* objects: sandbox/cpu_class.o sandbox/cgroup.o sandbox/cgroup_host.o
+/* objects: sandbox/cpu_class.o sandbox/cgroup.o sandbox/cgroup_host.o sandbox/cgroup_places.o
  *
  * Who is a hog: the credit of CPU time. What follows from it is in tests/sandbox/test_cpu_class.py.
  */

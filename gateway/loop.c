@@ -226,6 +226,19 @@ static void run_ready(struct loop *l)
     }
 }
 
+/* An idle connection that has ended, or that speaks, must be known as such before somebody else's
+ * event gives it a request. */
+static void end_idle(struct loop *l, struct epoll_event *events, int n)
+{
+    for (int i = 0; i < n; i++) {
+        struct io *io = events[i].data.ptr;
+        if (io->idle && io->fd >= 0) {
+            io->on_event(l, io, events[i].events);
+            events[i].events = 0;
+        }
+    }
+}
+
 int loop_run(struct loop *l, struct err *err)
 {
     struct epoll_event events[BATCH];
@@ -237,9 +250,12 @@ int loop_run(struct loop *l, struct err *err)
             return err_errno(err, "epoll_wait failed");
         l->now_us = mono_us();
         l->now_ms = l->now_us / 1000;
+        l->all_told = n < BATCH;
+        if (n > 1)
+            end_idle(l, events, n);
         for (int i = 0; i < n; i++) {
             struct io *io = events[i].data.ptr;
-            if (io->fd >= 0)
+            if (io->fd >= 0 && events[i].events)
                 io->on_event(l, io, events[i].events);
         }
         run_ready(l);

@@ -25,6 +25,7 @@ struct client;
 struct io {
     int fd;      /* -1 once closed */
     bool shared; /* others may hold duplicates */
+    bool idle;   /* an event is its end, and goes before others' of the same time */
     void (*on_event)(struct loop *l, struct io *io, uint32_t events);
     struct io *next_buried;
     void (*on_free)(struct loop *l, struct io *io);
@@ -58,6 +59,7 @@ struct loop {
     struct io inbox; /* connections that another loop accepted; fd -1 where there is one loop */
     uint64_t now_ms; /* mono_ms at the start of the batch */
     uint64_t now_us; /* the same */
+    bool all_told;   /* whatever happened before now_us is known */
     bool stopping;   /* SIGTERM, or draining: nothing new is accepted */
     bool draining;   /* drain.h; it ends with the last client */
     bool over;       /* loop_run returns */

@@ -113,6 +113,7 @@ static void attach(struct upstream *u, struct client *c, uint8_t state)
     u->state = state;
     u->got_bytes = false;
     c->upstream = u;
+    u->conn.io.idle = false;
 }
 
 bool upstream_open(struct client *c, struct worker *w, int fd)
@@ -160,6 +161,14 @@ static bool is_silent(const struct upstream *u)
     return recv(u->conn.io.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }
 
+/* The last read took all that there was, and of what came until now the events told; what comes from
+ * now on could as well come after a look. A request that can be sent once more can do without one:
+ * it is a system call. The second time there is a look. */
+static bool is_sure(const struct client *c, const struct upstream *u)
+{
+    return c->loop->all_told && c->retryable && !c->retried && !u->conn.readable;
+}
+
 bool upstream_reuse(struct client *c, struct worker *w)
 {
     struct upstream *u;
@@ -170,7 +179,7 @@ bool upstream_reuse(struct client *c, struct worker *w)
         u = container_of(w->idle.next, struct upstream, idle);
         if (!c->retryable && w->loop->now_ms - u->idle_since_ms > SURE_MS)
             return false;
-        if (is_silent(u))
+        if (is_sure(c, u) || is_silent(u))
             break;
         upstream_close(u, false);
     }
@@ -191,6 +200,7 @@ void upstream_keep(struct upstream *u)
         return;
     }
     u->state = UPSTREAM_IDLE;
+    u->conn.io.idle = true;
     u->idle_since_ms = l->now_ms;
     list_push_front(&w->idle, &u->idle);
     timer_set(l->wheel, &u->timer, l->now_ms + IDLE_MS);

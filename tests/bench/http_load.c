@@ -3,7 +3,9 @@
  *   http_load PORT HOST CONNECTIONS RATE MS BYTES [close] [length=N|chunked=N] [tls [full|resume]]
  *
  * connects, says "ready" and awaits a line; then asks for /BYTES at RATE a second (0: as fast as
- * answers come), and prints "answers p50_us p99_us".
+ * answers come), and prints "answers p50_us", and p99_us of each window of WINDOW_MS, or of as many
+ * windows as have WINDOW_ANSWERS at that rate: a stall of the machine is in one of them, what a
+ * proxy costs in all.
  * It fails where an answer is not what the origin sends. close: a connection a request. length,
  * chunked: POST with N bytes, in chunks of 16 KiB. full, resume: each connection of TLS makes a new
  * session, or resumes that of the first one. */
@@ -15,6 +17,8 @@
 #include <stdbool.h>
 
 #define CHUNK 16384
+#define WINDOW_MS 100
+#define WINDOW_ANSWERS 200
 
 struct conn {
     int fd;
@@ -38,8 +42,13 @@ static size_t request_len;
 static struct conn *conns;
 static int *idle, n_idle;
 
-static size_t answers, answers_cap;
-static uint32_t *us;
+struct answer {
+    uint32_t us;
+    uint32_t window;
+};
+static struct answer *got;
+static size_t n_got, got_cap;
+static uint64_t start_ns, window_ns;
 
 static _Noreturn void fail(const char *what)
 {
@@ -178,9 +187,10 @@ static void step(struct conn *c, uint64_t now)
             return;
         }
         if (take(c, buf, (size_t)n)) {
-            if (answers == answers_cap)
-                us = realloc(us, (answers_cap = answers_cap * 2 + 65536) * sizeof *us);
-            us[answers++] = (uint32_t)((now - c->sent_ns) / 1000);
+            if (n_got == got_cap)
+                got = realloc(got, (got_cap = got_cap * 2 + 65536) * sizeof *got);
+            got[n_got++] = (struct answer){.us = (uint32_t)((now - c->sent_ns) / 1000),
+                                           .window = (uint32_t)((c->sent_ns - start_ns) / window_ns)};
             c->busy = false;
             if (!close_each)
                 idle[n_idle++] = (int)(c - conns);
@@ -190,10 +200,29 @@ static void step(struct conn *c, uint64_t now)
     }
 }
 
-static int compare_u32(const void *a, const void *b)
+static int by_us(const void *a, const void *b)
 {
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    uint32_t x = ((const struct answer *)a)->us, y = ((const struct answer *)b)->us;
     return x < y ? -1 : x > y;
+}
+
+static int by_window(const void *a, const void *b)
+{
+    uint32_t x = ((const struct answer *)a)->window, y = ((const struct answer *)b)->window;
+    return x != y ? (x < y ? -1 : 1) : by_us(a, b);
+}
+
+static void print_found(void)
+{
+    qsort(got, n_got, sizeof *got, by_us);
+    printf("%zu %u", n_got, n_got ? got[n_got / 2].us : 0);
+    qsort(got, n_got, sizeof *got, by_window);
+    for (size_t i = 0, n; i < n_got; i += n) {
+        for (n = 1; i + n < n_got && got[i + n].window == got[i].window; n++)
+            ;
+        printf(" %u", got[i + n * 99 / 100].us);
+    }
+    puts("");
 }
 
 /* Into the request, of which there is enough. */
@@ -236,6 +265,10 @@ static void run(double rate, uint64_t ms)
     struct epoll_event events[256];
     uint64_t start = now_ns(), end = start + ms * 1000000, now = start, sent = 0;
 
+    start_ns = start;
+    window_ns = WINDOW_MS * 1000000ULL;
+    if (rate > 0 && rate * WINDOW_MS < WINDOW_ANSWERS * 1000.0)
+        window_ns = (uint64_t)(WINDOW_ANSWERS * 1e9 / rate);
     while (now < end) {
         uint64_t due = rate > 0 ? (uint64_t)((double)(now - start) * rate / 1e9) + 1 : UINT64_MAX;
         while (n_idle && sent < due) {
@@ -338,8 +371,6 @@ int main(int argc, char **argv)
     if (!fgets(line, sizeof line, stdin))
         return 1;
     run(atof(argv[4]), strtoul(argv[5], NULL, 10));
-    qsort(us, answers, sizeof *us, compare_u32);
-    printf("%zu %u %u\n", answers, answers ? us[answers / 2] : 0,
-           answers ? us[answers * 99 / 100] : 0);
+    print_found();
     return 0;
 }

@@ -3,6 +3,7 @@ import base64
 import hashlib
 import os
 import socket
+import signal
 import threading
 import time
 
@@ -447,6 +448,43 @@ def test_retry_on_a_stale_connection(gateway):
     assert g.get("demo-a").body == b"one"
     assert g.get("demo-a", "/two").body == b"/two"
     assert first.is_set() and len(n) == 2
+
+
+def test_all_idle_connections_end_as_the_next_request_comes(gateway):
+    """The gateway has the request before it knows of any end."""
+    g = gateway(threads=1)
+    g.space("demo-a", demo := Ending())
+    conns = [g.connect() for _ in range(4)]
+    for c in conns:
+        c.send(f"GET /together HTTP/1.1\r\n{H}\r\n")
+    assert {c.response().body for c in conns} == {b"1"}
+    g.process.send_signal(signal.SIGSTOP)
+    try:
+        conns[0].send(f"GET /next HTTP/1.1\r\n{H}\r\n")
+        demo.end.set()
+        for t in demo.threads:
+            t.join(10)
+    finally:
+        g.process.send_signal(signal.SIGCONT)
+    r = conns[0].response()
+    assert r.status == 200 and r.body == b"2"
+
+
+class Ending:
+    """A demo with four connections that it ends at once, each after one answer; others go on."""
+
+    def __init__(self):
+        self.end, self.threads, self.together = threading.Event(), [], threading.Barrier(4)
+
+    def __call__(self, c):
+        while r := c.request():
+            if r[0].split()[1] == "/together":
+                self.threads.append(threading.current_thread())
+                self.together.wait(10)
+                c.answer("1")
+                self.end.wait(10)
+                return
+            c.answer("2")
 
 
 def test_no_second_try_for_a_post(gateway):

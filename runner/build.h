@@ -14,7 +14,11 @@
  *             with the lock's hashes and nothing else
  *   seal      size, sync, the name
  *
- * Killed at any moment, what is half made lies in envs/.new-N and is removed by the next runner. */
+ * Killed at any moment, what is half made lies in envs/.new-N and is removed by the next runner.
+ *
+ * What a build is, and where it may be: build_own.h. Which step follows which: build_steps.c, with
+ * build_plan.c, build_debs.c and build_models.c for what they are of. Who is next, and how one is
+ * called off: build.c. Deadline and room: build_limits.c. What becomes of it: build_end.c. */
 #pragma once
 
 #include <stdbool.h>

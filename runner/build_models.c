@@ -9,10 +9,14 @@
 #include "common/util.h"
 #include "runner/build_env.h"
 #include "runner/build_own.h"
+#include "runner/bytecode.h"
 #include "runner/chore.h"
 #include "runner/egress.h"
 #include "runner/indexes.h"
+#include "runner/life.h"
+#include "runner/life_build.h"
 #include "runner/models.h"
+#include "runner/public.h"
 #include "runner/runner.h"
 #include "runner/space.h"
 #include "runner/start_list.h"
@@ -25,6 +29,7 @@
 #define PROGRAM "/run/vitrine/vitrine-preload"
 #define TOKEN_BYTES 2000
 #define HEADS_BYTES (64u << 20)
+#define STALE_TRIES 3
 
 /* ---- what is asked for ---- */
 
@@ -69,7 +74,7 @@ bool build_models_has_hub(struct build *b)
     return false;
 }
 
-void build_models_make_request(struct build *b)
+static void make_request(struct build *b)
 {
     _cleanup_buf_ struct buf text = BUF_INIT(b->preload.len + 65536);
     buf_printf(&text, "models %s\nspace %" PRIu64 "\nhub %s\n", BUILD_VERSION, b->space->id,
@@ -79,7 +84,7 @@ void build_models_make_request(struct build *b)
     sha256_hex(text.data ? text.data : "", text.len, b->models_request);
 }
 
-void build_models_make_key(struct build *b)
+static void make_key(struct build *b)
 {
     _cleanup_buf_ struct buf text = BUF_INIT(b->found.len + 65536);
     buf_printf(&text, "models %s\nspace %" PRIu64 "\n", BUILD_VERSION, b->space->id);
@@ -165,6 +170,72 @@ int build_models_policy(struct runner *r, struct buf *out)
         with_heads > c->build_max_transfer) /* the later line counts */
         n = buf_printf(out, "bytes %" PRIu64 "\n", with_heads);
     return n;
+}
+
+/* ---- the step ---- */
+
+/* Did these entries lead to a cache before? */
+bool build_models_known(struct build *b)
+{
+    if (!b->preload.len)
+        return true;
+    make_request(b);
+    if (!b->anew && life_resolution(b->r, b->models_request, b->models, NULL) == 1 &&
+        build_is_whole(b->r, b->models)) {
+        build_say(b, "preload", "models %.12s are there already", b->models);
+        return true;
+    }
+    b->models[0] = 0;
+    return false;
+}
+
+static void fetch_models(struct build *b)
+{
+    b->phase = PHASE_MODELS;
+    buf_clear(&b->found);
+    build_save(b, "resolving");
+    build_watch(b);
+    build_start_step(b);
+}
+
+void build_models_begin(struct build *b)
+{
+    if (!b->preload.len || b->models[0]) {
+        build_begin_env(b);
+        return;
+    }
+    build_say(b, "preload", "preload_from_hub, from %s", conf_of(b->r)->build_hub);
+    fetch_models(b);
+}
+
+static void on_models_sealed(void *arg, int code)
+{
+    struct build *b = arg;
+    if (code == ESTALE && !b->cancelled && ++b->found_stale < STALE_TRIES) {
+        fetch_models(b); /* somebody else's, which was there, is gone: its own then */
+        return;
+    }
+    if (code || life_env_save(b->r, b->key, b->space->owner, "", env_bytes(b->r, b->key),
+                              BYTECODE_MADE, NULL) < 0) {
+        build_fail(b, public_reason(code ? code : EIO, "its models could not be stored"));
+        build_give_up(b);
+        return;
+    }
+    memcpy(b->models, b->key, sizeof(b->models));
+    b->key[0] = 0;
+    build_say(b, "preload", "models %.12s", b->models);
+    if (life_resolution_save(b->r, b->models_request, b->models, NULL) < 0)
+        log_warn(NULL, "build.row", "what preload_from_hub led to could not be written down");
+    if (b->cancelled || b->over)
+        build_give_up(b);
+    else
+        build_begin_env(b);
+}
+
+void build_models_fetched(struct build *b)
+{
+    make_key(b);
+    build_begin_seal(b, PHASE_MODELS_SEAL, "models", on_models_sealed);
 }
 
 /* ---- what nobody needs ---- */

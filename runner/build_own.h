@@ -12,15 +12,17 @@
 #define BUILD_VERSION "1" /* of what builds make: another one makes every environment anew */
 #define BUILD_ADD_MAX 8
 
+/* Where it is. In order, but that what is there already is not made again; from each it may also
+ * come to its end (build.over), and where it is held up it tries again. */
 enum build_phase {
     PHASE_PLAN,
-    PHASE_QUEUED,
-    PHASE_DEBS, /* packages.txt */
+    PHASE_QUEUED, /* for its turn */
+    PHASE_DEBS,   /* packages.txt */
     PHASE_DEBS_SEAL,
     PHASE_MODELS, /* preload_from_hub */
     PHASE_MODELS_SEAL,
     PHASE_RESOLVE,
-    PHASE_EQUAL,
+    PHASE_EQUAL, /* waits while another build makes the same */
     PHASE_INSTALL,
     PHASE_SEAL
 };
@@ -80,6 +82,62 @@ struct build {
     bool log_cut;
 };
 
+static inline bool build_is_sealing(const struct build *b)
+{
+    return b->phase == PHASE_SEAL || b->phase == PHASE_DEBS_SEAL || b->phase == PHASE_MODELS_SEAL;
+}
+
+/* ---- build.c: who is next ---- */
+/* Lets those begin, or go on, for whom there is room. */
+void build_queue(struct runner *r);
+/* Another one, which makes the very same environment right now; or NULL. */
+struct build *build_equal_one(const struct build *b);
+
+/* ---- build_look.c ---- */
+/* What some build made is there: on the disk, and known to life.db. */
+bool build_is_whole(struct runner *r, const char *key);
+
+/* ---- build_steps.c: which step follows which ---- */
+void build_steps_init(struct build *b);
+/* Begins the step of b->phase in a sandbox; build_job_ended follows. */
+void build_start_step(struct build *b);
+/* Stores what the steps made (env_seal); done(b, code) follows. */
+void build_begin_seal(struct build *b, enum build_phase phase, const char *name,
+                      void (*done)(void *b, int code));
+/* From the loop, after a pause. */
+void build_go_on_later(struct build *b, uint64_t ms);
+/* Layer and models are there: the environment is next, and then the end. */
+void build_begin_env(struct build *b);
+/* Its row in life.db. */
+void build_save(struct build *b, const char *state);
+/* What build_job.c hears: a step's sandbox printed its plan, and ended. `ok`: it said that it was
+ * done, and ended in order. `code`: the platform's errno where it could not even begin. */
+void build_take_plan(struct build *b, const char *json);
+void build_job_ended(struct build *b, bool ok, int code);
+void build_ahead_ended(struct build *b);
+
+/* ---- build_debs.c: packages.txt ---- */
+/* Whether there is nothing to unpack: none is asked for, or these words led to a layer before. */
+bool build_debs_known(struct build *b);
+/* Begins the step where there is something to unpack; goes on with build_models_begin. */
+void build_debs_begin(struct build *b);
+/* Its sandbox is done. */
+void build_debs_unpacked(struct build *b);
+
+/* ---- build_limits.c: its time, and its room on the disk ---- */
+void build_limits_init(struct build *b);
+void build_watch(struct build *b); /* as long as it works; more than once is fine */
+void build_unwatch(struct build *b);
+
+/* ---- build_end.c ---- */
+void build_fail(struct build *b, const char *reason); /* the first reason counts */
+/* It has failed, or nobody wants it: tells those who wait, and takes away what there is of it. */
+void build_give_up(struct build *b);
+/* Everything is there; `env` is "" where it needs none. */
+void build_succeed(struct build *b, const char *env);
+/* It is over: it goes away, and what is left of it with it, once its sandboxes have ended. */
+void build_end(struct build *b);
+
 /* ---- build_job.c: the sandboxes ---- */
 /* Begins the sandbox of b->phase; build_job_ended follows, unless this fails. */
 int build_job_start(struct build *b, struct err *err);
@@ -91,17 +149,11 @@ void build_job_drop_ahead(struct build *b);
 /* Ends what there is; false where there is nothing. build_job_ended or build_ahead_ended follows.
  */
 bool build_job_stop(struct build *b);
+
+/* ---- build_log.c ---- */
 /* One line of the build's log, which those who wait see as well. */
 void build_say(struct build *b, const char *step, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-
-/* ---- build.c hears of them ---- */
-void build_take_plan(struct build *b, const char *json);
-void build_fail(struct build *b, const char *reason); /* the first reason counts */
-/* `ok`: it said that it was done, and ended in order. `code`: the platform's errno where it could
- * not even begin. */
-void build_job_ended(struct build *b, bool ok, int code);
-void build_ahead_ended(struct build *b);
 
 /* ---- build_plan.c: what a version asks for ---- */
 /* Reads the card: which versions of SDK and interpreter. */
@@ -116,9 +168,6 @@ bool build_is_npm(const struct build *b);
 int build_read_variables(struct build *b, bool tell);
 /* Whether its card has an app_build_command, or a preload_from_hub. */
 bool build_card_asks(struct runner *r, uint64_t space_id, const struct version *v);
-/* b->debs_request, from packages.txt and the root; b->key, from what was unpacked. */
-void build_make_debs_request(struct build *b);
-void build_make_debs_key(struct build *b);
 /* b->request, from all that was planned. */
 void build_make_request(struct build *b);
 /* b->key, from the lock and b->kind. */

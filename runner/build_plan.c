@@ -15,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include <jansson.h>
 
@@ -158,35 +157,6 @@ static void begin_key(const struct build *b, const char *what, struct buf *text)
 bool build_is_npm(const struct build *b)
 {
     return strcmp(b->version.sdk, "node") == 0 || b->command[0];
-}
-
-/* What the root has: another one lacks other packages. */
-static void add_root(const struct build *b, struct buf *text)
-{
-    const char *root = conf_of(b->r)->sandbox_root;
-    char path[PATH_MAX];
-    struct stat st = {0};
-    snprintf(path, sizeof(path), "%s/var/lib/dpkg/status", strcmp(root, "host") == 0 ? "" : root);
-    (void)stat(path, &st);
-    buf_printf(text, "debs %s\nroot %s %lld %lld\n", BUILD_VERSION, root, (long long)st.st_size,
-               (long long)st.st_mtime);
-}
-
-void build_make_debs_request(struct build *b)
-{
-    _cleanup_buf_ struct buf text = BUF_INIT(65536);
-    add_root(b, &text);
-    buf_printf(&text, "words %s\n", b->debs_digest);
-    sha256_hex(text.data ? text.data : "", text.len, b->debs_request);
-}
-
-void build_make_debs_key(struct build *b)
-{
-    _cleanup_buf_ struct buf text = BUF_INIT(b->debs.len + 65536);
-    add_root(b, &text);
-    if (b->debs.len)
-        buf_append(&text, b->debs.data, b->debs.len);
-    sha256_hex(text.data ? text.data : "", text.len, b->key);
 }
 
 void build_make_request(struct build *b)

@@ -63,6 +63,12 @@ struct space {
     uint64_t touched_ms;
 };
 
+/* A build is made for it, and is what its stage shows. */
+static inline bool space_is_building(const struct space *s)
+{
+    return s->state == LC_BUILDING || s->state == LC_REBUILDING;
+}
+
 /* What comes with an event; all parts may be absent. */
 struct space_what {
     const struct version *version; /* EV_DEPLOY */

@@ -7,9 +7,8 @@
 
 #define NESTED_MAX 8
 #define TEXT_MAX 2048
-#define NAMES                                                                                      \
-    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789" /* of names, versions, URLs   \
-                                                                      */
+/* of names, versions, URLs */
+#define NAMES "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
 /* ---- the part of TOML 1.0 that such a file has ---- */
 
@@ -75,27 +74,42 @@ static bool take_key(struct scan *s, char *ret, size_t size)
     return take(s, '=');
 }
 
-static bool skip_value(struct scan *s, unsigned depth)
+/* Each value of an array, for which `key` is "", or of an inline table. */
+typedef bool (*value_fn)(struct scan *s, const char *key, void *arg);
+
+static bool read_values(struct scan *s, bool table, value_fn read, void *arg)
 {
-    char key[64];
-    skip_space(s, false);
-    if (*s->p == '"' || *s->p == '\'')
-        return take_string(s, NULL, 0);
-    if (*s->p != '[' && *s->p != '{') {
-        size_t n = strspn(s->p, NAMES "-_+.:");
-        s->p += n;
-        return n;
-    }
-    char end = *s->p++ == '[' ? ']' : '}';
-    if (depth == NESTED_MAX)
+    const char end = table ? '}' : ']';
+    char key[64] = "";
+    if (!take(s, table ? '{' : '['))
         return false;
     while (!take(s, end)) {
-        if (end == '}' && !take_key(s, key, sizeof(key)))
+        if (table && !take_key(s, key, sizeof(key)))
             return false;
-        if (!skip_value(s, depth + 1) || (!take(s, ',') && *s->p != end))
+        skip_space(s, false);
+        if (!read(s, key, arg) || (!take(s, ',') && *s->p != end))
             return false;
     }
     return true;
+}
+
+static bool skip_value(struct scan *s, unsigned depth);
+
+static bool skip_inner(struct scan *s, const char *key, void *arg)
+{
+    (void)key;
+    return skip_value(s, *(const unsigned *)arg + 1);
+}
+
+static bool skip_value(struct scan *s, unsigned depth)
+{
+    if (*s->p == '"' || *s->p == '\'')
+        return take_string(s, NULL, 0);
+    if (*s->p == '[' || *s->p == '{')
+        return depth < NESTED_MAX && read_values(s, *s->p == '{', skip_inner, &depth);
+    size_t n = strspn(s->p, NAMES "-_+.:");
+    s->p += n;
+    return n;
 }
 
 /* ---- from pylock.toml ---- */
@@ -116,50 +130,35 @@ static bool is_lasting(const char *url)
     return web && strspn(url, NAMES "-._~:/%+!,=") == strlen(url);
 }
 
-static bool read_hashes(struct scan *s, char *sha256, size_t size)
+struct wheel {
+    char url[TEXT_MAX], sha256[65];
+};
+
+static bool read_hash(struct scan *s, const char *key, void *arg)
 {
-    char key[64];
-    if (!take(s, '{'))
-        return false;
-    while (!take(s, '}')) {
-        if (!take_key(s, key, sizeof(key)))
-            return false;
-        skip_space(s, false);
-        bool ok = strcmp(key, "sha256") == 0 ? take_string(s, sha256, size) : skip_value(s, 0);
-        if (!ok || (!take(s, ',') && *s->p != '}'))
-            return false;
-    }
-    return true;
+    struct wheel *w = arg;
+    return strcmp(key, "sha256") == 0 ? take_string(s, w->sha256, sizeof(w->sha256))
+                                      : skip_value(s, 0);
 }
 
-static bool read_wheel(struct scan *s, struct package *p)
+static bool read_wheel_key(struct scan *s, const char *key, void *arg)
 {
-    char key[64], url[TEXT_MAX] = "", sha256[65] = "";
-    if (!take(s, '{'))
-        return false;
-    while (!take(s, '}')) {
-        if (!take_key(s, key, sizeof(key)))
-            return false;
-        skip_space(s, false);
-        bool ok = strcmp(key, "url") == 0      ? take_string(s, url, sizeof(url))
-                  : strcmp(key, "hashes") == 0 ? read_hashes(s, sha256, sizeof(sha256))
-                                               : strcmp(key, "path") != 0 && skip_value(s, 0);
-        if (!ok || (!take(s, ',') && *s->p != '}'))
-            return false;
-    }
-    return is_lasting(url) && is_hex(sha256) &&
-           buf_printf(&p->pin, " --hash=sha256:%s", sha256) == 0 &&
-           buf_printf(&p->files, "#file sha256:%s %s\n", sha256, url) == 0;
+    struct wheel *w = arg;
+    if (strcmp(key, "url") == 0)
+        return take_string(s, w->url, sizeof(w->url));
+    if (strcmp(key, "hashes") == 0)
+        return read_values(s, true, read_hash, w);
+    return strcmp(key, "path") != 0 && skip_value(s, 0);
 }
 
-static bool read_wheels(struct scan *s, struct package *p)
+static bool read_wheel(struct scan *s, const char *key, void *arg)
 {
-    if (!take(s, '['))
-        return false;
-    while (!take(s, ']'))
-        if (!read_wheel(s, p) || (!take(s, ',') && *s->p != ']'))
-            return false;
-    return true;
+    (void)key;
+    struct package *p = arg;
+    struct wheel w = {0};
+    return read_values(s, true, read_wheel_key, &w) && is_lasting(w.url) && is_hex(w.sha256) &&
+           buf_printf(&p->pin, " --hash=sha256:%s", w.sha256) == 0 &&
+           buf_printf(&p->files, "#file sha256:%s %s\n", w.sha256, w.url) == 0;
 }
 
 /* One key of a package. What is not known may say that it is none of an index. */
@@ -178,7 +177,7 @@ static bool read_key(struct scan *s, struct package *p)
     if (strcmp(key, "version") == 0)
         return take_string(s, p->version, sizeof(p->version));
     if (strcmp(key, "wheels") == 0)
-        return read_wheels(s, p);
+        return read_values(s, false, read_wheel, p);
     for (size_t i = 0; i < sizeof(ignored) / sizeof(*ignored); i++)
         if (strcmp(key, ignored[i]) == 0)
             return skip_value(s, 0);

@@ -13,12 +13,15 @@
 #define TREE_PAGE 5000
 #define COMMITS_PAGE 100
 
-/* {key: [...]} becomes the list alone, which is the caller's. */
-static json_t *take_list(json_t *object, const char *key)
+/* {items: [...], more} is answered with the list alone, and where there is more with the address of
+ * what follows. */
+static enum MHD_Result answer_items(struct req *r, json_t *found, long next)
 {
-    json_t *list = json_incref(json_object_get(object, key));
-    json_decref(object);
-    return list;
+    json_t *items = json_incref(json_object_get(found, "items"));
+    if (json_is_true(json_object_get(found, "more")))
+        req_next(r, "offset", (uint64_t)next);
+    json_decref(found);
+    return req_json(r, 200, items);
 }
 
 enum MHD_Result api_tree(struct req *r)
@@ -36,9 +39,7 @@ enum MHD_Result api_tree(struct req *r)
     if (repo_tree(r->app, &v.space, r->what, r->rest, recursive, (uint64_t)offset, (uint64_t)limit,
                   &tree, &err) < 0)
         return hubrepo_fail(r, &err);
-    if (json_is_true(json_object_get(tree, "more")))
-        req_next(r, "offset", (uint64_t)(offset + limit));
-    return req_json(r, 200, take_list(tree, "items"));
+    return answer_items(r, tree, offset + limit);
 }
 
 enum MHD_Result api_commits(struct req *r)
@@ -53,9 +54,7 @@ enum MHD_Result api_commits(struct req *r)
     long offset = req_query_number(r, "offset", 0, 1000000000, 0);
     if (repo_log(r->app, &v.space, r->what, (uint64_t)offset, (uint64_t)limit, &log, &err) < 0)
         return hubrepo_fail(r, &err);
-    if (json_is_true(json_object_get(log, "more")))
-        req_next(r, "offset", (uint64_t)(offset + limit));
-    return req_json(r, 200, take_list(log, "items"));
+    return answer_items(r, log, offset + limit);
 }
 
 enum MHD_Result api_refs(struct req *r)
@@ -121,5 +120,5 @@ enum MHD_Result api_paths_info(struct req *r)
     _cleanup_body_ json_t *paths = paths_of(r);
     if (repo_paths(r->app, &v.space, r->what, paths, &found, &err) < 0)
         return hubrepo_fail(r, &err);
-    return req_json(r, 200, take_list(found, "items"));
+    return answer_items(r, found, 0);
 }

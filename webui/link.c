@@ -9,6 +9,7 @@
 #include "webui/link_own.h"
 #include "webui/site.h"
 #include "webui/stats.h"
+#include "webui/timedwait.h"
 #include "webui/visits.h"
 
 #include <errno.h>
@@ -72,17 +73,6 @@ static void send_rest(struct link *l)
     pthread_mutex_unlock(&l->lock);
 }
 
-static void timespec_in(struct timespec *ts, unsigned ms)
-{
-    clock_gettime(CLOCK_MONOTONIC, ts);
-    ts->tv_sec += ms / 1000;
-    ts->tv_nsec += ms % 1000 * 1000000L;
-    if (ts->tv_nsec >= 1000000000L) {
-        ts->tv_sec++;
-        ts->tv_nsec -= 1000000000L;
-    }
-}
-
 void link_ask_begin(struct link *l, struct ask *a)
 {
     a->fds[0] = a->fds[1] = a->stream = -1;
@@ -105,8 +95,7 @@ void link_ask_end(struct link *l, struct ask *a)
 
 int link_ask_wait(struct link *l, struct ask *a, bool stream, unsigned timeout_ms, struct err *err)
 {
-    struct timespec end;
-    timespec_in(&end, timeout_ms);
+    struct timespec end = timedwait_end(timeout_ms);
     pthread_mutex_lock(&l->lock);
     int late = 0;
     while (!a->answered && !(stream && a->streamed) && !l->stop && late == 0)
@@ -332,11 +321,7 @@ int link_start(struct link **ret, struct app *app, struct err *err)
     l->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (l->wake_fd < 0)
         return err_errno(err, "eventfd");
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&l->answer, &attr);
-    pthread_condattr_destroy(&attr);
+    timedwait_init(&l->answer);
     pthread_mutex_init(&l->lock, NULL);
     int r = pthread_create(&l->thread, NULL, run, l);
     if (r != 0)

@@ -1,6 +1,7 @@
 #include "webui/locks.h"
 
 #include "common/cleanup.h"
+#include "webui/timedwait.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -9,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 
 struct locks_held {
     struct locks *locks;
@@ -28,11 +28,7 @@ int locks_new(struct locks **ret, struct err *err)
     struct locks *l = calloc(1, sizeof *l);
     if (!l)
         return err_set(err, ENOMEM, "out of memory");
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&l->released, &attr);
-    pthread_condattr_destroy(&attr);
+    timedwait_init(&l->released);
     pthread_mutex_init(&l->mutex, NULL);
     *ret = l;
     return 0;
@@ -64,14 +60,7 @@ int locks_take(struct locks *l, const char *name, unsigned timeout_ms, struct lo
     h->locks = l;
     snprintf(h->name, sizeof h->name, "%s", name);
 
-    struct timespec end;
-    clock_gettime(CLOCK_MONOTONIC, &end);
-    end.tv_sec += timeout_ms / 1000;
-    end.tv_nsec += timeout_ms % 1000 * 1000000L;
-    if (end.tv_nsec >= 1000000000L) {
-        end.tv_sec++;
-        end.tv_nsec -= 1000000000L;
-    }
+    struct timespec end = timedwait_end(timeout_ms);
     int late = 0;
     pthread_mutex_lock(&l->mutex);
     while (find(l, name) && late == 0)

@@ -2,11 +2,11 @@
 
 #include "common/cleanup.h"
 #include "common/util.h"
+#include "webui/timedwait.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define FORGET_MS 60000
 
@@ -27,11 +27,7 @@ int stats_new(struct stats **ret, struct err *err)
     struct stats *s = calloc(1, sizeof *s);
     if (!s)
         return err_set(err, ENOMEM, "out of memory");
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&s->news, &attr);
-    pthread_condattr_destroy(&attr);
+    timedwait_init(&s->news);
     pthread_mutex_init(&s->lock, NULL);
     *ret = s;
     return 0;
@@ -119,14 +115,7 @@ bool stats_get(struct stats *s, uint64_t worker_id, unsigned max_age_ms, struct 
 
 void stats_await(struct stats *s, uint64_t worker_id, unsigned max_age_ms, unsigned timeout_ms)
 {
-    struct timespec end;
-    clock_gettime(CLOCK_MONOTONIC, &end);
-    end.tv_sec += timeout_ms / 1000;
-    end.tv_nsec += timeout_ms % 1000 * 1000000L;
-    if (end.tv_nsec >= 1000000000L) {
-        end.tv_sec++;
-        end.tv_nsec -= 1000000000L;
-    }
+    struct timespec end = timedwait_end(timeout_ms);
     struct stats_worker ignored;
     pthread_mutex_lock(&s->lock);
     while (!get(s, worker_id, max_age_ms, &ignored))

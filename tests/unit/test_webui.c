@@ -1,4 +1,4 @@
-/* objects: webui/multipart.o webui/urls.o webui/text.o webui/locks.o */
+/* objects: webui/multipart.o webui/urls.o webui/text.o webui/locks.o webui/timedwait.o */
 #include "tests/unit/unit.h"
 
 #include "common/buf.h"

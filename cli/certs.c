@@ -1,7 +1,6 @@
-#include "certs.h"
+#include "certs_own.h"
 
 #include "common/cleanup.h"
-#include "common/tlsname.h"
 #include "common/util.h"
 
 #include <errno.h>
@@ -10,50 +9,20 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
-#include <openssl/rand.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
-
-#define FILE_MAX (256 * 1024)
-#define NAMES_MAX 2048 /* of a text that lists them */
-#define SELF_SIGNED_DAYS 365
-
-/* Tells a file from the one that was there before. */
-struct print {
-    dev_t dev;
-    ino_t ino;
-    off_t size;
-    struct timespec mtime, ctime;
-};
-
-struct pair {
-    char *chain_path, *key_path;
-    struct print chain_print, key_print;
-    mode_t key_mode;
-    struct buf chain, key;
-    X509 *cert;
-};
-
-struct certs {
-    const struct conf *conf;
-    size_t n;
-    struct pair pairs[TLS_PAIRS_MAX];
-    struct pair own; /* without paths: signed by itself */
-    bool use_own;
-};
 
 static void wipe(struct buf *b)
 {
     if (b->data)
         OPENSSL_cleanse(b->data, b->cap);
     buf_free(b);
-    *b = BUF_INIT(FILE_MAX);
+    *b = BUF_INIT(CERT_FILE_MAX);
 }
 
-static void forget(struct pair *p)
+void cert_forget(struct cert_pair *p)
 {
     wipe(&p->chain);
     wipe(&p->key);
@@ -66,11 +35,11 @@ void certs_close(struct certs *c)
     if (!c)
         return;
     for (size_t i = 0; i < c->n; i++) {
-        forget(&c->pairs[i]);
+        cert_forget(&c->pairs[i]);
         free(c->pairs[i].chain_path);
         free(c->pairs[i].key_path);
     }
-    forget(&c->own);
+    cert_forget(&c->own);
     free(c);
 }
 
@@ -79,7 +48,7 @@ void certs_close(struct certs *c)
 static int add_entry(struct certs *c, const char *text, size_t len, struct err *err)
 {
     char entry[4096], *save = NULL;
-    struct pair *p = &c->pairs[c->n];
+    struct cert_pair *p = &c->pairs[c->n];
 
     if (len >= sizeof(entry))
         return err_set(err, EINVAL, "tls.certificates: an entry is too long");
@@ -101,7 +70,7 @@ static int add_entry(struct certs *c, const char *text, size_t len, struct err *
                    : asprintf(&p->key_path, "%s/privkey.pem", first);
     p->chain_path = a < 0 ? NULL : p->chain_path;
     p->key_path = b < 0 ? NULL : p->key_path;
-    p->chain = p->key = BUF_INIT(FILE_MAX);
+    p->chain = p->key = BUF_INIT(CERT_FILE_MAX);
     c->n++;
     return a < 0 || b < 0 ? err_set(err, ENOMEM, "out of memory") : 0;
 }
@@ -113,7 +82,7 @@ int certs_open(struct certs **ret, const struct conf *conf, struct err *err)
     if (!c)
         return err_set(err, ENOMEM, "out of memory");
     c->conf = conf;
-    c->own.chain = c->own.key = BUF_INIT(FILE_MAX);
+    c->own.chain = c->own.key = BUF_INIT(CERT_FILE_MAX);
     while (p[strspn(p, " \t")]) {
         size_t len = strcspn(p, ",");
         int r = add_entry(c, p, len, err);
@@ -150,7 +119,7 @@ static bool same(const struct print *p, const char *path)
 bool certs_changed(const struct certs *c)
 {
     for (size_t i = 0; i < c->n; i++) {
-        const struct pair *p = &c->pairs[i];
+        const struct cert_pair *p = &c->pairs[i];
         if (!same(&p->chain_print, p->chain_path) || !same(&p->key_print, p->key_path))
             return true;
     }
@@ -215,14 +184,14 @@ static int check_chain(BIO *b, X509 *cert, const char *path, struct err *err)
     return r;
 }
 
-static GENERAL_NAMES *names_of(const X509 *cert)
+GENERAL_NAMES *cert_names(const X509 *cert)
 {
     return X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
 }
 
 static bool has_dns_name(const X509 *cert)
 {
-    GENERAL_NAMES *list = names_of(cert);
+    GENERAL_NAMES *list = cert_names(cert);
     bool any = false;
     for (int i = 0; i < sk_GENERAL_NAME_num(list); i++)
         any = any || sk_GENERAL_NAME_value(list, i)->type == GEN_DNS;
@@ -230,7 +199,7 @@ static bool has_dns_name(const X509 *cert)
     return any;
 }
 
-static int check_key(const struct pair *p, struct err *err)
+static int check_key(const struct cert_pair *p, struct err *err)
 {
     bool encrypted = false;
     char text[120];
@@ -254,7 +223,7 @@ static int check_key(const struct pair *p, struct err *err)
     return r;
 }
 
-static int check_pair(struct pair *p, struct err *err)
+static int check_pair(struct cert_pair *p, struct err *err)
 {
     char text[120];
     BIO *b = BIO_new_mem_buf(p->chain.data, (int)p->chain.len);
@@ -275,17 +244,17 @@ static int check_pair(struct pair *p, struct err *err)
 
 int certs_read(struct certs *c, struct err *err)
 {
-    struct pair fresh[TLS_PAIRS_MAX];
+    struct cert_pair fresh[TLS_PAIRS_MAX];
     int r = 0;
     size_t done = 0;
 
     ERR_clear_error();
     for (; r == 0 && done < c->n; done++) {
-        struct pair *p = &fresh[done];
+        struct cert_pair *p = &fresh[done];
         mode_t mode;
         *p = c->pairs[done];
         p->cert = NULL;
-        p->chain = p->key = BUF_INIT(FILE_MAX);
+        p->chain = p->key = BUF_INIT(CERT_FILE_MAX);
         r = read_file(p->chain_path, &p->chain, &p->chain_print, &mode, err);
         if (r == 0)
             r = read_file(p->key_path, &p->key, &p->key_print, &p->key_mode, err);
@@ -297,10 +266,10 @@ int certs_read(struct certs *c, struct err *err)
     }
     for (size_t i = 0; i < done; i++) {
         if (r == 0) {
-            forget(&c->pairs[i]);
+            cert_forget(&c->pairs[i]);
             c->pairs[i] = fresh[i];
         } else {
-            forget(&fresh[i]);
+            cert_forget(&fresh[i]);
         }
     }
     if (r == 0 && c->n)
@@ -308,188 +277,12 @@ int certs_read(struct certs *c, struct err *err)
     return r;
 }
 
-/* ---- one that signs itself ---- */
+/* ---- handed on ---- */
 
-static bool add_extension(X509 *x, int nid, const char *value)
-{
-    X509V3_CTX ctx;
-    X509V3_set_ctx_nodb(&ctx);
-    X509V3_set_ctx(&ctx, x, x, NULL, NULL, 0);
-    X509_EXTENSION *e = X509V3_EXT_conf_nid(NULL, &ctx, nid, value);
-    bool ok = e && X509_add_ext(x, e, -1) == 1;
-    X509_EXTENSION_free(e);
-    return ok;
-}
-
-static bool fill_own(X509 *x, EVP_PKEY *key, const struct conf *conf)
-{
-    const char *demos = *conf->server_demo_domain ? conf->server_demo_domain : conf->server_domain;
-    char names[NAMES_MAX];
-    uint64_t serial;
-    snprintf(names, sizeof(names), "DNS:%s,DNS:*.%s", conf->server_domain, demos);
-    X509_NAME *name = X509_get_subject_name(x);
-    return RAND_bytes((unsigned char *)&serial, sizeof(serial)) == 1 && X509_set_version(x, 2) &&
-           ASN1_INTEGER_set_uint64(X509_get_serialNumber(x), serial >> 1) &&
-           X509_gmtime_adj(X509_getm_notBefore(x), -3600) &&
-           X509_gmtime_adj(X509_getm_notAfter(x), SELF_SIGNED_DAYS * 86400L) &&
-           X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
-                                      (const unsigned char *)"Vitrine, signed by itself", -1, -1,
-                                      0) &&
-           X509_set_issuer_name(x, name) && X509_set_pubkey(x, key) &&
-           add_extension(x, NID_subject_alt_name, names) &&
-           add_extension(x, NID_basic_constraints, "critical,CA:FALSE") &&
-           X509_sign(x, key, EVP_sha256()) > 0;
-}
-
-static int take_pem(BIO *b, struct buf *out)
-{
-    char *data;
-    long len = BIO_get_mem_data(b, &data);
-    return len > 0 ? buf_append(out, data, (size_t)len) : -ENOMEM;
-}
-
-int certs_sign_oneself(struct certs *c, struct err *err)
-{
-    EVP_PKEY *key = EVP_EC_gen("P-256");
-    X509 *x = X509_new();
-    BIO *chain = BIO_new(BIO_s_mem()), *pem = BIO_new(BIO_s_mem());
-    bool ok = key && x && chain && pem && fill_own(x, key, c->conf) &&
-              PEM_write_bio_X509(chain, x) == 1 &&
-              PEM_write_bio_PrivateKey(pem, key, NULL, NULL, 0, NULL, NULL) == 1;
-    forget(&c->own);
-    ok = ok && take_pem(chain, &c->own.chain) == 0 && take_pem(pem, &c->own.key) == 0;
-    EVP_PKEY_free(key);
-    BIO_free(chain);
-    BIO_free(pem);
-    if (!ok) {
-        X509_free(x);
-        ERR_clear_error();
-        return err_set(err, ENOMEM, "cannot make a certificate");
-    }
-    c->own.cert = x;
-    c->use_own = true;
-    return 0;
-}
-
-/* ---- what there is to say ---- */
-
-static const struct pair *list_of(const struct certs *c, size_t *n)
+const struct cert_pair *certs_list(const struct certs *c, size_t *n)
 {
     *n = c->use_own ? 1 : c->n;
     return c->use_own ? &c->own : c->pairs;
-}
-
-/* As the gateway chooses. */
-static bool is_for(const X509 *cert, const char *host)
-{
-    GENERAL_NAMES *list = names_of(cert);
-    bool any = false;
-    for (int i = 0; i < sk_GENERAL_NAME_num(list); i++) {
-        const GENERAL_NAME *name = sk_GENERAL_NAME_value(list, i);
-        any = any || (name->type == GEN_DNS &&
-                      tls_name_fits((const char *)ASN1_STRING_get0_data(name->d.dNSName),
-                                    (size_t)ASN1_STRING_length(name->d.dNSName), host));
-    }
-    GENERAL_NAMES_free(list);
-    return any;
-}
-
-static time_t when(const ASN1_TIME *t)
-{
-    struct tm tm;
-    return ASN1_TIME_to_tm(t, &tm) == 1 ? timegm(&tm) : 0;
-}
-
-static void day_of(time_t t, char out[32])
-{
-    struct tm tm;
-    gmtime_r(&t, &tm);
-    strftime(out, 32, "%Y-%m-%d", &tm);
-}
-
-static void warn_pair(const struct certs *c, const struct pair *p,
-                      void (*say)(void *arg, const char *text), void *arg)
-{
-    char text[600], day[32];
-    time_t now = time(NULL), from = when(X509_get0_notBefore(p->cert)),
-           until = when(X509_get0_notAfter(p->cert));
-    uint64_t left_ms = until > now ? (uint64_t)(until - now) * 1000 : 0;
-
-    day_of(until, day);
-    if (until <= now)
-        snprintf(text, sizeof(text), "%s: the certificate ended on %s: renew it", p->chain_path,
-                 day);
-    else if (from > now)
-        snprintf(text, sizeof(text), "%s: the certificate is not valid yet: is the clock right?",
-                 p->chain_path);
-    else if (left_ms < c->conf->tls_warn_before)
-        snprintf(text, sizeof(text), "%s: the certificate ends on %s, in %llu days: renew it",
-                 p->chain_path, day, (unsigned long long)(left_ms / 86400000));
-    else
-        text[0] = '\0';
-    if (text[0])
-        say(arg, text);
-    if (p->key_mode & (S_IROTH | S_IWOTH)) {
-        snprintf(text, sizeof(text), "%s: everybody on this machine can read the key: chmod o= %s",
-                 p->key_path, p->key_path);
-        say(arg, text);
-    }
-}
-
-void certs_warn(const struct certs *c, void (*say)(void *arg, const char *text), void *arg)
-{
-    const struct conf *conf = c->conf;
-    const char *demos = *conf->server_demo_domain ? conf->server_demo_domain : conf->server_domain;
-    char space[320], text[600];
-    size_t n;
-    const struct pair *list = list_of(c, &n);
-    bool site = false, spaces = false;
-
-    snprintf(space, sizeof(space), "some-space.%s", demos);
-    for (size_t i = 0; i < n && list[i].cert; i++) {
-        if (list != &c->own)
-            warn_pair(c, &list[i], say, arg);
-        site = site || is_for(list[i].cert, conf->server_domain);
-        spaces = spaces || is_for(list[i].cert, space);
-    }
-    if (!site) {
-        snprintf(text, sizeof(text), "no certificate is for the site's host %s (server.domain)",
-                 conf->server_domain);
-        say(arg, text);
-    }
-    if (!spaces) {
-        snprintf(text, sizeof(text),
-                 "no certificate is for *.%s, the hosts of Spaces: certificate authorities give "
-                 "one by a dns-01 challenge",
-                 demos);
-        say(arg, text);
-    }
-}
-
-void certs_describe(const struct certs *c, char *out, size_t len)
-{
-    size_t n, at = 0;
-    const struct pair *list = list_of(c, &n);
-
-    out[0] = '\0';
-    for (size_t i = 0; i < n && list[i].cert; i++) {
-        GENERAL_NAMES *names = names_of(list[i].cert);
-        char day[32];
-        day_of(when(X509_get0_notAfter(list[i].cert)), day);
-        for (int k = 0; k < sk_GENERAL_NAME_num(names) && at < len; k++) {
-            const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, k);
-            if (name->type == GEN_DNS)
-                at += (size_t)snprintf(out + at, len - at, "%s%.*s", k ? ", " : "",
-                                       ASN1_STRING_length(name->d.dNSName),
-                                       ASN1_STRING_get0_data(name->d.dNSName));
-        }
-        GENERAL_NAMES_free(names);
-        if (at < len)
-            at += (size_t)snprintf(out + at, len - at, " until %s%s", day,
-                                   list == &c->own ? " (signed by itself)"
-                                   : i + 1 < n     ? "; "
-                                                   : "");
-    }
 }
 
 int certs_to_fd(const struct certs *c, const struct tls_ticket_key tickets[TLS_TICKET_KEYS],
@@ -497,7 +290,7 @@ int certs_to_fd(const struct certs *c, const struct tls_ticket_key tickets[TLS_T
 {
     struct tls_bundle b = {0};
     size_t n;
-    const struct pair *list = list_of(c, &n);
+    const struct cert_pair *list = certs_list(c, &n);
     for (size_t i = 0; i < n; i++)
         b.pairs[b.n_pairs++] = (struct tls_pair){
             {list[i].chain.data, (uint32_t)list[i].chain.len},

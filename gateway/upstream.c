@@ -161,9 +161,9 @@ static bool is_silent(const struct upstream *u)
     return recv(u->conn.io.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }
 
-/* The last read took all that there was, and of what came until now the events told; what comes from
- * now on could as well come after a look. A request that can be sent once more can do without one:
- * it is a system call. The second time there is a look. */
+/* The last read took all that there was, and of what came until now the events told; what comes
+ * from now on could as well come after a look. A request that can be sent once more can do without
+ * one: it is a system call. The second time there is a look. */
 static bool is_sure(const struct client *c, const struct upstream *u)
 {
     return c->loop->all_told && c->retryable && !c->retried && !u->conn.readable;

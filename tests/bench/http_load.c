@@ -189,8 +189,9 @@ static void step(struct conn *c, uint64_t now)
         if (take(c, buf, (size_t)n)) {
             if (n_got == got_cap)
                 got = realloc(got, (got_cap = got_cap * 2 + 65536) * sizeof *got);
-            got[n_got++] = (struct answer){.us = (uint32_t)((now - c->sent_ns) / 1000),
-                                           .window = (uint32_t)((c->sent_ns - start_ns) / window_ns)};
+            got[n_got++] =
+                (struct answer){.us = (uint32_t)((now - c->sent_ns) / 1000),
+                                .window = (uint32_t)((c->sent_ns - start_ns) / window_ns)};
             c->busy = false;
             if (!close_each)
                 idle[n_idle++] = (int)(c - conns);

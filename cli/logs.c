@@ -2,6 +2,7 @@
 #include "cmd.h"
 #include "client.h"
 #include "common/buf.h"
+#include "common/lines.h"
 #include "common/util.h"
 #include "spacename.h"
 #include "terminal.h"
@@ -19,7 +20,7 @@ struct printer {
     bool json;
     bool to_terminal;
     struct terminal terminal;
-    struct buf line; /* the beginning of a line that is not whole yet */
+    struct lines lines;
 };
 
 /* "2026-11-23T06:28:00.123Z text" as {"timestamp","text"}, one document a line. */
@@ -44,6 +45,12 @@ static int print_json_line(const char *s, size_t len)
     return json_dumpf(j, stdout, JSON_COMPACT) < 0 || putchar('\n') == EOF ? -EIO : 0;
 }
 
+static bool take_line(void *arg, char *line, size_t len)
+{
+    (void)arg;
+    return print_json_line(line, len) == 0;
+}
+
 static int take(void *arg, const char *data, size_t len)
 {
     struct printer *p = arg;
@@ -52,15 +59,9 @@ static int take(void *arg, const char *data, size_t len)
                                                                                           : 0;
     if (!p->json)
         return fwrite(data, 1, len, stdout) != len || fflush(stdout) != 0 ? -EIO : 0;
-    if (buf_append(&p->line, data, len) < 0)
-        return -ENOBUFS;
-    const char *end;
-    while (p->line.len && (end = memchr(p->line.data, '\n', p->line.len))) {
-        size_t n = (size_t)(end - p->line.data);
-        if (print_json_line(p->line.data, n) < 0)
-            return -EIO;
-        buf_consume(&p->line, n + 1);
-    }
+    int r = lines_add(&p->lines, data, len, take_line, NULL);
+    if (r < 0)
+        return r == -ECANCELED ? -EIO : r;
     return fflush(stdout) != 0 ? -EIO : 0;
 }
 
@@ -84,8 +85,8 @@ static int print_logs(const struct spacename *n, bool build, bool follow, const 
     r = client_send(c, &rq, &ans, err);
     if (r == 0 && ans.status / 100 != 2)
         r = client_refusal(&ans, err);
-    if (r == 0 && p->line.len)
-        r = print_json_line(p->line.data, p->line.len);
+    if (r == 0 && p->lines.begun.len) /* the log ends there */
+        r = print_json_line(p->lines.begun.data, p->lines.begun.len);
     return r;
 }
 
@@ -98,7 +99,8 @@ int cmd_logs(int argc, char **argv)
                                           {NULL, 0, NULL, 0}};
     struct spacename n;
     struct err err = {0};
-    struct printer p = {.line = BUF_INIT(LINE_MAX_BYTES), .to_terminal = isatty(STDOUT_FILENO)};
+    struct printer p = {.lines = LINES_INIT(LINE_MAX_BYTES, false, 0),
+                        .to_terminal = isatty(STDOUT_FILENO)};
     const char *tail = NULL;
     bool build = false, follow = false;
     for (int o; (o = cmd_getopt(argc, argv, "f", longs)) != -1;) {
@@ -117,6 +119,6 @@ int cmd_logs(int argc, char **argv)
     int r = spacename_parse(&n, argv[optind], &err);
     if (r == 0)
         r = print_logs(&n, build, follow, tail, &p, &err);
-    buf_free(&p.line);
+    lines_free(&p.lines);
     return r < 0 ? cmd_fail(argv[0], &err) : CMD_DONE;
 }

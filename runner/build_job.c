@@ -27,7 +27,7 @@
 
 #define LINE_BYTES (64 * 1024) /* of a lock: a package with many hashes */
 #define PRINTED_MAX (64ull << 20)
-#define CHUNKS_A_TURN 4
+#define PIECES_A_TURN 4
 #define LOCK_PIPE (256 << 10) /* longer locks are rare: they wait for their sandbox */
 
 /* ---- what it says ---- */
@@ -43,8 +43,10 @@ static void take_log(struct build *b, char *text)
     build_say(b, text, "%s", end + 1);
 }
 
-static void take_line(struct build_job *j, char *line)
+static bool take_line(void *arg, char *line, size_t len)
 {
+    (void)len;
+    struct build_job *j = arg;
     struct build *b = j->b;
     if (strncmp(line, "log ", 4) == 0) {
         take_log(b, line + 4);
@@ -67,6 +69,7 @@ static void take_line(struct build_job *j, char *line)
     } else if (strncmp(line, "error ", 6) == 0) {
         build_fail(b, line + 6);
     }
+    return true;
 }
 
 static void stop_reading(struct build_job *j)
@@ -75,35 +78,23 @@ static void stop_reading(struct build_job *j)
     close_fd(&j->out);
 }
 
-static void read_output(struct build_job *j, unsigned chunks)
+static void read_output(struct build_job *j, unsigned pieces)
 {
-    char chunk[16384];
-    while (j->out >= 0 && chunks--) {
-        ssize_t n = read(j->out, chunk, sizeof(chunk));
-        if (n < 0 && (errno == EAGAIN || errno == EINTR))
-            return;
-        j->printed += n > 0 ? (size_t)n : 0;
-        if (n > 0 && j->printed <= PRINTED_MAX && buf_append(&j->line, chunk, (size_t)n) == 0) {
-            for (char *nl; j->line.len && (nl = memchr(j->line.data, '\n', j->line.len));) {
-                *nl = 0;
-                take_line(j, j->line.data);
-                buf_consume(&j->line, (size_t)(nl + 1 - j->line.data));
-            }
-            continue;
-        }
-        if (n > 0) {
-            build_fail(j->b, "it printed more than this server reads");
-            if (j->worker)
-                worker_stop(j->worker, 0);
-        }
-        stop_reading(j);
+    int n = j->out < 0 ? 1 : lines_read(&j->lines, j->out, pieces, take_line, j);
+    if (n > 0)
+        return;
+    if (n < 0) {
+        build_fail(j->b, "it printed more than this server reads");
+        if (j->worker)
+            worker_stop(j->worker, 0);
     }
+    stop_reading(j);
 }
 
 static void on_output(void *arg, uint32_t events)
 {
     (void)events;
-    read_output(arg, CHUNKS_A_TURN);
+    read_output(arg, PIECES_A_TURN);
 }
 
 /* ---- its way out ---- */
@@ -152,7 +143,7 @@ static void free_job(struct build_job *j)
     stop_reading(j);
     egress_end(&j->egress);
     close_fd(&j->in);
-    buf_free(&j->line);
+    lines_free(&j->lines);
     free(j);
 }
 
@@ -294,7 +285,7 @@ static struct build_job *start_in(struct build *b, struct build_job **slot, enum
                             .kind = slot == &b->ahead ? LOCK_SHARED : b->kind,
                             .in = -1,
                             .out = -1,
-                            .line = BUF_INIT(LINE_BYTES)};
+                            .lines = LINES_INIT(LINE_BYTES, false, PRINTED_MAX)};
     *slot = j;
     int n = space_make_folders(b->space, err);
     if (n == 0 && phase != PHASE_PLAN)

@@ -4,6 +4,7 @@
 
 #include "runner/build_own.h"
 
+#include "common/lines.h"
 #include "common/proto.h"
 
 struct egress;
@@ -18,8 +19,7 @@ struct build_job {
     int in;                /* where one that is ahead reads the lock from, else -1 */
     int out;
     struct loop_io *out_io;
-    struct buf line;
-    uint64_t printed;
+    struct lines lines; /* that it prints */
     bool resulted;
 };
 

@@ -4,6 +4,7 @@
 #include "common/buf.h"
 #include "common/cleanup.h"
 #include "common/conf.h"
+#include "common/lines.h"
 #include "common/log.h"
 #include "common/proto.h"
 #include "common/util.h"
@@ -46,7 +47,7 @@ struct egress {
     uint64_t until_ms;
     int sock, pidfd;
     struct loop_io *io;
-    struct buf line;
+    struct lines lines; /* that it says */
     struct egress_counts counts;
 };
 
@@ -60,16 +61,14 @@ static void fail(struct egress *e, const char *why)
 
 /* ---- what it says ---- */
 
-/* False where the hook may have ended it. */
-static bool take_line(struct egress *e, const char *line)
+static bool take_line(void *arg, char *line, size_t len)
 {
+    (void)len;
+    struct egress *e = arg;
+    const struct loop_io *io = e->io;
     uint64_t a, b, c;
     if (strcmp(line, "@ready") == 0) {
         loop_timer_cancel(e->loop, &e->timer);
-        if (e->hooks.on_ready) {
-            e->hooks.on_ready(e->hooks.arg);
-            return false;
-        }
     } else if (sscanf(line, "@count %" SCNu64 " %" SCNu64 " %" SCNu64, &a, &b, &c) == 3) {
         e->counts.connections = a;
         e->counts.bytes_in = b;
@@ -78,8 +77,10 @@ static bool take_line(struct egress *e, const char *line)
         if (!e->counts.refused++)
             snprintf(e->counts.first_refused, sizeof(e->counts.first_refused), "%.270s", line + 9);
     } else if (line[0] != '@' && e->hooks.on_say) {
-        e->hooks.on_say(e->hooks.arg, line);
-        return false;
+        char text[MAX_LINE];
+        snprintf(text, sizeof(text), "%s", line);
+        e->hooks.on_say(e->hooks.arg, text);
+        return !loop_io_is_dead(io); /* it may have ended it */
     }
     return true;
 }
@@ -88,25 +89,9 @@ static void on_said(void *arg, uint32_t events)
 {
     (void)events;
     struct egress *e = arg;
-    struct loop_io *io = e->io;
-    char chunk[4096];
-    ssize_t n = recv(e->sock, chunk, sizeof(chunk), MSG_DONTWAIT);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
-    if (n > 0 && e->line.len + (size_t)n > e->line.max)
-        buf_clear(&e->line); /* no line of ours is that long */
-    if (n <= 0 || buf_append(&e->line, chunk, (size_t)n) < 0) {
+    int n = lines_read(&e->lines, e->sock, 1, take_line, e);
+    if (n == 0 || (n < 0 && n != -ECANCELED))
         fail(e, "the way out of the build has ended unexpectedly; the server's log says why");
-        return;
-    }
-    for (char *nl; e->line.len && (nl = memchr(e->line.data, '\n', e->line.len));) {
-        char line[MAX_LINE];
-        size_t len = (size_t)(nl - e->line.data);
-        snprintf(line, sizeof(line), "%.*s", (int)len, e->line.data);
-        buf_consume(&e->line, len + 1);
-        if (!take_line(e, line) && loop_io_is_dead(io))
-            return; /* with e, perhaps */
-    }
 }
 
 /* ---- its start ---- */
@@ -175,8 +160,11 @@ static int start(struct egress *e, int listener, struct err *err)
         return err_errno(err, "cannot make a socket");
     e->sock = pair[0];
     _cleanup_close_ int theirs = pair[1];
+    int n = fd_set_nonblock(e->sock, true);
+    if (n < 0)
+        return err_set(err, -n, "cannot set up a socket: %s", strerror(-n));
     _cleanup_close_ int policy = policy_fd(e, err);
-    int n = policy < 0 ? policy : spawn(e, theirs, policy, listener, err);
+    n = policy < 0 ? policy : spawn(e, theirs, policy, listener, err);
     if (n < 0)
         return n;
     e->io = loop_add(e->loop, e->sock, EPOLLIN, on_said, e, err);
@@ -245,7 +233,7 @@ int egress_begin(struct egress **ret, struct worker *w, const struct egress_hook
                          .hooks = *hooks,
                          .sock = -1,
                          .pidfd = -1,
-                         .line = BUF_INIT(4 * MAX_LINE),
+                         .lines = LINES_INIT(MAX_LINE - 1, true, 0),
                          .until_ms = mono_ms() + DIAL_MS};
     e->timer = (struct loop_timer){.fn = on_timer, .arg = e};
     e->dial = (struct link){.on_msg = on_dial, .on_gone = on_dial_gone, .arg = e};
@@ -270,7 +258,7 @@ void egress_end(struct egress **pe)
         waitid(P_PIDFD, (id_t)e->pidfd, NULL, WEXITED);
         close_fd(&e->pidfd);
     }
-    buf_free(&e->line);
+    lines_free(&e->lines);
     free(e);
 }
 

@@ -17,8 +17,6 @@ struct worker;
 
 /* Called from the loop; each may end the egress. */
 struct egress_hooks {
-    /* connections are taken; a program that asks earlier is refused, and should try again */
-    void (*on_ready)(void *arg);
     /* a line for the build's log: what was refused, what failed */
     void (*on_say)(void *arg, const char *line);
     /* it ended by itself, or could not be started: no build goes on without. The egress is still

@@ -1,6 +1,5 @@
 #include "runner/job.h"
 
-#include "common/buf.h"
 #include "common/cleanup.h"
 #include "common/conf.h"
 #include "common/log.h"
@@ -29,10 +28,11 @@
 
 #include <jansson.h>
 
-#define MAX_JOBS 4096 /* that run or wait: webui has not more connections */
-#define MAX_OUTPUT (256 * 1024)
+#define MAX_JOBS 4096         /* that run or wait: webui has not more connections */
+#define MAX_LINE (256 * 1024) /* of what it prints */
+#define MAX_OUTPUT (1024 * 1024)
 #define GAVE_WAY "a submission came"
-#define CHUNKS_A_TURN 4 /* of what it prints; then the others have their turn */
+#define PIECES_A_TURN 4 /* of what it prints; then the others have their turn */
 
 /* How many run at the same time, the others wait; and how many of them are one Space's, whose
  * visitors are not to hold up those of all others. Everybody may ask about a public Space and
@@ -137,7 +137,7 @@ static void end(struct job *j)
     loop_del(r->loop, &j->out_io);
     close_fd(&j->out);
     close_fd(&j->body);
-    buf_free(&j->line);
+    lines_free(&j->lines);
     if (s)
         s->jobs--;
     if (j->own)
@@ -212,7 +212,7 @@ static void finish(struct job *j)
 static void on_output(void *arg, uint32_t events)
 {
     (void)events;
-    job_output_read(arg, CHUNKS_A_TURN);
+    job_output_read(arg, PIECES_A_TURN);
 }
 
 static void on_end(struct worker *w, const struct worker_end *e)
@@ -380,7 +380,7 @@ static struct job *job_new(struct runner *r, struct space *s, const struct job_k
                       .id = ++r->last_job_id,
                       .body = -1,
                       .out = -1,
-                      .line = BUF_INIT(MAX_OUTPUT)};
+                      .lines = LINES_INIT(MAX_LINE, false, MAX_OUTPUT)};
     j->timer = (struct loop_timer){.fn = on_timeout, .arg = j};
     if (s)
         s->jobs++;

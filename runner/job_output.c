@@ -14,11 +14,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <jansson.h>
 
-#define MAX_OUTPUT_IN_ALL (1024 * 1024)
 #define PROGRESS_EACH_MS 100
 
 void job_fail(struct job *j, int code, const char *message)
@@ -91,8 +89,10 @@ static void take_refusal(struct job *j, const char *text)
     job_fail(j, code > 0 && code < 134 ? (int)code : EINVAL, *end == ' ' ? end + 1 : end);
 }
 
-static void take_line(struct job *j, const char *line)
+static bool take_line(void *arg, char *line, size_t len)
 {
+    (void)len;
+    struct job *j = arg;
     if (strncmp(line, "progress ", 9) == 0)
         take_progress(j, line + 9);
     else if (strncmp(line, "result ", 7) == 0 && !j->result)
@@ -101,36 +101,19 @@ static void take_line(struct job *j, const char *line)
         take_refusal(j, line + 8);
     else if (strncmp(line, "error ", 6) == 0)
         job_fail(j, EINVAL, line + 6);
+    return true;
 }
 
-static void take_lines(struct job *j)
+void job_output_read(struct job *j, unsigned pieces)
 {
-    for (char *nl; j->line.len && (nl = memchr(j->line.data, '\n', j->line.len));) {
-        *nl = 0;
-        take_line(j, j->line.data);
-        buf_consume(&j->line, (size_t)(nl + 1 - j->line.data));
+    int n = j->out < 0 ? 1 : lines_read(&j->lines, j->out, pieces, take_line, j);
+    if (n > 0)
+        return;
+    if (n < 0) {
+        job_fail(j, EPROTO, "the job's result is too large");
+        if (j->worker)
+            worker_stop(j->worker, 0);
     }
-}
-
-void job_output_read(struct job *j, unsigned chunks)
-{
-    char chunk[16384];
-    while (j->out >= 0 && chunks--) {
-        ssize_t n = read(j->out, chunk, sizeof(chunk));
-        if (n < 0 && (errno == EAGAIN || errno == EINTR))
-            return;
-        j->printed += n > 0 ? (size_t)n : 0;
-        if (n > 0 && j->printed <= MAX_OUTPUT_IN_ALL &&
-            buf_append(&j->line, chunk, (size_t)n) == 0) {
-            take_lines(j);
-            continue;
-        }
-        if (n > 0) {
-            job_fail(j, EPROTO, "the job's result is too large");
-            if (j->worker)
-                worker_stop(j->worker, 0);
-        }
-        loop_del(j->r->loop, &j->out_io);
-        close_fd(&j->out);
-    }
+    loop_del(j->r->loop, &j->out_io);
+    close_fd(&j->out);
 }

@@ -3,7 +3,7 @@
 
 #include "runner/job_recipe.h"
 
-/* Reads `chunks` pieces at most of what is there. */
-void job_output_read(struct job *j, unsigned chunks);
+/* Reads `pieces` times at most of what is there. */
+void job_output_read(struct job *j, unsigned pieces);
 /* The job failed; the first reason counts. */
 void job_fail(struct job *j, int code, const char *message);

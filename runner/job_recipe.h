@@ -2,7 +2,7 @@
  */
 #pragma once
 
-#include "common/buf.h"
+#include "common/lines.h"
 #include "common/proto.h"
 #include "runner/loop.h"
 
@@ -44,8 +44,7 @@ struct job {
     struct worker *worker; /* NULL: waits, or is over */
     int out;
     struct loop_io *out_io;
-    struct buf line;
-    size_t printed;       /* bytes, in all */
+    struct lines lines;   /* that it prints */
     uint64_t progress_ms; /* CLOCK_MONOTONIC of the last word about it */
     struct loop_timer timer;
     char *result; /* the JSON it printed */

@@ -105,7 +105,7 @@ GEN_vitrine := $(patsubst %,$(BUILD)/obj/sandbox/%.o,service_group service_place
 MACHINE := $(subst -pc-,-,$(shell $(CC) -dumpmachine))
 MUSL_MACHINE := $(MACHINE:-gnu=-musl)
 MUSL := $(patsubst %/rcrt1.o,%,$(wildcard /usr/lib/$(MUSL_MACHINE)/rcrt1.o))
-MUSL_COMMON := err log util proto proto_io userns netrule utf8 buf names limits_met
+MUSL_COMMON := err log util proto proto_io userns netrule utf8 buf names limits_met gpus
 musl_objs = $(patsubst %.c,$(BUILD)/musl/%.o,$(wildcard sandbox/*.c) $(MUSL_COMMON:%=common/%.c))
 ifneq ($(MUSL),)
 COMPILER_HEADERS := $(firstword $(wildcard $(shell $(CC) -print-file-name=include) $(shell $(CC) -print-resource-dir 2>/dev/null)/include))

@@ -131,6 +131,7 @@ int cmd_check(int argc, char **argv)
     checks_data(&k, conf.server_data);
     checks_quota(&k, conf.server_data);
     checks_installer(&k, conf.build_uv);
+    checks_gpus(&k, &conf);
     checks_listen(&k, &conf);
     checks_tls(&k, &conf);
     checks_names(&k, *conf.server_demo_domain ? conf.server_demo_domain : conf.server_domain);

@@ -37,6 +37,8 @@ void checks_installer(struct checks *k, const char *uv);
 /* Whether server.listen and each place of also_listen and tls.listen can be listened on, or who
  * seems to have it. */
 void checks_listen(struct checks *k, const struct conf *conf);
+/* The GPUs that there are, and whether workers can be given them (checks_gpu.c). */
+void checks_gpus(struct checks *k, const struct conf *conf);
 /* HTTPS, where it is configured: what is wrong with certificates. */
 void checks_tls(struct checks *k, const struct conf *conf);
 /* Whether names below `domain` lead here, as for a client that asks the system's resolver. */

@@ -15,10 +15,14 @@ static void print_space(const json_t *s)
                  {"ran into", "ran_into"}, {"url", "url"},
                  {"page", "page"},         {"sdk", "sdk"},
                  {"version", "version"},   {"running", "running_version"},
-                 {"since", "lastModified"}};
+                 {"gpu", "gpus"},          {"since", "lastModified"}};
     for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++)
         if (*json_str(s, lines[i].key))
             printf("%-8s %s\n", lines[i].label, json_str(s, lines[i].key));
+    const char *hardware =
+        json_str(json_object_get(json_object_get(s, "runtime"), "hardware"), "current");
+    if (*hardware)
+        printf("%-8s %s\n", "hardware", hardware);
     const char *data = json_str(json_object_get(s, "data"), "text");
     if (*data)
         printf("%-8s %s\n", "/data", data);

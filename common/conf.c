@@ -7,6 +7,7 @@
 #include "buf.h"
 #include "cleanup.h"
 #include "flavours.h"
+#include "gpus.h"
 #include "hostlist.h"
 #include "hub_url.h"
 #include "listen.h"
@@ -440,6 +441,8 @@ int conf_check(const struct conf *c, struct err *err)
     if ((r = netrule_list(c->network_deny, "network.deny", false, NULL, NULL, err)) < 0 ||
         (r = netrule_list(c->network_allow, "network.allow", true, NULL, NULL, err)) < 0 ||
         (r = flavours_each(c->hardware_flavours, NULL, NULL, err)) < 0 ||
+        (r = gpus_check(c->hardware_gpus, "hardware.gpus", err)) < 0 ||
+        (r = gpus_check(c->hardware_gpu_common, "hardware.gpu_common", err)) < 0 ||
         (r = hostlist_each(c->build_hosts, "build.hosts", NULL, NULL, err)) < 0 ||
         (r = hostlist_each(c->build_inside_hosts, "build.inside_hosts", NULL, NULL, err)) < 0)
         return r;

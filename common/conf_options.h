@@ -87,7 +87,14 @@
       "log bytes a second that are kept; more is dropped and said")                                \
     X(limits, logs_kept, INT, "10", 1, 1000, "run logs kept of each Space")                        \
     X(hardware, flavours, STR, "", 0, 0,                                                           \
-      "what owners may choose for their Spaces, by name: NAME: LIMIT=VALUE ...; NAME: ...")        \
+      "what owners may choose for their Spaces, by name: NAME: LIMIT=VALUE ...; NAME: ...; gpu=N " \
+      "among the limits are whole GPUs")                                                           \
+    X(hardware, gpus, STR, "auto", 0, 0,                                                           \
+      "the GPUs for those: auto (NVIDIA's /dev/nvidiaN, AMD's /dev/dri/renderDN), none, or a "     \
+      "list of devices")                                                                           \
+    X(hardware, gpu_common, STR, "auto", 0, 0,                                                     \
+      "devices that come with each of them: auto (what the makers' drivers share, such as "        \
+      "/dev/nvidiactl and /dev/kfd), none, or a list of devices")                                  \
     X(sandbox, require_cgroup, BOOL, "false", 0, 0,                                                \
       "refuse to start workers where memory, pids and CPU cannot be limited")                      \
     X(sandbox, require_services, BOOL, "true", 0, 0,                                               \

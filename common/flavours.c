@@ -1,7 +1,10 @@
 #include "flavours.h"
 
+#include "gpus.h"
+
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define BLANKS " \t"
@@ -12,6 +15,19 @@ bool flavour_name_ok(const char *name)
     size_t len = strlen(name);
     return len > 0 && len < FLAVOUR_NAME && name[0] != '-' &&
            strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == len;
+}
+
+static int take_gpus(struct flavour *f, const char *value, struct err *err)
+{
+    char *end;
+    unsigned long n = strtoul(value, &end, 10);
+    if (*value < '0' || *value > '9' || *end || n > GPUS_PER_WORKER)
+        return err_set(err, EINVAL,
+                       "hardware.flavours: %s: gpu=%.20s: it must be a whole number of GPUs, up to "
+                       "%d",
+                       f->name, value, GPUS_PER_WORKER);
+    f->gpus = (unsigned)n;
+    return 0;
 }
 
 /* "memory=1G", of n bytes */
@@ -27,10 +43,7 @@ static int take_limit(struct flavour *f, const char *p, size_t n, struct err *er
                        f->name);
     *value++ = 0;
     if (strcmp(text, "gpu") == 0)
-        return err_set(err, EINVAL,
-                       "hardware.flavours: %s asks for a GPU, which no worker can be given by this "
-                       "version",
-                       f->name);
+        return take_gpus(f, value, err);
     enum space_limit which = space_limit_find(text);
     if (which == LIMIT_COUNT || which == LIMIT_NETWORK)
         return err_set(err, EINVAL, "hardware.flavours: \"%s\" of %s is none of the [limits]", text,
@@ -132,44 +145,99 @@ int flavours_each(const char *list, int (*each)(void *arg, const struct flavour 
     return r ? r : each_listed(list, one_of_others, &others, err);
 }
 
-/* What their names mean there (huggingface.co/docs/hub/spaces-gpus). ZeroGPU's are not told: those
- * of one A10G stand for them. */
+/* What their names mean there (huggingface.co/docs/hub/spaces-gpus). Of ZeroGPU, and of those whose
+ * size is not told, the nearest that is told stands for them. */
 static const struct {
     const char *name;
-    unsigned gib, cpu;
+    unsigned gib, cpu, gpus;
 } hub[] = {
-    {"cpu-upgrade", 32, 8},    {"zero-a10g", 15, 4},    {"t4-small", 15, 4},
-    {"t4-medium", 30, 8},      {"l4x1", 30, 8},         {"l4x4", 186, 48},
-    {"l40sx1", 62, 8},         {"l40sx4", 382, 48},     {"l40sx8", 1534, 192},
-    {"a10g-small", 15, 4},     {"a10g-large", 46, 12},  {"a10g-largex2", 92, 24},
-    {"a10g-largex4", 184, 48}, {"a100-large", 142, 12}, {"a100x4", 568, 48},
-    {"a100x8", 1136, 96},
+    {"cpu-upgrade", 32, 8, 0},
+    {"zero-a10g", 15, 4, 1},
+    {"t4-small", 15, 4, 1},
+    {"t4-medium", 30, 8, 1},
+    {"l4x1", 30, 8, 1},
+    {"l4x4", 186, 48, 4},
+    {"l40sx1", 62, 8, 1},
+    {"l40sx4", 382, 48, 4},
+    {"l40sx8", 1534, 192, 8},
+    {"a10g-small", 15, 4, 1},
+    {"a10g-large", 46, 12, 1},
+    {"a10g-largex2", 92, 24, 2},
+    {"a10g-largex4", 184, 48, 4},
+    {"a100-large", 142, 12, 1},
+    {"a100x4", 568, 48, 4},
+    {"a100x8", 1136, 96, 8},
+    {"h100", 142, 12, 1},
+    {"h200", 142, 12, 1},
+    {"rtx-pro-6000", 142, 12, 1},
+    {"rtx-pro-6000x2", 284, 24, 2},
+    {"rtx-pro-6000x4", 568, 48, 4},
+    {"rtx-pro-6000x8", 1136, 96, 8},
+};
+
+struct size {
+    uint64_t memory, cpu;
+    unsigned gpus;
 };
 
 struct nearest {
     const struct conf *c;
-    uint64_t memory, cpu; /* wanted */
-    uint64_t best_memory, best_cpu;
-    bool best_fits;
+    struct size want, best;
+    bool with_gpu; /* among those that have one, or among those that have none */
     struct flavour *ret;
 };
+
+static bool fits(const struct size *a, const struct size *want)
+{
+    return a->memory >= want->memory && a->cpu >= want->cpu && a->gpus >= want->gpus;
+}
+
+static bool is_nearer(const struct size *a, const struct size *b, const struct size *want)
+{
+    bool fit = fits(a, want), enough = a->gpus >= want->gpus;
+    if (fit != fits(b, want))
+        return fit;
+    if (enough != (b->gpus >= want->gpus))
+        return enough;
+    if (a->gpus != b->gpus)
+        return enough ? a->gpus < b->gpus : a->gpus > b->gpus;
+    if (a->memory != b->memory)
+        return fit ? a->memory < b->memory : a->memory > b->memory;
+    return fit ? a->cpu < b->cpu : a->cpu > b->cpu;
+}
 
 static int compare_size(void *arg, const struct flavour *f)
 {
     struct nearest *n = arg;
     struct space_limits l;
+    if ((f->gpus > 0) != n->with_gpu)
+        return 0;
     space_limits_default(&l, n->c);
     flavour_apply(f, &l);
-    uint64_t memory = l.v[LIMIT_MEMORY], cpu = l.v[LIMIT_CPU];
-    bool fits = memory >= n->memory && cpu >= n->cpu;
-    bool larger = memory != n->best_memory ? memory > n->best_memory : cpu > n->best_cpu;
-    bool smaller = memory != n->best_memory ? memory < n->best_memory : cpu < n->best_cpu;
-    if (*n->ret->name && (fits != n->best_fits ? !fits : fits ? !smaller : !larger))
+    struct size size = {l.v[LIMIT_MEMORY], l.v[LIMIT_CPU], f->gpus};
+    if (*n->ret->name && !is_nearer(&size, &n->best, &n->want))
         return 0;
     *n->ret = *f;
-    n->best_memory = memory;
-    n->best_cpu = cpu;
-    n->best_fits = fits;
+    n->best = size;
+    return 0;
+}
+
+static int has_gpu(void *arg, const struct flavour *f)
+{
+    (void)arg;
+    return f->gpus > 0;
+}
+
+bool flavours_have_gpu(const struct conf *c)
+{
+    return flavours_each(c->hardware_flavours, has_gpu, NULL, NULL) == 1;
+}
+
+unsigned flavour_hub_gpus(const char *name)
+{
+    for (size_t i = 0; i < sizeof hub / sizeof *hub; i++)
+        if (strcmp(hub[i].name, name) == 0)
+            return hub[i].gpus;
     return 0;
 }
 
@@ -179,13 +247,17 @@ bool flavour_find(const struct conf *c, const char *name, struct flavour *ret)
         return true;
     for (size_t i = 0; i < sizeof hub / sizeof *hub; i++)
         if (strcmp(hub[i].name, name) == 0) {
-            struct nearest n = {.c = c,
-                                .memory = (uint64_t)hub[i].gib << 30,
-                                .cpu = hub[i].cpu * 1000ull,
-                                .ret = ret};
+            struct nearest n = {
+                .c = c,
+                .want = {(uint64_t)hub[i].gib << 30, hub[i].cpu * 1000ull, hub[i].gpus},
+                .with_gpu = hub[i].gpus > 0 && flavours_have_gpu(c),
+                .ret = ret};
+            if (!n.with_gpu)
+                n.want.gpus = 0;
             ret->name[0] = 0;
             (void)flavours_each(c->hardware_flavours, compare_size, &n, NULL);
-            return false;
+            if (*ret->name)
+                return false;
         }
     (void)find(c->hardware_flavours, FLAVOUR_DEFAULT, ret);
     return strcmp(name, FLAVOUR_DEFAULT) == 0;

@@ -227,7 +227,7 @@ enum proto_log_kind { LOG_KIND_RUN = 1, LOG_KIND_BUILD };
  * program instead of the log pump. argv, env, mounts: NUL-terminated strings one after the other; a
  * mount is "ro:SRC:DST", "rw:SRC:DST", "ov:SRC:DST" (SRC laid over the root's own folder DST,
  * read-only: /usr, /etc, /etc/alternatives, /etc/fonts; or over the folder of an earlier "ro:SRC:DST"), or "cw:SRC:DST" (DST is below /home/user,
- * and what the program changes in there is in a layer on top, forgotten at the end); app is the version's tree that is laid under a writable
+ * and what the program changes in there is in a layer on top, forgotten at the end), or "dv:SRC:DST" (a character device of the host that everybody may open, at DST below /dev); app is the version's tree that is laid under a writable
  * layer at /home/user/app ("" for none). uid_index as in userns.h. START_NEED_LIMITS: where memory,
  * pids and CPU cannot be limited, nothing runs: STARTED with ENOTSUP and the reason. tmp_inodes,
  * home_inodes: 0 is as many as a page each would take. The last `secrets`

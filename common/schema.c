@@ -210,5 +210,7 @@ const char *const schema_life[] = {
     /* 8: whether the Python files of an environment are compiled: 0 they are to be, 1 they are, or
      * there are none, 2 that failed */
     "ALTER TABLE envs ADD COLUMN bytecode INTEGER NOT NULL DEFAULT 1;",
+    /* 9: the GPUs that a worker has: devices, with a blank between them */
+    "ALTER TABLE workers ADD COLUMN gpus TEXT NOT NULL DEFAULT '';",
     NULL,
 };

@@ -6,6 +6,7 @@
 #include "runner/chore.h"
 #include "runner/build_env.h"
 #include "runner/events.h"
+#include "runner/gpus.h"
 #include "runner/idle.h"
 #include "runner/life.h"
 #include "runner/runner.h"
@@ -90,6 +91,7 @@ static void adopt_one(struct runner *r, const struct life_worker *row)
         gone(r, s, row, serves);
         return;
     }
+    gpus_adopt(w, row->gpus);
     space_adopt(s, w);
     give_role(s, w, row, serves);
     event_add(r, s, w->id, "worker.adopted", "pid %d", w->pid);

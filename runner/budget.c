@@ -1,13 +1,20 @@
 #include "runner/budget.h"
 
+static bool take(struct budget *b, const struct budget_claim *c)
+{
+    uint64_t need = c->need ? c->need : 1;
+    if (b->taken >= b->max || need > b->max - b->taken)
+        return false;
+    b->taken += need;
+    return true;
+}
+
 bool budget_take(struct budget *b, struct budget_claim *c)
 {
     if (c->waits)
         return false;
-    if (!b->first && b->taken < b->max) {
-        b->taken++;
+    if (!b->first && take(b, c))
         return true;
-    }
     c->waits = true;
     c->next = NULL;
     c->prev = b->last;
@@ -37,24 +44,22 @@ void budget_leave(struct budget *b, struct budget_claim *c)
     b->waiting--;
 }
 
-void budget_occupy(struct budget *b)
+void budget_occupy(struct budget *b, uint64_t n)
 {
-    b->taken++;
+    b->taken += n;
 }
 
-void budget_release(struct budget *b)
+void budget_release(struct budget *b, uint64_t n)
 {
-    if (b->taken)
-        b->taken--;
+    b->taken -= n < b->taken ? n : b->taken;
 }
 
 struct budget_claim *budget_next(struct budget *b)
 {
     struct budget_claim *c = b->first;
-    if (!c || b->taken >= b->max)
+    if (!c || !take(b, c))
         return NULL;
     budget_leave(b, c);
-    b->taken++;
     return c;
 }
 

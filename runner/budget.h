@@ -1,6 +1,6 @@
-/* Places for workers. A place is taken in one step (there is no check-then-start), waiting Spaces
- * get theirs in the order in which they asked. Pure: who sleeps to make room is budget_victim's
- * choice, and the caller's deed. */
+/* Places for workers, or whatever else there is a number of (GPUs). A place is taken in one step
+ * (there is no check-then-start), waiting Spaces get theirs in the order in which they asked. Pure:
+ * who sleeps to make room is budget_victim's choice, and the caller's deed. */
 #pragma once
 
 #include <stdbool.h>
@@ -11,6 +11,7 @@
 struct budget_claim {
     struct budget_claim *next, *prev;
     bool waits;
+    uint64_t need; /* places, all or none; 0 is one */
     void *arg;
 };
 
@@ -21,17 +22,16 @@ struct budget {
     uint64_t waiting;
 };
 
-/* Takes a place and returns true; or puts the claim at the end of the line (once) and returns
+/* Takes what it needs and returns true; or puts the claim at the end of the line (once) and returns
  * false. Nobody overtakes: while others wait, a newcomer waits behind them. */
 bool budget_take(struct budget *b, struct budget_claim *c);
 /* Leaves the line; fine if it is not in it. */
 void budget_leave(struct budget *b, struct budget_claim *c);
-/* Counts a worker that runs already (adopted), whatever the maximum says. */
-void budget_occupy(struct budget *b);
-/* A worker is gone: its place is free. */
-void budget_release(struct budget *b);
-/* If there is a free place and somebody waits: takes the place for the first in line and returns
- * its claim; else NULL. */
+/* Counts n places of a worker that runs already (adopted), whatever the maximum says. */
+void budget_occupy(struct budget *b, uint64_t n);
+/* A worker is gone: its places are free. */
+void budget_release(struct budget *b, uint64_t n);
+/* If there is room for the first in line: takes what it needs and returns its claim; else NULL. */
 struct budget_claim *budget_next(struct budget *b);
 
 struct budget_candidate {

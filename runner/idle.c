@@ -1,11 +1,13 @@
 #include "runner/idle.h"
 
+#include "common/cleanup.h"
 #include "common/conf.h"
 #include "common/util.h"
 #include "runner/budget.h"
 #include "runner/control.h"
 #include "runner/events.h"
 #include "runner/gateway.h"
+#include "runner/gpus.h"
 #include "runner/runner.h"
 #include "runner/space.h"
 #include "runner/worker.h"
@@ -192,7 +194,8 @@ void idle_answer(struct gateway *g, const struct proto_sleep_answer *m)
         return;
     w->asked = false;
     if (all_let_go(w) && (w->draining || w->space->state == LC_RUNNING ||
-                          (w->space->state == LC_SWITCHING && w->space->claim.waits))) {
+                          (w->space->state == LC_SWITCHING &&
+                           (w->space->claim.waits || w->space->gpu_claim.waits)))) {
         let_go(w);
         return;
     }
@@ -257,34 +260,74 @@ void idle_gateway_gone(const struct gateway *g)
 
 static void on_room_timer(void *arg)
 {
-    idle_make_room(arg);
+    struct runner *r = arg;
+    gpus_look(r); /* one may have been put in, or out */
+    space_serve_line(r);
+    gpus_tell(r);
+    idle_make_room(r);
 }
 
-void idle_make_room(struct runner *r)
+/* The first in the line for GPUs replaces a version that has the ones which it needs, and that is
+ * used on and on: its streams may go on for as long as those of one that was replaced. */
+static void end_own_version(struct runner *r)
 {
-    if (!r->budget.waiting || r->stopping)
+    struct space *s = r->gpu_line.first->arg;
+    struct worker *w = s->cur;
+    if (s->state != LC_SWITCHING || !w || !w->n_gpus ||
+        mono_ms() - s->gpu_since_ms < conf_of(r)->lifecycle_drain_timeout)
         return;
-    size_t n = 0, ending = 0;
+    event_add(
+        r, s, w->id, "worker.drain",
+        "streams that were still open are cut: drain_timeout is over, and its successor waits "
+        "for its GPU");
+    let_go(w);
+}
+
+/* The serving worker (that has GPUs) that was not in use for the longest time; NULL where none may
+ * be asked. */
+static struct worker *victim(const struct runner *r, bool with_gpus)
+{
+    size_t n = 0, i = 0;
+    uint64_t now = mono_ms();
     for (struct worker *w = r->workers; w; w = w->next)
         n++;
-    struct worker **list = calloc(n + 1, sizeof(struct worker *));
-    struct budget_candidate *c = calloc(n + 1, sizeof(*c));
-    size_t i = 0;
-    uint64_t now = mono_ms();
-    for (struct worker *w = list && c ? r->workers : NULL; w; w = w->next) {
-        ending += w->space && (w->state == WORKER_STOPPING || w->asked);
-        if (!w->space || w != w->space->cur || w->state != WORKER_READY)
+    _cleanup_free_ struct worker **list = calloc(n + 1, sizeof(struct worker *));
+    _cleanup_free_ struct budget_candidate *c = calloc(n + 1, sizeof(*c));
+    if (!list || !c)
+        return NULL;
+    for (struct worker *w = r->workers; w; w = w->next) {
+        if (!w->space || w != w->space->cur || w->state != WORKER_READY ||
+            (with_gpus && !w->n_gpus))
             continue;
         list[i] = w;
         c[i++] = (struct budget_candidate){.active_ms = w->active_ms,
                                            .asked = w->asked || w->busy ||
                                                     now - w->active_ms < ROOM_IDLE_MS};
     }
-    int victim = ending < r->budget.waiting ? budget_victim(c, i) : -1;
-    if (list && victim >= 0)
-        ask(list[victim], ROOM_IDLE_MS);
-    free(list);
-    free(c);
+    int found = budget_victim(c, i);
+    return found >= 0 ? list[found] : NULL;
+}
+
+void idle_make_room(struct runner *r)
+{
+    if ((!r->budget.waiting && !r->gpu_line.waiting) || r->stopping)
+        return;
+    uint64_t ending = 0, ending_gpus = 0;
+    for (struct worker *w = r->workers; w; w = w->next) {
+        bool ends = w->space && (w->state == WORKER_STOPPING || w->asked);
+        ending += ends;
+        ending_gpus += ends ? w->n_gpus : 0;
+    }
+    struct worker *w;
+    if (ending_gpus < gpus_short(r)) {
+        w = victim(r, true);
+        if (w)
+            ending += ask(w, ROOM_IDLE_MS);
+        else
+            end_own_version(r);
+    }
+    if (ending < r->budget.waiting && (w = victim(r, false)))
+        ask(w, ROOM_IDLE_MS);
     r->room_timer.fn = on_room_timer;
     r->room_timer.arg = r;
     if (!loop_timer_is_set(&r->room_timer))

@@ -17,8 +17,8 @@ void idle_retime(struct worker *w);
 /* A worker whose successor serves: let go of as soon as its streams end, and ended after
  * drain_timeout all the same. */
 void idle_drain(struct worker *w);
-/* Somebody waits for a place: the serving worker that was not in use for the longest time is asked
- * to sleep. */
+/* Somebody waits for a place, or for GPUs: the serving worker (that has some) that was not in use
+ * for the longest time is asked to sleep. */
 void idle_make_room(struct runner *r);
 
 void idle_answer(struct gateway *g, const struct proto_sleep_answer *m);

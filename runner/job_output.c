@@ -30,11 +30,12 @@ void job_fail(struct job *j, int code, const char *message)
 static void warn_of_hardware(const struct job *j, const char *suggested)
 {
     struct flavour f;
-    if (suggested && *suggested && !flavour_find(conf_of(j->r), suggested, &f))
-        logs_build(j->r, j->space->id, false,
-                   "warning: suggested_hardware: this server has no \"%.40s\" (and no GPU); the "
-                   "nearest is %s, which it gets unless its settings say otherwise",
-                   suggested, f.name);
+    if (!suggested || !*suggested || flavour_find(conf_of(j->r), suggested, &f))
+        return;
+    logs_build(j->r, j->space->id, false,
+               "warning: suggested_hardware: this server has no \"%.40s\"%s; the nearest is %s, "
+               "which it gets unless its settings say otherwise",
+               suggested, flavours_have_gpu(conf_of(j->r)) ? "" : " (and no GPU)", f.name);
 }
 
 static void take_result(struct job *j, const char *json)

@@ -202,9 +202,9 @@ int life_worker_create(struct runner *r, struct worker *w, struct err *err)
 {
     int n = EXEC(r, err,
                  "INSERT INTO workers (space_id, version_id, state, boot_id, pid, port, restarts,"
-                 " created_ms) VALUES (?, ?, 'starting', ?, 0, ?, ?, ?)",
-                 "iitiii", (int64_t)w->space->id, (int64_t)w->version.id, r->boot_id,
-                 (int64_t)w->version.port, (int64_t)w->restarts, (int64_t)w->created_ms);
+                 " created_ms, gpus) VALUES (?, ?, 'starting', ?, 0, ?, ?, ?, ?)",
+                 "iitiiit", (int64_t)w->space->id, (int64_t)w->version.id, r->boot_id,
+                 (int64_t)w->version.port, (int64_t)w->restarts, (int64_t)w->created_ms, w->gpus);
     if (n == 0)
         w->id = (uint64_t)store_last_id(r->life);
     return n;
@@ -228,12 +228,12 @@ int life_worker_save(struct runner *r, const struct worker *w, const char *exit_
 int life_live_worker_after(struct runner *r, uint64_t after, struct life_worker *ret,
                            struct err *err)
 {
-    struct store_stmt *q =
-        store_query(r->life, err,
-                    "SELECT id, space_id, version_id, state, boot_id, pid, port, restarts,"
-                    " created_ms, ready_ms, requests FROM workers WHERE ended_ms IS NULL AND id > ?"
-                    " ORDER BY id LIMIT 1",
-                    "i", (int64_t)after);
+    struct store_stmt *q = store_query(
+        r->life, err,
+        "SELECT id, space_id, version_id, state, boot_id, pid, port, restarts,"
+        " created_ms, ready_ms, requests, gpus FROM workers WHERE ended_ms IS NULL AND id > ?"
+        " ORDER BY id LIMIT 1",
+        "i", (int64_t)after);
     int n = q ? store_step(q, err) : -EIO;
     if (n != 1)
         return n;
@@ -250,6 +250,7 @@ int life_live_worker_after(struct runner *r, uint64_t after, struct life_worker 
     };
     snprintf(ret->state, sizeof(ret->state), "%s", store_text(q, 3));
     snprintf(ret->boot_id, sizeof(ret->boot_id), "%s", store_text(q, 4));
+    snprintf(ret->gpus, sizeof(ret->gpus), "%s", store_text(q, 11));
     store_reset(q);
     return 1;
 }

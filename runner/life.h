@@ -4,6 +4,7 @@
 #pragma once
 
 #include "common/err.h"
+#include "common/gpus.h"
 #include "common/usage.h"
 
 #include <stdbool.h>
@@ -58,6 +59,7 @@ struct life_worker {
     int pid;
     uint32_t port;
     uint64_t restarts, created_ms, ready_ms, requests;
+    char gpus[GPUS_TEXT];
 };
 /* The first worker after `after` that is not known to have ended. */
 int life_live_worker_after(struct runner *r, uint64_t after, struct life_worker *ret,

@@ -40,6 +40,7 @@
 #include "runner/build_seal.h"
 #include "runner/events.h"
 #include "runner/gateway.h"
+#include "runner/gpus.h"
 #include "runner/indexes.h"
 #include "runner/job.h"
 #include "runner/metrics.h"
@@ -264,6 +265,7 @@ static int begin(struct runner *r, struct err *err)
         n = volumes_open(r, err);
     if (n == 0)
         n = starter_begin(r, err);
+    gpus_begin(r);
     if (n == 0)
         n = adopt_all(r, err);
     if (n < 0)

@@ -302,6 +302,9 @@ static void put_workers(struct buf *b, const struct runner *r)
     for (const struct worker *w = r->workers; w; w = w->next)
         n += w->space != NULL;
     put_one(b, "workers", "gauge", "Workers that run, start or stop.", n);
+    put_one(b, "gpus", "gauge", "GPUs that workers may be given.", r->gpus.n);
+    put_one(b, "gpus_taken", "gauge", "GPUs that workers have, or are about to.",
+            r->gpu_line.taken);
 }
 
 int metrics_text(struct runner *r, struct err *err)

@@ -5,6 +5,7 @@
 #include "runner/environment.h"
 #include "runner/build_env.h"
 #include "runner/bytecode.h"
+#include "runner/gpus.h"
 #include "runner/layer.h"
 #include "runner/runner.h"
 #include "runner/space.h"
@@ -249,6 +250,8 @@ int recipe_worker(struct proto_start *start, struct runner *r, const struct spac
         n = fill_mounts(start, r, s, w);
     if (n == 0 && w->layer[0])
         n = layer_fill(start, r, w->layer);
+    if (n == 0)
+        n = gpus_fill(start, w);
     if (n == 0)
         n = fill_network(start, r, &w->limits);
     if (n < 0)

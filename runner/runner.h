@@ -2,6 +2,7 @@
  * links. One of it, made by main.c; the parts reach each other through it. */
 #pragma once
 
+#include "common/gpus.h"
 #include "common/keys.h"
 #include "common/proto.h"
 #include "common/service.h"
@@ -62,6 +63,8 @@ struct runner {
     struct loop_timer pack_timer; /* looks at one repository after the other (pack.c) */
     DIR *pack_round;              /* NULL: between two rounds */
     struct budget budget;
+    struct gpu_list gpus;         /* those that workers may be given (gpus.c) */
+    struct budget gpu_line;       /* ... how many of them are taken, and who waits for some */
     struct loop_timer room_timer; /* asks the next idle worker to make room */
 
     struct unrecorded *unrecorded; /* commands that were done (commands.c) */

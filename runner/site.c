@@ -163,23 +163,41 @@ int site_card(struct runner *r, uint64_t space_id, uint64_t version_id, struct b
     return n < 0 ? err_set(err, -n, "the card of a version is too long") : 1;
 }
 
+/* The flavour that it has: the one that was chosen, or else the one that its card suggests. */
+static int flavour_of(struct runner *r, uint64_t space_id, struct flavour *ret, struct err *err)
+{
+    char name[FLAVOUR_NAME] = "";
+    struct store_stmt *q =
+        query(r, err,
+              "SELECT coalesce(nullif(s.hardware, ''), v.hardware, '') FROM spaces s"
+              " LEFT JOIN versions v ON v.id = s.version_id WHERE s.id = ?",
+              space_id, UINT64_MAX);
+    int n = q ? store_step(q, err) : -err->code;
+    if (n == 1) {
+        text(q, 0, name, sizeof(name));
+        store_reset(q);
+    }
+    (void)flavour_find(conf_of(r), name, ret);
+    return n < 0 ? n : 0;
+}
+
+int site_gpus(struct runner *r, uint64_t space_id, unsigned *ret, struct err *err)
+{
+    struct err local = {0};
+    struct flavour flavour;
+    int n = flavour_of(r, space_id, &flavour, err ? err : &local);
+    if (n == 0)
+        *ret = flavour.gpus;
+    return n;
+}
+
 int site_limits(struct runner *r, uint64_t space_id, struct space_limits *ret, struct err *err)
 {
     struct err local = {0};
     err = err ? err : &local;
     struct flavour flavour;
-    char name[FLAVOUR_NAME] = "";
     space_limits_default(ret, conf_of(r));
-    struct store_stmt *hw =
-        query(r, err,
-              "SELECT coalesce(nullif(s.hardware, ''), v.hardware, '') FROM spaces s"
-              " LEFT JOIN versions v ON v.id = s.version_id WHERE s.id = ?",
-              space_id, UINT64_MAX);
-    if (hw && store_step(hw, err) == 1) {
-        text(hw, 0, name, sizeof(name));
-        store_reset(hw);
-    }
-    (void)flavour_find(conf_of(r), name, &flavour);
+    (void)flavour_of(r, space_id, &flavour, err);
     flavour_apply(&flavour, ret);
     struct store_stmt *q = query(r, err, "SELECT name, value FROM space_limits WHERE space_id = ?",
                                  space_id, UINT64_MAX);

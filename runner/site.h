@@ -51,6 +51,8 @@ int site_card(struct runner *r, uint64_t space_id, uint64_t version_id, struct b
 /* The configuration's limits, with those that the Space has of its own: 0, or a negative errno
  * where site.db cannot be read. */
 int site_limits(struct runner *r, uint64_t space_id, struct space_limits *ret, struct err *err);
+/* How many GPUs its hardware has: 0, or as above. */
+int site_gpus(struct runner *r, uint64_t space_id, unsigned *ret, struct err *err);
 /* Calls `each` for every secret (its value sealed), or every variable, of the Space, by name; what
  * is not 0 ends it and is returned. */
 int site_env_each(struct runner *r, uint64_t space_id, bool secrets,

@@ -10,6 +10,7 @@
 #include "runner/delete.h"
 #include "runner/events.h"
 #include "runner/gateway.h"
+#include "runner/gpus.h"
 #include "runner/idle.h"
 #include "runner/life.h"
 #include "runner/probe.h"
@@ -121,7 +122,7 @@ struct space *space_get(struct runner *r, uint64_t id, const char *full_name, st
     s->touched_ms = mono_ms();
     s->retry_timer = (struct loop_timer){.fn = on_retry, .arg = s};
     s->tail_timer = (struct loop_timer){.fn = on_tail, .arg = s};
-    s->claim.arg = s;
+    s->claim.arg = s->gpu_claim.arg = s;
     snprintf(s->full_name, sizeof(s->full_name), "%s", full_name ? full_name : "");
     s->is_private = true; /* until it is known not to be */
     if (in_site == 1)
@@ -172,6 +173,7 @@ void space_free(struct space *s)
     loop_timer_cancel(s->r->loop, &s->tail_timer);
     loop_timer_cancel(s->r->loop, &s->removal_timer);
     budget_leave(&s->r->budget, &s->claim);
+    gpus_leave(s);
     backoff_forgive(&s->backoff);
     free(s);
 }
@@ -181,6 +183,7 @@ void space_free(struct space *s)
 static void end_next(struct space *s)
 {
     budget_leave(&s->r->budget, &s->claim);
+    gpus_leave(s);
     build_cancel(s, "it is not wanted any more");
     space_end_worker(s, &s->nxt);
 }

@@ -44,6 +44,9 @@ struct space {
     bool build_anew;           /* the next build is to find out anew what requirements mean */
     struct build *build;       /* of what is to start next; NULL: none, or nobody waits for it */
     struct budget_claim claim; /* its place in the line, while it waits for one */
+    struct budget_claim gpu_claim; /* ... and in that for GPUs */
+    unsigned gpus_taken;           /* for its next start */
+    uint64_t gpu_since_ms;         /* CLOCK_MONOTONIC: waits for some since then */
     struct backoff backoff;
     struct loop_timer retry_timer;
     struct loop_timer pack_timer; /* its repository is to be packed (pack.c) */

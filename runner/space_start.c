@@ -12,6 +12,7 @@
 #include "runner/environment.h"
 #include "runner/events.h"
 #include "runner/gateway.h"
+#include "runner/gpus.h"
 #include "runner/idle.h"
 #include "runner/life.h"
 #include "runner/probe.h"
@@ -190,7 +191,7 @@ void space_adopt(struct space *s, struct worker *w)
     call_back(w);
     volume_adopt(s, w);
     s->workers++;
-    budget_occupy(&s->r->budget);
+    budget_occupy(&s->r->budget, 1);
 }
 
 /* `held_up`: what failed is the platform's, not the Space's. */
@@ -214,6 +215,8 @@ static int start_worker(struct space *s, bool *held_up, struct err *err)
     if (n == 0)
         n = site_limits(s->r, s->id, &w->limits, err);
     if (n == 0)
+        n = gpus_give(w, err);
+    if (n == 0)
         n = volume_prepare(s, w, err);
     if (n == 0)
         n = life_worker_create(s->r, w, err); /* first, so that a new runner knows of it */
@@ -227,6 +230,7 @@ static int start_worker(struct space *s, bool *held_up, struct err *err)
     if (n < 0) {
         if (w->id)
             life_worker_end(s->r, w->id, !*held_up, err->msg, NULL);
+        gpus_give_back(w);
         worker_free(w);
         return n;
     }
@@ -246,15 +250,34 @@ void space_place(struct space *s)
     struct err err = {0};
     bool held_up = false;
     if (start_worker(s, &held_up, &err) == 0) {
-        event_add(s->r, s, s->nxt->id, "worker.start", "version %.12s", s->nxt->version.sha);
+        char gpus[400];
+        gpus_names(s->nxt->gpus, gpus, sizeof(gpus));
+        event_add(s->r, s, s->nxt->id, "worker.start", "version %.12s%s%s", s->nxt->version.sha,
+                  gpus[0] ? ", with " : "", gpus);
         return;
     }
-    budget_release(&s->r->budget);
+    gpus_leave(s);
+    budget_release(&s->r->budget, 1);
     event_add(s->r, s, 0, held_up ? "worker.held-up" : "worker.failed", "%s", err.msg);
     if (held_up)
         space_held_up(s, public_reason(err.code, err.msg));
     else
         space_failed(s, false, public_reason(err.code, err.msg));
+}
+
+/* Once it has its GPUs. */
+static void take_place(struct space *s)
+{
+    struct runner *r = s->r;
+    if (budget_take(&r->budget, &s->claim)) {
+        space_place(s);
+        return;
+    }
+    snprintf(s->reason, sizeof(s->reason),
+             "all %" PRIu64 " places for workers are taken; it starts as soon as one is free",
+             r->budget.max);
+    life_space_save(r, s, NULL);
+    idle_make_room(r);
 }
 
 void space_begin_start(struct space *s)
@@ -268,20 +291,21 @@ void space_begin_start(struct space *s)
         build_begin(s, v);
         return;
     }
-    if (budget_take(&r->budget, &s->claim)) {
-        space_place(s);
-        return;
-    }
-    snprintf(s->reason, sizeof(s->reason),
-             "all %" PRIu64 " places for workers are taken; it starts as soon as one is free",
-             r->budget.max);
-    life_space_save(r, s, NULL);
-    idle_make_room(r);
+    if (gpus_take(s))
+        take_place(s);
 }
 
 void space_serve_line(struct runner *r)
 {
     struct budget_claim *c;
+    while (!r->stopping && (c = budget_next(&r->gpu_line))) {
+        struct space *s = c->arg;
+        gpus_taken(s);
+        s->reason[0] = 0;
+        take_place(s);
+        gateway_route(s);
+        control_changed(s);
+    }
     while (!r->stopping && (c = budget_next(&r->budget))) {
         struct space *s = c->arg;
         s->reason[0] = 0;
@@ -335,7 +359,8 @@ static void on_worker_end(struct worker *w, const struct worker_end *end)
               "%s%s%s", text, lines[0] ? "\n" : "", lines);
     s->workers--;
     volume_ended(s);
-    budget_release(&r->budget);
+    gpus_give_back(w);
+    budget_release(&r->budget, 1);
     if (started && !w->confirmed && !end->reason && !end->message[0])
         start_again(s);
     else if (held_up)

@@ -10,6 +10,7 @@
 #pragma once
 
 #include "common/err.h"
+#include "common/gpus.h"
 #include "common/proto.h"
 #include "runner/link.h"
 #include "runner/loop.h"
@@ -55,6 +56,8 @@ struct worker {
     char layer[65];         /* ... and of the packages that are laid over its root */
     char models[65];        /* ... and of its cache of models */
     struct space_limits limits;
+    char gpus[GPUS_TEXT]; /* its own, by their devices, with a blank between them (gpus.c) */
+    unsigned n_gpus;
     bool data_read_only; /* its Space was over its limit (volume.h) */
     enum worker_state state;
     bool draining; /* its successor serves; it ends once its streams did */

@@ -18,6 +18,8 @@ struct filter_program {
  * for (clone3, io_uring, whatever is newer than the list) fails with ENOSYS, what only an attacker
  * would use fails with EPERM, another architecture's calls kill. */
 extern const struct filter_program filter_user;
+/* ... and the requests (ioctl) of GPUs' drivers, for a program that has devices. */
+extern const struct filter_program filter_user_gpu;
 /* For PID 1: its own loop and nothing else. */
 extern const struct filter_program filter_init;
 /* For the platform's own (filter/services.h), and for those that are built with sanitizers. */

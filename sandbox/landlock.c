@@ -1,6 +1,7 @@
 /* See landlock.h. Reading and running are not handled: the root holds nothing that is to be hidden,
  * and what is not handled costs nothing. Nor are ioctls of devices (every mount of the program's is
- * nodev) and TCP ports (there is loopback only). */
+ * nodev, but for devices that are there for their ioctls) and TCP ports (there is loopback only).
+ */
 #include "landlock.h"
 
 #include "common/cleanup.h"
@@ -87,7 +88,7 @@ int landlock_apply(int rules, const struct sandbox_spec *s, struct err *err)
         if (access(spec_writable_folders[i], F_OK) == 0)
             r = allow(rules, spec_writable_folders[i], rights, err);
     for (int i = 0; r == 0 && i < s->n_mounts; i++)
-        if (s->mounts[i].writable)
+        if (s->mounts[i].writable || s->mounts[i].device)
             r = allow(rules, s->mounts[i].dst, rights, err);
     if (r == 0 && syscall(SYS_landlock_restrict_self, rules, 0) < 0)
         r = err_errno(err, "restrict itself");

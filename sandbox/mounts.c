@@ -392,6 +392,8 @@ int mounts_complete(int root_fd, struct plan *p, const struct sandbox_spec *s,
     if (r == 0)
         r = build_home(root_fd, p->app_fd, &s->start, &fs, own, err);
     close_fd(&p->app_fd);
+    if (r == 0 && spec_has_devices(s))
+        r = root_own_dev(root_fd, p, err);
     for (int i = 0; r == 0 && i < p->n; i++)
         r = build_asked(&p->mounts[i], root_fd, fs, i, own, err);
     return r < 0 ? r : chdir("/") < 0 ? err_errno(err, "enter the new root") : 0;

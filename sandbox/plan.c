@@ -2,6 +2,7 @@
 #include "plan.h"
 
 #include "common/cleanup.h"
+#include "common/gpus.h"
 #include "sandbox/root.h"
 #include "sandbox/mount_api.h"
 
@@ -70,6 +71,29 @@ static struct plan_mount *find_below(struct plan *p, const struct spec_mount *as
     return NULL;
 }
 
+/* As the devices that every sandbox has: read-only keeps the inode, which is the host's, from being
+ * touched. */
+static int add_device(struct plan *p, const struct spec_mount *asked, struct err *err)
+{
+    int r = gpu_usable(asked->src, err);
+    if (r < 0)
+        return r;
+    _cleanup_close_ int fd =
+        plan_open_source(AT_FDCWD, asked->src, MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY, err);
+    struct stat st;
+    if (fd < 0)
+        return fd;
+    if (fstat(fd, &st) < 0)
+        return err_errno(err, "stat %s", asked->src);
+    if (!S_ISCHR(st.st_mode))
+        return err_set(err, ENODEV, "%s is not a character device", asked->src);
+    struct plan_mount *m = &p->mounts[p->n++];
+    *m = (struct plan_mount){.device = true, .dev = st.st_dev, .ino = st.st_ino, .base_fd = -1};
+    snprintf(m->dst, sizeof(m->dst), "%s", asked->dst);
+    m->fd = steal_fd(&fd);
+    return 0;
+}
+
 static int add_mount(struct plan *p, struct root_cache *roots, const struct sandbox_spec *s,
                      const struct spec_mount *asked, struct err *err)
 {
@@ -93,6 +117,7 @@ static int add_mount(struct plan *p, struct root_cache *roots, const struct sand
     m->is_dir = S_ISDIR(st.st_mode);
     m->writable = asked->writable;
     m->copied = asked->copied;
+    m->device = false;
     if (m->copied && !m->is_dir)
         return err_set(err, ENOTDIR, "%s is no folder", asked->src);
     m->dev = st.st_dev;
@@ -114,7 +139,8 @@ int plan_make(struct plan *p, struct root_cache *roots, const struct sandbox_spe
 {
     int r = 0;
     for (int i = 0; r == 0 && i < s->n_mounts; i++)
-        r = add_mount(p, roots, s, &s->mounts[i], err);
+        r = s->mounts[i].device ? add_device(p, &s->mounts[i], err)
+                                : add_mount(p, roots, s, &s->mounts[i], err);
     if (r == 0 && s->start.app[0]) {
         p->app_fd =
             plan_open_source(AT_FDCWD, s->start.app, MOUNT_ATTR_NODEV | MOUNT_ATTR_RDONLY, err);

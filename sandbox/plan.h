@@ -16,7 +16,7 @@ struct plan_mount {
     char dst[256]; /* absolute, in the sandbox */
     int fd;        /* owned by the plan */
     int base_fd;   /* what it is laid over, or -1; owned by the plan */
-    bool is_dir, writable, copied;
+    bool is_dir, writable, copied, device;
     dev_t dev; /* what the source is: compared once it is in place */
     ino_t ino;
 };

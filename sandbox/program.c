@@ -142,8 +142,8 @@ static int step_landlock(struct program *p, struct err *err)
 
 static int step_filter(struct program *p, struct err *err)
 {
-    (void)p;
-    return filter_load(&filter_user, err);
+    bool devices = spec_has_devices(&p->order->spec);
+    return filter_load(devices ? &filter_user_gpu : &filter_user, err);
 }
 
 static const struct {

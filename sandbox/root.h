@@ -72,3 +72,7 @@ int root_take(int etc_fd, const char *path, int to, struct err *err);
 int root_devices(int root_fd, struct err *err);
 /* Moves the devices from the copy of a root to the overlay that shows it. */
 int root_move_devices(int copy_fd, int root_fd, struct err *err);
+struct plan;
+/* A /dev of the sandbox's own, with a place for each device of the plan beside what is there. (In
+ * the one that all share, whose entries all see, no place is made for them.) */
+int root_own_dev(int root_fd, const struct plan *p, struct err *err);

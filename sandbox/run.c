@@ -2,11 +2,13 @@
 #include "run.h"
 
 #include "common/cleanup.h"
+#include "common/gpus.h"
 #include "common/limits_met.h"
 #include "common/netrule.h"
 #include "common/proto.h"
 #include "common/util.h"
 #include "sandbox/filesystems.h"
+#include "sandbox/filter.h"
 #include "sandbox/launch.h"
 #include "sandbox/run_wait.h"
 #include "sandbox/trace.h"
@@ -31,6 +33,9 @@ static const char usage_text[] =
     "  --rw SRC:DST      the same, writable where SRC's permissions let the sandbox's user write\n"
     "  --over SRC:DST    the folder SRC, read-only, laid over what is at DST (/usr)\n"
     "  --app DIR         DIR at /home/user/app under a writable layer that is thrown away\n"
+    "  --device PATH     the device PATH (a GPU's), in /dev; may be given several times. The "
+    "program\n"
+    "                    may then make the requests of GPUs' drivers (ioctl), too\n"
     "  --cwd DIR         where it starts (/home/user, or /home/user/app with --app)\n"
     "  --env NAME=VALUE  a variable of its environment; may be given several times\n"
     "  --memory N        at most N bytes of memory (512M, 2G; default 1G; 0: no limit)\n"
@@ -68,6 +73,7 @@ enum option_id {
     O_RW,
     O_OVER,
     O_APP,
+    O_DEVICE,
     O_CWD,
     O_ENV,
     O_MEMORY,
@@ -103,6 +109,7 @@ static const struct option options[] = {
     {"rw", required_argument, NULL, O_RW},
     {"over", required_argument, NULL, O_OVER},
     {"app", required_argument, NULL, O_APP},
+    {"device", required_argument, NULL, O_DEVICE},
     {"cwd", required_argument, NULL, O_CWD},
     {"env", required_argument, NULL, O_ENV},
     {"memory", required_argument, NULL, O_MEMORY},
@@ -136,6 +143,7 @@ static const struct option options[] = {
 /* Of `trace`. */
 struct run_trace {
     bool wanted, json, follow;
+    bool devices; /* the program has some */
     FILE *out;
     struct trace *trace;
     pid_t tracer;
@@ -210,6 +218,28 @@ static int add_mount(struct proto_start *st, const char *mode, const char *value
     return 0;
 }
 
+/* A link in /dev is what it leads to, as in the configuration (common/gpus.h). */
+static int add_device(struct proto_start *st, const char *value, struct err *err)
+{
+    char path[PATH_MAX], place[GPU_PATH], text[PATH_MAX + GPU_PATH + 8];
+    if (!realpath(value, path))
+        return err_errno(err, "--device %s", value);
+    gpu_place(strncmp(path, "/dev/", 5) == 0 && strncmp(value, "/dev/", 5) == 0 ? path : value,
+              place);
+    snprintf(text, sizeof(text), "dv:%s:%s", path, place);
+    if (proto_list_add(st->mounts, &st->mounts_len, sizeof(st->mounts), text) < 0)
+        return err_set(err, E2BIG, "--device: too many");
+    return 0;
+}
+
+static bool has_device(const struct proto_start *st)
+{
+    for (size_t at = 0; at < st->mounts_len; at += strlen(st->mounts + at) + 1)
+        if (strncmp(st->mounts + at, "dv:", 3) == 0)
+            return true;
+    return false;
+}
+
 /* What was said of the same variable before, by default perhaps, is no longer so: a program takes
  * the first of two. */
 static void drop_env(struct proto_start *st, const char *value)
@@ -261,6 +291,8 @@ static int apply_option(struct proto_start *st, int id, const char *v, struct er
         return add_mount(st, "rw", v, err);
     case O_APP:
         return set_path(st->app, sizeof(st->app), v, "app", err);
+    case O_DEVICE:
+        return add_device(st, v, err);
     case O_CWD:
         return set_text(st->cwd, sizeof(st->cwd), v, "cwd", err);
     case O_ENV:
@@ -382,6 +414,7 @@ static int parse(int argc, char **argv, struct proto_start *st, struct run_trace
             : id == O_LISTENER ? set_listener(listener, optarg, err)
                                : apply_option(st, id, optarg, err);
     }
+    trace->devices = has_device(st);
     for (int i = optind; r == 0 && i < argc; i++)
         if (proto_list_add(st->argv, &st->argv_len, sizeof(st->argv), argv[i]) < 0)
             r = err_set(err, E2BIG, "the arguments are too long");
@@ -438,7 +471,7 @@ static void report(struct run_trace *t, const char *limits, int status)
 static int follow(void *arg, pid_t pid, struct err *err)
 {
     struct run_trace *t = arg;
-    t->trace = trace_new(t->follow);
+    t->trace = trace_new(t->follow, t->devices ? &filter_user_gpu : &filter_user);
     return t->trace ? trace_start(t->trace, pid, fileno(t->out), &t->tracer, err)
                     : err_errno(err, "memory for the trace");
 }

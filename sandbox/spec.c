@@ -17,6 +17,14 @@ bool spec_root_is_writable(const struct sandbox_spec *s)
     return s->start.root_bytes > 0 && strcmp(s->start.root, "host") != 0;
 }
 
+bool spec_has_devices(const struct sandbox_spec *s)
+{
+    bool has = false;
+    for (int i = 0; i < s->n_mounts; i++)
+        has |= s->mounts[i].device;
+    return has;
+}
+
 bool spec_path_ok(const char *path)
 {
     if (path[0] != '/')
@@ -63,23 +71,43 @@ static bool can_be_copied(const char *dst)
     return strncmp(dst, home, sizeof(home) - 1) == 0 && strncmp(dst, app, sizeof(app) - 1) != 0;
 }
 
+/* In /dev, or in a folder of it that is none of ours. */
+static bool can_be_device(const char *dst)
+{
+    static const char *const own[] = {"/dev/shm", "/dev/fd", "/dev/stdin", "/dev/stdout",
+                                      "/dev/stderr"};
+    bool ok = strncmp(dst, "/dev/", 5) == 0 && strncmp(dst, "/dev/shm/", 9) != 0;
+    for (size_t i = 0; ok && i < sizeof(own) / sizeof(*own); i++)
+        ok = strcmp(dst, own[i]) != 0;
+    return ok;
+}
+
 static int parse_mount(char *text, struct spec_mount *m, struct err *err)
 {
     char *colon = strrchr(text, ':'); /* a source may hold colons */
     bool ro = strncmp(text, "ro:", 3) == 0, rw = strncmp(text, "rw:", 3) == 0;
     bool over = strncmp(text, "ov:", 3) == 0, copied = strncmp(text, "cw:", 3) == 0;
-    if ((!ro && !rw && !over && !copied) || !colon || colon < text + 3)
-        return err_set(err, EINVAL, "mount \"%s\" is not ro:, rw:, ov: or cw: and SRC:DST", text);
+    bool device = strncmp(text, "dv:", 3) == 0;
+    if ((!ro && !rw && !over && !copied && !device) || !colon || colon < text + 3)
+        return err_set(err, EINVAL, "mount \"%s\" is not ro:, rw:, ov:, cw: or dv: and SRC:DST",
+                       text);
     *colon = '\0';
-    *m = (struct spec_mount){
-        .writable = rw, .over = over, .copied = copied, .src = text + 3, .dst = colon + 1};
+    *m = (struct spec_mount){.writable = rw,
+                             .over = over,
+                             .copied = copied,
+                             .device = device,
+                             .src = text + 3,
+                             .dst = colon + 1};
     if (m->src[0] != '/')
         return err_set(err, EINVAL, "mount source \"%s\" is not an absolute path", m->src);
     if (!spec_path_ok(m->dst) || strlen(m->dst) >= 256)
         return err_set(err, EINVAL, "mount target \"%s\" is not a plain absolute path", m->dst);
     if (copied && !can_be_copied(m->dst))
         return err_set(err, EINVAL, "mount target %s is not below the home", m->dst);
-    if (is_reserved(m->dst))
+    if (device && !can_be_device(m->dst))
+        return err_set(err, EINVAL, "device %s is not in /dev, or is one of the sandbox's own",
+                       m->dst);
+    if (!device && is_reserved(m->dst))
         return err_set(err, EINVAL, "mount target %s is made by the sandbox itself", m->dst);
     return 0;
 }

@@ -38,6 +38,7 @@ struct spec_mount {
     bool writable;
     bool over;             /* laid over the root's own folder of that name, or one of the list */
     bool copied;           /* below the home: what is changed in there is the sandbox's own */
+    bool device;           /* a character device of the host, in /dev */
     const char *src, *dst; /* point into start.mounts */
 };
 
@@ -47,6 +48,8 @@ extern const char *const spec_writable_folders[SPEC_WRITABLE_FOLDERS];
 /* Whether they do. */
 struct sandbox_spec;
 bool spec_root_is_writable(const struct sandbox_spec *s);
+/* It has devices besides those that every sandbox has. */
+bool spec_has_devices(const struct sandbox_spec *s);
 
 struct sandbox_spec {
     struct proto_start start; /* the lists in it have been split: read argv, env, mounts instead */

@@ -91,7 +91,7 @@ static void on_entry(struct tracer *t, struct task *task, const struct ptrace_sy
     task->nr = foreign ? TRACE_FOREIGN + call.nr % X32_BIT : call.nr;
     for (int i = 0; i < 6; i++)
         call.args[i] = task->args[i] = info->entry.args[i];
-    uint32_t verdict = filter_verdict(&filter_user, &call);
+    uint32_t verdict = filter_verdict(t->trace->filter, &call);
     task->refused = verdict != SECCOMP_RET_ALLOW;
     t->trace->calls++;
     if (task->refused) /* now, since a call that kills has no answer */
@@ -239,13 +239,14 @@ static _Noreturn void tracer_main(struct trace *trace, pid_t init, int out, pid_
     follow_all(t);
 }
 
-struct trace *trace_new(bool follow)
+struct trace *trace_new(bool follow, const struct filter_program *filter)
 {
     struct trace *t =
         mmap(NULL, sizeof(*t), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (t == MAP_FAILED)
         return NULL;
     t->follow = follow;
+    t->filter = filter;
     return t;
 }
 

@@ -16,6 +16,8 @@
 #define TRACE_ROWS 1024
 #define TRACE_FOREIGN 0x20000000 /* added to the number of a call by another machine's table */
 
+struct filter_program;
+
 /* One call with one verdict; of those that failed, with what they asked for. */
 struct trace_row {
     int nr;
@@ -29,15 +31,16 @@ struct trace_row {
 
 /* Lies in memory that the tracer and its parent share. */
 struct trace {
-    bool follow; /* each new refusal as a line, at once */
+    bool follow;                         /* each new refusal as a line, at once */
+    const struct filter_program *filter; /* the program's */
     struct trace_row rows[TRACE_ROWS];
     int n;
     uint64_t calls, lost; /* all; and those that found no free row */
     struct err err;       /* why the tracer could not follow; code 0: it could */
 };
 
-/* Memory for one; NULL where there is none. */
-struct trace *trace_new(bool follow);
+/* Memory for one; NULL where there is none. `filter` is the one that the program gets. */
+struct trace *trace_new(bool follow, const struct filter_program *filter);
 /* Starts the tracer of what `init` (a sandbox's PID 1, not yet told to go) will fork; lines go to
  * `out`. When it returns, nothing of the program can be missed. The tracer ends when all that it
  * follows has ended, and with the caller. */

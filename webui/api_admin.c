@@ -40,6 +40,7 @@ static json_t *worker_json(struct app *app, const struct life_worker *w)
                                                                   : (uint64_t)w->requests),
         "refs", (json_int_t)st.refs, "restarts", (json_int_t)w->restarts, "pid", (json_int_t)w->pid,
         "measured", known);
+    json_object_set_new(o, "gpus", json_string(w->gpus));
     json_object_update(o, numbers);
     json_decref(numbers);
     return o;

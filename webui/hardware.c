@@ -39,6 +39,13 @@ void hardware_ram_text(const struct space_limits *l, char out[32])
         snprintf(out, 32, "%llu MB", (unsigned long long)mib);
 }
 
+void hardware_gpu_text(unsigned gpus, char out[32])
+{
+    out[0] = 0;
+    if (gpus)
+        snprintf(out, 32, "%u GPU%s", gpus, gpus == 1 ? "" : "s");
+}
+
 struct listing {
     struct app *app;
     json_t *out;
@@ -57,6 +64,17 @@ static void pretty(const char *name, char out[48])
     }
 }
 
+/* What the client's list says of one; which make it is, a server that only hands it on cannot say.
+ */
+static json_t *accelerator(const struct flavour *f)
+{
+    char quantity[16];
+    snprintf(quantity, sizeof quantity, "%u", f->gpus);
+    return f->gpus ? json_pack("{s:s, s:s, s:s, s:s, s:s}", "type", "gpu", "model", "GPU",
+                               "quantity", quantity, "vram", "N/A", "manufacturer", "N/A")
+                   : json_null();
+}
+
 static int add(void *arg, const struct flavour *f)
 {
     struct listing *l = arg;
@@ -68,11 +86,11 @@ static int add(void *arg, const struct flavour *f)
     hardware_cpu_text(&limits, cpu);
     hardware_ram_text(&limits, ram);
     /* The client's list has a price in it. */
-    json_array_append_new(l->out, json_pack("{s:s, s:s, s:s, s:s, s:n, s:s, s:n, s:i, s:f, s:s}",
+    json_array_append_new(l->out, json_pack("{s:s, s:s, s:s, s:s, s:o, s:s, s:n, s:i, s:f, s:s}",
                                             "name", f->name, "prettyName", name, "cpu", cpu, "ram",
-                                            ram, "accelerator", "ephemeralStorage", "N/A",
-                                            "storage", "unitCostMicroUSD", 0, "unitCostUSD", 0.0,
-                                            "unitLabel", "hour"));
+                                            ram, "accelerator", accelerator(f), "ephemeralStorage",
+                                            "N/A", "storage", "unitCostMicroUSD", 0, "unitCostUSD",
+                                            0.0, "unitLabel", "hour"));
     return 0;
 }
 
@@ -93,13 +111,15 @@ int hardware_check(const struct app *app, const char *flavour, struct err *err)
 {
     struct flavour found;
     _cleanup_buf_ struct buf names = BUF_INIT(400);
-    if (flavour_find(app->conf, flavour, &found))
+    if (flavour_find(app->conf, flavour, &found) || (flavour_hub_gpus(flavour) && found.gpus))
         return 0;
     (void)flavours_each(app->conf->hardware_flavours, add_name, &names, NULL);
-    return err_set(err, EINVAL,
-                   "CONFIG_ERROR: there is no hardware \"%.40s\" here (and no GPU): choose one of "
-                   "%s, %s being the nearest, or ask the operator for it ([hardware] flavours)",
-                   flavour, names.data ? names.data : FLAVOUR_DEFAULT, found.name);
+    return err_set(
+        err, EINVAL,
+        "CONFIG_ERROR: there is no hardware \"%.40s\" here%s: choose one of %s, %s being "
+        "the nearest, or ask the operator for it ([hardware] flavours)",
+        flavour, flavours_have_gpu(app->conf) ? "" : " (and no GPU)",
+        names.data ? names.data : FLAVOUR_DEFAULT, found.name);
 }
 
 int hardware_set(struct app *app, const struct space *space, const char *flavour, struct err *err)

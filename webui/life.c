@@ -1,6 +1,7 @@
 #include "webui/life.h"
 
 #include "common/cleanup.h"
+#include "common/gpus.h"
 #include "common/log.h"
 #include "common/store.h"
 #include "common/util.h"
@@ -93,8 +94,9 @@ void life_space(struct life *l, int64_t space_id, struct life_space *ret)
     struct store_stmt *q =
         store_query(db, &err,
                     "SELECT s.stage, s.reason, s.version_id, s.worker_id, w.version_id, w.ran_into,"
-                    " COALESCE(s.data_bytes, -1), COALESCE(s.data_inodes, -1), s.data_quota"
-                    " FROM spaces s LEFT JOIN workers w ON w.id = s.worker_id WHERE s.space_id = ?",
+                    " COALESCE(s.data_bytes, -1), COALESCE(s.data_inodes, -1), s.data_quota,"
+                    " COALESCE(w.gpus, '') FROM spaces s LEFT JOIN workers w ON w.id = s.worker_id "
+                    "WHERE s.space_id = ?",
                     "i", space_id);
     int r = q ? store_step(q, &err) : -EIO;
     if (r < 0) {
@@ -111,6 +113,7 @@ void life_space(struct life *l, int64_t space_id, struct life_space *ret)
         ret->data_bytes = store_int(q, 6);
         ret->data_inodes = store_int(q, 7);
         snprintf(ret->data_quota, sizeof ret->data_quota, "%s", store_text(q, 8));
+        gpus_names(store_text(q, 9), ret->gpus, sizeof ret->gpus);
         store_reset(q);
     }
 }
@@ -125,8 +128,8 @@ int life_workers(struct life *l, struct life_worker **ret, size_t *ret_n, struct
         return 0;
     struct store_stmt *q = store_query(
         db, err,
-        "SELECT id, space_id, version_id, pid, restarts, created_ms, ready_ms, requests, state"
-        " FROM workers WHERE ended_ms IS NULL ORDER BY id",
+        "SELECT id, space_id, version_id, pid, restarts, created_ms, ready_ms, requests, state,"
+        " gpus FROM workers WHERE ended_ms IS NULL ORDER BY id",
         "");
     _cleanup_free_ struct life_worker *rows = NULL;
     size_t n = 0;
@@ -147,6 +150,7 @@ int life_workers(struct life *l, struct life_worker **ret, size_t *ret_n, struct
                                        .ready_ms = store_int(q, 6),
                                        .requests = store_int(q, 7)};
         snprintf(rows[n].state, sizeof rows[n].state, "%s", store_text(q, 8));
+        gpus_names(store_text(q, 9), rows[n].gpus, sizeof rows[n].gpus);
         n++;
         r = 0;
     }

@@ -22,11 +22,13 @@ struct life_space {
     int64_t data_inodes;
     char data_quota[16]; /* "project", or "soft" */
     char ran_into[512];  /* the limits that it ran into, in words, or "" */
+    char gpus[256];      /* "nvidia0, nvidia1": those of the one that serves, or "" */
 };
 
 struct life_worker {
     int64_t id, space_id, version_id, pid, restarts, created_ms, ready_ms, requests;
     char state[16];
+    char gpus[256]; /* as above */
 };
 
 int life_open(struct life **ret, const char *path, struct err *err);

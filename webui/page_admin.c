@@ -54,6 +54,7 @@ static int worker_row(struct buf *out, const json_t *w, struct err *err)
         {"requests", requests},
         {"restarts", restarts},
         {"state", text_at(w, "state")},
+        {"gpus", text_at(w, "gpus")},
         {"stage", text_at(w, "stage")},
         {"actions", actions.data},
         {0},

@@ -58,14 +58,16 @@ static int flavour_row(void *arg, const struct flavour *f)
 {
     struct flavour_rows *rows = arg;
     struct space_limits limits;
-    char cpu[32], ram[32];
+    char cpu[32], ram[32], gpu[32];
     space_limits_default(&limits, rows->r->app->conf);
     flavour_apply(f, &limits);
     hardware_cpu_text(&limits, cpu);
     hardware_ram_text(&limits, ram);
+    hardware_gpu_text(f->gpus, gpu);
     const struct tpl_var vars[] = {{"name", f->name},
                                    {"cpu", cpu},
                                    {"ram", ram},
+                                   {"gpu", gpu},
                                    {"chosen", strcmp(f->name, rows->chosen) == 0 ? "1" : ""},
                                    {0}};
     return tpl_render(rows->out, "settings_flavour.html", vars, rows->err);

@@ -1,6 +1,7 @@
 #include "webui/pages.h"
 
 #include "common/cleanup.h"
+#include "webui/hardware.h"
 #include "webui/limits.h"
 #include "webui/markdown.h"
 #include "webui/parts.h"
@@ -33,7 +34,8 @@ enum MHD_Result page_space(struct req *r)
         buf_clear(&chips);
     /* The site makes the visit of a private one when the frame is opened, and as often as it is. */
     bool is_private = strcmp(v.space.visibility, "private") == 0;
-    char ago[32], count[32], demo[URL_MAX + sizeof v.space.base_path], frames[URL_MAX + 16];
+    char ago[32], count[32], gpus[32], demo[URL_MAX + sizeof v.space.base_path],
+        frames[URL_MAX + 16];
     if (is_private)
         snprintf(demo, sizeof demo, "/visit/%s", v.space.label);
     else
@@ -43,6 +45,7 @@ enum MHD_Result page_space(struct req *r)
         buf_clear(&html);
     text_ago((uint64_t)v.space.submitted_ms, ago);
     snprintf(count, sizeof count, "%lld", (long long)v.space.versions_count);
+    hardware_gpu_text(v.gpus, gpus);
     json_t *data = auth_is_admin(r->auth) ? limits_data_json(r->app, &v) : NULL;
     const struct tpl_var vars[] = {
         {"full", v.space.full},
@@ -64,6 +67,8 @@ enum MHD_Result page_space(struct req *r)
         {"private", is_private ? "1" : ""},
         {"host", strstr(v.url, "://") + 3},
         {"sdk", v.space.sdk},
+        {"hardware", v.hardware},
+        {"gpus", gpus},
         {"ago", ago},
         {"count", count},
         {"several", v.space.versions_count == 1 ? "" : "1"},

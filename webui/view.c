@@ -27,6 +27,7 @@ void view_of(struct app *app, const struct space *space, struct view *ret)
     struct flavour flavour;
     (void)flavour_find(app->conf, space->hardware, &flavour);
     snprintf(ret->hardware, sizeof ret->hardware, "%s", flavour.name);
+    ret->gpus = flavour.gpus;
     if (ret->life.worker_version_id)
         (void)site_version_sha(app->site, ret->life.worker_version_id, ret->running_version, NULL);
 }
@@ -97,6 +98,8 @@ json_t *view_json(const struct view *v, json_t *card)
     json_object_set_new(o, "visibility", json_string(s->visibility));
     if (*v->life.ran_into)
         json_object_set_new(o, "ran_into", json_string(v->life.ran_into));
+    if (*v->life.gpus)
+        json_object_set_new(o, "gpus", json_string(v->life.gpus));
     json_object_set_new(o, "runtime", view_runtime_json(v));
     json_t *tags = card_list(card, "tags");
     if (*s->sdk)

@@ -15,6 +15,7 @@ struct view {
     char title[256];
     char url[URL_MAX], page[URL_MAX];
     char hardware[33];        /* the flavour that it has */
+    unsigned gpus;            /* of that */
     char running_version[65]; /* sha, "" where nothing serves */
     int64_t sleep_after_ms;   /* -1: never */
 };

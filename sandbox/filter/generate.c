@@ -48,8 +48,8 @@ int main(void)
     }
     puts("/* Made by sandbox/filter/generate.c from sandbox/filter/lists.h and services.h. */\n"
          "#include \"sandbox/filter.h\"\n\n#include <stddef.h>");
-    if (print_program(RULES_USER, "user") < 0 || print_program(RULES_INIT, "init") < 0 ||
-        print_program(RULES_GATEWAY, "gateway") < 0 ||
+    if (print_program(RULES_USER, "user") < 0 || print_program(RULES_USER_GPU, "user_gpu") < 0 ||
+        print_program(RULES_INIT, "init") < 0 || print_program(RULES_GATEWAY, "gateway") < 0 ||
         print_program(RULES_GATEWAY_SANITIZED, "gateway_sanitized") < 0 ||
         print_program(RULES_WEBUI, "webui") < 0 ||
         print_program(RULES_WEBUI_SANITIZED, "webui_sanitized") < 0 ||

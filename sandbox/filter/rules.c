@@ -198,6 +198,26 @@ static void user_rules(struct rules *ctx)
     rules_memory(ctx);
 }
 
+/* Requests of the drivers of GPUs, by the letter in their second byte: NVIDIA's 'F'
+ * (nv-ioctl-numbers.h of its open kernel modules), AMD's 'K' (linux/kfd_ioctl.h), 'd' of render
+ * nodes (drm/drm.h). NVIDIA's unified memory has bare numbers instead (uvm_ioctl.h,
+ * uvm_linux_ioctl.h). Those of terminals are 'T'. */
+static void user_gpu_rules(struct rules *ctx)
+{
+    static const char letters[] = {'F', 'K', 'd'};
+    static const unsigned uvm[] = {0x30000001, 0x30000002};
+    user_rules(ctx);
+    for (size_t i = 0; i < COUNT(letters); i++) {
+        struct scmp_arg_cmp a =
+            SCMP_A1(SCMP_CMP_MASKED_EQ, 0xff00u, (uint64_t)(unsigned char)letters[i] << 8);
+        add_rule(ctx, SCMP_ACT_ALLOW, "ioctl", 1, &a);
+    }
+    for (size_t i = 0; i < COUNT(uvm); i++)
+        allow_int(ctx, "ioctl", 1, uvm[i]);
+    struct scmp_arg_cmp bare = SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffff00u, 0);
+    add_rule(ctx, SCMP_ACT_ALLOW, "ioctl", 1, &bare);
+}
+
 static void init_rules(struct rules *ctx)
 {
     struct scmp_arg_cmp tcp[] = {SCMP_A0(SCMP_CMP_MASKED_EQ, LOW_32, AF_INET),
@@ -351,15 +371,21 @@ int rules_make_plain(enum rules_for who, uint32_t arch, struct sock_filter *out,
                      struct err *err)
 {
     struct rules ctx = {.arch = arch ? arch : seccomp_arch_native(), .err = err};
-    ctx.ctx = seccomp_init(who == RULES_USER ? SCMP_ACT_ERRNO(ENOSYS) : SCMP_ACT_KILL_PROCESS);
+    bool user = who == RULES_USER || who == RULES_USER_GPU;
+    ctx.ctx = seccomp_init(user ? SCMP_ACT_ERRNO(ENOSYS) : SCMP_ACT_KILL_PROCESS);
     if (!ctx.ctx)
         return err_set(err, ENOMEM, "make a filter: out of memory");
     int r = set_up(&ctx);
     static void (*const rules[])(struct rules *) = {
-        [RULES_USER] = user_rules,       [RULES_INIT] = init_rules,
-        [RULES_GATEWAY] = gateway_rules, [RULES_GATEWAY_SANITIZED] = gateway_sanitized_rules,
-        [RULES_WEBUI] = webui_rules,     [RULES_WEBUI_SANITIZED] = webui_sanitized_rules,
-        [RULES_EGRESS] = egress_rules,   [RULES_EGRESS_SANITIZED] = egress_sanitized_rules,
+        [RULES_USER] = user_rules,
+        [RULES_USER_GPU] = user_gpu_rules,
+        [RULES_INIT] = init_rules,
+        [RULES_GATEWAY] = gateway_rules,
+        [RULES_GATEWAY_SANITIZED] = gateway_sanitized_rules,
+        [RULES_WEBUI] = webui_rules,
+        [RULES_WEBUI_SANITIZED] = webui_sanitized_rules,
+        [RULES_EGRESS] = egress_rules,
+        [RULES_EGRESS_SANITIZED] = egress_sanitized_rules,
     };
     if (r == 0)
         rules[who](&ctx);

@@ -11,6 +11,7 @@
 
 enum rules_for {
     RULES_USER,
+    RULES_USER_GPU,
     RULES_INIT,
     RULES_GATEWAY,
     RULES_GATEWAY_SANITIZED,

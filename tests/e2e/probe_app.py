@@ -46,6 +46,9 @@ class Handler(BaseHTTPRequestHandler):
     def page_env(self, _):
         self.answer(dict(os.environ))
 
+    def page_dev(self, _):
+        self.answer(sorted(os.listdir("/dev")))
+
     def page_headers(self, _):
         self.answer(list(self.headers.items()))
 

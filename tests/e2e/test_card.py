@@ -56,9 +56,9 @@ def test_one_that_is_not_here(vitrine):
 
 
 def test_wrong_flavours_are_named_at_the_start(vitrine):
-    v = vitrine("[hardware]\nflavours = big: gpu=1\n", start=False)
+    v = vitrine("[hardware]\nflavours = big: gpu=many\n", start=False)
     v.start(wait=False)
-    assert v.up.wait(20) == 1 and "GPU" in v.log
+    assert v.up.wait(20) == 1 and "gpu=many: it must be a whole number of GPUs" in v.log
     v.up = None
 
 

@@ -19,7 +19,7 @@ import wire  # noqa: E402
 
 BUILD = os.path.abspath(os.environ.get("VITRINE_BUILD", os.path.join(wire.ROOT, "build")))
 DEFAULTS = {"lifecycle.stop_grace": "1s", "lifecycle.backoff_first": "50ms", "lifecycle.backoff_max": "200ms",
-            "log.level": "debug"}
+            "log.level": "debug", "hardware.gpus": "none"}
 
 HELLO = r'''
 import http.server, os, sys, time

@@ -31,7 +31,7 @@ def ask(r):
 def test_counters_outlive_gateways(rig):
     r = rig()
     assert set(ask(r)) == {"vitrine_workers", "vitrine_connections", "vitrine_connections_total", "vitrine_connections_turned_away_total",
-                           "vitrine_requests_held"} and not any(ask(r).values())
+                           "vitrine_requests_held", "vitrine_gpus", "vitrine_gpus_taken"} and not any(ask(r).values())
     r.gateway.send("GATEWAY_STAT", accepted=9, turned_away=2, connections=4, held=3)
     r.gateway.send("GATEWAY_STAT", accepted=1, turned_away=0, connections=5, held=0)
     got = until(lambda: g if (g := ask(r))["vitrine_connections"] == 5 else None)

@@ -259,12 +259,63 @@ static void webui_has_threads_alone(void **state)
     }
 }
 
+/* What a program with devices may ask besides: the letters of GPUs' drivers, and NVIDIA's bare
+ * numbers; nothing of terminals, and no call more. */
+static void gpus_have_their_requests(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t request;
+        bool with_gpu;
+    } requests[] = {
+        {_IOWR('F', 200 + 10, char[32]), true},
+        {_IOWR('F', 43, char[64]) | HIGH, true},
+        {_IOR('K', 1, char[8]), true},
+        {_IOWR('d', 0x45, char[16]), true},
+        {0x30000001, true},
+        {0x30000002, true},
+        {75, true},
+        {TIOCSTI, false},
+        {TIOCSTI | HIGH, false},
+        {TIOCLINUX, false},
+        {TIOCSETD, false},
+        {_IOW('f', 2, long), false},
+        {0x30000003, false},
+        {_IOWR('V', 0, char[16]), false},
+    };
+    static const uint32_t archs[] = {AUDIT_ARCH_X86_64, AUDIT_ARCH_AARCH64};
+    for (int i = 0; i < 2; i++) {
+        struct filter_program without = make(RULES_USER, archs[i]);
+        struct sock_filter *kept = calloc(without.len, sizeof(*kept));
+        assert_non_null(kept);
+        memcpy(kept, without.code, without.len * sizeof(*kept));
+        without.code = kept;
+        struct filter_program with = make(RULES_USER_GPU, archs[i]);
+        struct seccomp_data call = {.nr = rules_call_number(archs[i], "ioctl"), .arch = archs[i]};
+        for (size_t k = 0; k < sizeof(requests) / sizeof(*requests); k++) {
+            call.args[1] = requests[k].request;
+            assert_int_equal(filter_verdict(&without, &call), FAILS(ENOSYS));
+            assert_int_equal(filter_verdict(&with, &call),
+                             requests[k].with_gpu ? ALLOW : FAILS(ENOSYS));
+        }
+        call.args[1] = FIONBIO;
+        assert_int_equal(filter_verdict(&with, &call), ALLOW);
+        for (int nr = 0; nr < FILTER_CALLS; nr++) { /* else they say the same */
+            call = (struct seccomp_data){.nr = nr, .arch = archs[i]};
+            if (nr != rules_call_number(archs[i], "ioctl"))
+                assert_int_equal(filter_verdict(&with, &call), filter_verdict(&without, &call));
+        }
+        free(kept);
+    }
+}
+
 /* Load time and the cost of each call follow from these. */
 static void filters_stay_small(void **state)
 {
     (void)state;
     assert_in_range(make(RULES_USER, AUDIT_ARCH_X86_64).len, 1, 250);
     assert_in_range(make(RULES_USER, AUDIT_ARCH_AARCH64).len, 1, 250);
+    assert_in_range(make(RULES_USER_GPU, AUDIT_ARCH_X86_64).len, 1, 270);
     assert_in_range(make(RULES_INIT, AUDIT_ARCH_X86_64).len, 1, 60);
 }
 
@@ -281,13 +332,10 @@ static void refused_calls_have_reasons(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(verdicts_x86_64),
-        cmocka_unit_test(verdicts_aarch64),
-        cmocka_unit_test(foreign_tables_kill),
-        cmocka_unit_test(init_has_its_loop_alone),
-        cmocka_unit_test(webui_has_threads_alone),
-        cmocka_unit_test(filters_stay_small),
-        cmocka_unit_test(refused_calls_have_reasons),
+        cmocka_unit_test(verdicts_x86_64),         cmocka_unit_test(verdicts_aarch64),
+        cmocka_unit_test(foreign_tables_kill),     cmocka_unit_test(init_has_its_loop_alone),
+        cmocka_unit_test(webui_has_threads_alone), cmocka_unit_test(gpus_have_their_requests),
+        cmocka_unit_test(filters_stay_small),      cmocka_unit_test(refused_calls_have_reasons),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -57,6 +57,7 @@ function fillWorker(row, w) {
   const state = row.querySelector('[data-f="state"]');
   state.dataset.state = w.state;
   setText(row, "state", w.state);
+  setText(row, "gpus", w.gpus);
   const bar = row.querySelector('[data-f="bar"]');
   bar.max = w.memory_limit_bytes || 1;
   bar.value = w.memory_bytes;

@@ -8,6 +8,7 @@
 #   make test-unit test-sandbox test-programs test-runner test-gateway test-webui test-egress test-e2e test-browser
 #                   test-attack test-vm   one suite; T=... picks tests
 #   make test-large a file of 2 GiB up and down by Hugging Face's clients
+#   make tsan       the gateway's suite with two loops, under ThreadSanitizer
 #   make vm-shell   a root shell in the virtual machine of test-vm
 #   make SANITIZER=address,undefined ...                builds into build-asan/
 #   make CC=clang BUILD=build-clang ...                 another compiler, another folder
@@ -37,7 +38,7 @@ ifdef SANITIZER
 ALL_CFLAGS := -O1 -g -fno-omit-frame-pointer -fsanitize=$(SANITIZER) -fno-sanitize-recover=all
 ALL_LDFLAGS += -fsanitize=$(SANITIZER)
 # What gcc defines by itself: address space is not to be limited then.
-ALL_CFLAGS += $(if $(findstring clang,$(CC)),$(if $(findstring address,$(SANITIZER)),-D__SANITIZE_ADDRESS__=1))
+ALL_CFLAGS += $(if $(findstring clang,$(CC)),$(if $(findstring address,$(SANITIZER)),-D__SANITIZE_ADDRESS__=1)$(if $(findstring thread,$(SANITIZER)),-D__SANITIZE_THREAD__=1))
 # gcc guesses wrongly about both in instrumented code; the ordinary build has them on.
 WARN += $(if $(findstring clang,$(CC)),,-Wno-format-truncation -Wno-maybe-uninitialized)
 else
@@ -302,6 +303,12 @@ slow-attacks:
 	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@VITRINE_BUILD=$(abspath $(BUILD)) tests/gateway/slow-attacks
 
+# Two loops wherever a test does not say how many; built into build-thread/.
+tsan:
+	@.ci/deps test
+	@$(MAKE) --no-print-directory -j$(JOBS) SANITIZER=thread BUILD=$(BUILD)-thread $(BUILD)-thread/vitrine-gateway
+	@VITRINE_BUILD=$(abspath $(BUILD))-thread SANITIZER=thread VITRINE_TEST_THREADS=2 tests/run $(if $(T),-k '$(T)') gateway
+
 # 8 GiB each way through the gateway, compared by hash; some minutes. VOLUME=--gib=1 makes it less.
 volume: $(BUILD)/vitrine-gateway
 	@VITRINE_BUILD=$(abspath $(BUILD)) tests/gateway/volume.py $(VOLUME)
@@ -364,6 +371,6 @@ install: all
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all fuzz-long conformance slow-attacks volume hub-clients attack attack-user vm-shell clean deps run examples unit-tests fuzz-targets fuzz bench format lint install test \
+.PHONY: all fuzz-long conformance slow-attacks tsan volume hub-clients attack attack-user vm-shell clean deps run examples unit-tests fuzz-targets fuzz bench format lint install test \
 	$(SUITES:%=test-%) FORCE
 -include $(shell find $(BUILD)/obj $(BUILD)/plain $(BUILD)/musl $(BUILD)/fuzz/obj -name '*.d' 2>/dev/null)

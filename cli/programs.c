@@ -244,7 +244,7 @@ static unsigned free_group(const struct supervisor *v, int place)
  * itself in /proc by its own idea of its pid, so not there. */
 static pid_t start_process(int place)
 {
-#if !defined(__SANITIZE_ADDRESS__)
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
     struct clone_args args = {.flags = CLONE_NEWPID, .exit_signal = SIGCHLD};
     if (program_kind(place) != RUNNER) {
         pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));

@@ -30,10 +30,10 @@
 
 /* The sanitizers' runtime reads /proc, and its search for leaks at the end is a thread that traces
  * the program. Such a build has a /proc in its root and a wider filter (filter/services.h). */
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANITIZED 1
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 #define SANITIZED 1
 #endif
 #endif

@@ -90,8 +90,9 @@ class Peer:
             self.on_message(name, fields)
 
     def send(self, name, fds=(), to=None, **fields):
+        """To all loops, some of which may have ended, while others go on; or to that one"""
         for ours in [to] if to else [ours for ours, _ in self.links]:
-            with self.lock:
+            with self.lock, contextlib.suppress(BrokenPipeError) if len(self.links) > 1 else contextlib.nullcontext():
                 socket.send_fds(ours, [codec.encode(name, **fields)], list(fds))
 
     def their_ends(self):
@@ -200,23 +201,36 @@ class Runner(Peer):
         self.spaces, self.auto = spaces, auto
         self.log = []
         self.asked = []  # (link, label) of each RESOLVE
+        self.allowed = {}  # space_id -> what TOKEN_ASK is answered
         self.state = threading.RLock()  # what a ROUTE says is so when it is sent
         super().__init__(links=links)
 
     def got(self, ours, name, fields):
-        self.log.append((name, fields))
+        self.log.append((name, {**fields, "link": ours}))
         if name == "RESOLVE":
             self.asked.append((ours, fields["label"]))
             if self.auto:
                 with self.state:
                     self._route(ours, fields["label"], {})
+        elif name == "TOKEN_ASK" and fields["space_id"] in self.allowed:
+            self.send("TOKEN_ANSWER", to=ours, ask_id=fields["ask_id"], allowed=self.allowed[fields["space_id"]])
+
+    def last(self, name, field, **want):
+        """... of all loops together, as each said it last"""
+        said = {f["link"]: f[field] for n, f in list(self.log) if n == name and all(f[k] == v for k, v in want.items())}
+        return sum(said.values())
+
+    def sleep_ask(self, worker_id, min_idle_ms=0):
+        """What all loops say together: each may have requests for it, and it sleeps when all have let go"""
+        self.send("SLEEP_ASK", space_id=1, worker_id=worker_id, min_idle_ms=min_idle_ms)
+        said = [self.wait("SLEEP_ANSWER", worker_id=worker_id) for _ in self.links]
+        return {"refs": sum(a["refs"] for a in said), "idle_ms": max(a["idle_ms"] for a in said), "released": min(a["released"] for a in said)}
 
     def route(self, label, **changes):
         """Says to every loop what is so from now on"""
         with self.state:
             for ours, _ in self.links:
-                with contextlib.suppress(BrokenPipeError) if len(self.links) > 1 else contextlib.nullcontext():
-                    self._route(ours, label, changes)  # a loop may have ended, the others go on
+                self._route(ours, label, changes)
 
     def _route(self, ours, label, changes):
         space = self.spaces.setdefault(label, {}) if changes else self.spaces.get(label, {})
@@ -352,12 +366,14 @@ class Gateway:
         context = context or client_context()
         return Conn(context.wrap_socket(s, server_hostname=name, suppress_ragged_eofs=False))
 
-    def get(self, label, path="/", headers="", method="GET", body=b"", timeout=10):
-        c = self.connect(timeout)
+    def get(self, label, path="/", headers="", method="GET", body=b"", timeout=10, on=None):
+        """... on a connection of its own, or on that one, which stays with its loop"""
+        c = on or self.connect(timeout)
         length = f"Content-Length: {len(body)}\r\n" if body else ""
         c.send(f"{method} {path} HTTP/1.1\r\nHost: {host(label)}\r\n{headers}{length}\r\n".encode() + body)
         r = c.response(method)
-        c.close()
+        if not on:
+            c.close()
         return r
 
     def rss_kib(self):

@@ -34,9 +34,10 @@ def test_json(gateway, tmp_path):
     g = gateway(log__access="json")
     log = Log(g, tmp_path / "a")
     g.space("demo-a", echo_headers)
+    c = g.connect()  # lines of one loop are in order
     seen = json.loads(g.get("demo-a", "/x?q=1&__sign=abc&to=%2Fy%3Ftoken%3Dsecret", "User-Agent: me/1\r\n"
-                            "Referer: http://s/?Api%5FKey=1&b=2\r\nX-Request-Id: mine\r\n", method="POST", body=b"12345").body)
-    g.get("nobody")
+                            "Referer: http://s/?Api%5FKey=1&b=2\r\nX-Request-Id: mine\r\n", method="POST", body=b"12345", on=c).body)
+    g.get("nobody", on=c)
     first, second = map(json.loads, log.lines(2))
     ids = [v for k, v in seen[1] if k.lower() == "x-request-id"]
     assert ids == [first["id"]] and first["id"] != second["id"]
@@ -54,8 +55,8 @@ def test_combined(gateway, tmp_path):
     g = gateway(log__access="combined")
     log = Log(g, tmp_path / "a")
     g.space("demo-a", hello)
-    g.get("demo-a", "/path", "User-Agent: a\"b\\c\r\n")
     c = g.connect()
+    g.get("demo-a", "/path", "User-Agent: a\"b\\c\r\n", on=c)
     c.send(b"no request\r\n\r\n")
     assert c.response().status == 400
     first, second = log.lines(2)

@@ -189,14 +189,13 @@ def test_at_the_deadline_what_is_left_is_visibly_cut(gateway):
 
 
 def test_routes_and_sleep_go_on_meanwhile(gateway):
-    g = gateway(threads=1)
+    g = gateway()
     w = g.space("a", lambda c: (c.head(), c.send("HTTP/1.1 200 OK\r\n\r\n"), c.until(b"never")))
     c = g.connect()
     c.send(f"GET / HTTP/1.1\r\nHost: {host('a')}\r\n\r\n")
     c.head()
     drain(g)
     g.runner.send("SLEEP_ASK", space_id=1, worker_id=w.id, min_idle_ms=0)
-    answer = g.runner.wait("SLEEP_ANSWER")
-    assert (answer["refs"], answer["released"]) == (1, 0)
+    assert g.runner.wait("SLEEP_ANSWER", refs=1)["released"] == 0  # others have nobody left, and may have ended
     c.close()
     assert g.process.wait(5) == 0

@@ -18,8 +18,9 @@ H = "Host: " + host("demo-a") + "\r\n"
 WAIT = f"GET /.vitrine/wait HTTP/1.1\r\n{H}\r\n"
 
 
-def ask(g, label="demo-a", path="/", timeout=10):
-    c = g.connect(timeout)
+def ask(g, label="demo-a", path="/", timeout=10, c=None):
+    """On a new connection, or on this one, which stays with its loop"""
+    c = c or g.connect(timeout)
     c.send(f"GET {path} HTTP/1.1\r\nHost: {host(label)}\r\n\r\n")
     return c
 
@@ -64,26 +65,28 @@ def test_a_question_that_nobody_waited_for_is_asked_by_the_next(gateway):
 
 def test_one_worker_under_two_names(gateway):
     """A Space was renamed: the old name's route must not keep a worker that is another's."""
-    g = gateway(threads=1)
+    g = gateway()
     w = g.space("old", hello)
-    assert g.get("old").status == 200
+    c = ask(g, "old")
+    assert c.response().status == 200
     g.spaces["new"] = dict(g.spaces["old"])
-    assert g.get("new", "/1").body == b"/1"
+    assert ask(g, "new", "/1", c=c).response().body == b"/1"
     g.runner.route("new", stage="SLEEPING", worker=None, wakes=0)
-    until(lambda: w.peers[0].eof.is_set())
+    until(lambda: all(p.eof.is_set() for p in w.peers))
     g.spaces["old"] = {"stage": "NONE", "worker": None, "space_id": 0}
-    assert g.get("old").status == 404
-    assert g.get("new").status == 503
+    assert ask(g, "old", c=c).response().status == 404
+    assert ask(g, "new", c=c).response().status == 503
 
 
 def test_a_worker_of_another_space_is_refused(gateway):
     g = gateway()
+    c = g.connect()
     w = g.space("demo-a", hello)
-    assert g.get("demo-a").status == 200
+    assert g.get("demo-a", on=c).status == 200
     g.space("demo-b", stage="RUNNING", wakes=0)
     g.spaces["demo-b"]["worker"] = w
-    assert g.get("demo-b").status == 503
-    assert g.get("demo-a").status == 200
+    assert g.get("demo-b", on=c).status == 503
+    assert g.get("demo-a", on=c).status == 200
 
 
 # ---- connections to a demo
@@ -180,7 +183,7 @@ def test_bytes_are_counted_once(gateway):
 
 def test_pending_requests_of_a_lost_worker_are_answered(gateway):
     """More of them than may be held: those get their 503 now, not a reset later."""
-    g = gateway(threads=1, gateway__waiting_per_space="1", gateway__connect_timeout="20s")
+    g = gateway(threads=1, gateway__waiting_per_space="1", gateway__connect_timeout="20s")  # who was first is held: in one loop it is known
 
     class Mute(Worker):
         def _dial(self, peer, count):
@@ -386,8 +389,7 @@ def test_a_visitor_that_reads_nothing_is_ended(gateway, upgraded):
                 pass
         gone.wait(0.05)
     assert gone.is_set()
-    g.runner.send("SLEEP_ASK", space_id=1, worker_id=w.id, min_idle_ms=0)
-    assert g.runner.wait("SLEEP_ANSWER")["released"] == 1
+    assert g.runner.sleep_ask(w.id)["released"] == 1
 
 
 def test_a_slow_reader_is_served(gateway):
@@ -490,7 +492,7 @@ def test_no_decision_without_room_for_its_answer(gateway):
 
 def test_notes_are_few(gateway):
     """A demo that answers nonsense, and a visitor that asks for more of it."""
-    g = gateway(threads=1)
+    g = gateway()
 
     def demo(c):
         c.request()
@@ -498,17 +500,18 @@ def test_notes_are_few(gateway):
 
     g.space("demo-a", demo)
     t = time.monotonic()
+    c = g.connect()
     for _ in range(200):
-        assert g.get("demo-a").status == 502
-    g.get("nobody")
+        assert ask(g, c=c).response().status == 502
+    ask(g, "nobody", c=c).response()
     seconds = time.monotonic() - t
     assert 1 <= g.runner.count("GATEWAY_NOTE") <= 2 + seconds
     assert g.stderr.count(b"gateway.note") <= 2 + seconds
     time.sleep(1.05)
     for _ in range(3):  # the first is told, the other two are counted
-        g.get("demo-a")
+        ask(g, c=c).response()
     time.sleep(1.05)
-    g.get("demo-a")
+    ask(g, c=c).response()
     until(lambda: any("(and 2 more like it)" in f["text"] for n, f in g.runner.log if n == "GATEWAY_NOTE"))
 
 

@@ -5,7 +5,7 @@ from harness import echo_headers, hello, host
 
 
 def test_forward_and_reuse(gateway):
-    g = gateway(threads=1)
+    g = gateway()
     w = g.space("demo-a", hello)
     c = g.connect()
     for i in range(20):
@@ -14,10 +14,10 @@ def test_forward_and_reuse(gateway):
         assert (r.status, r.body) == (200, b"/%d" % i)
         assert r.get("date") and not r.all("connection")
     assert w.demo.accepted == 1
-    for i in range(5):  # other visitors use the same connection
+    for i in range(5):  # other visitors use the same connection, or that of their loop
         assert g.get("demo-a", f"/v{i}").body == b"/v%d" % i
-    assert w.demo.accepted == 1
-    assert g.runner.count("RESOLVE") == 1 and g.runner.count("WAKE") == 0
+    assert w.demo.accepted <= g.threads
+    assert g.runner.count("RESOLVE") == w.demo.accepted and g.runner.count("WAKE") == 0
 
 
 def test_headers(gateway):

@@ -54,11 +54,11 @@ class Demo(harness.Demo):
         seen[0] = b""
         path = path.group(1).decode()
         if path.startswith(("/sse/", "/ws/")):
+            self.streams[path] = s  # first: who has its answer may have say() called
             s.sendall(WS if path.startswith("/ws/") else SSE)
-            self.streams[path] = s
         elif path.startswith("/half/"):
-            s.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\n" + b"x" * 1000)
             self.halves.append(s)
+            s.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\n" + b"x" * 1000)
         else:
             s.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nshort")
 

@@ -9,8 +9,9 @@ from harness import hello, host
 PRIVATE = 1  # enum proto_route_flags
 
 
-def ask(g, token="vt_good", label="demo-a", field="Authorization", path="/", more=""):
-    c = g.connect()
+def ask(g, token="vt_good", label="demo-a", field="Authorization", path="/", more="", c=None):
+    """On a new connection, or on this one, which stays with its loop"""
+    c = c or g.connect()
     c.send(f"GET {path} HTTP/1.1\r\nHost: {host(label)}\r\n{field}: Bearer {token}\r\n{more}\r\n")
     return c
 
@@ -22,28 +23,30 @@ def answer(g, allowed, **want):
 
 
 def test_asked_once_for_a_minute(gateway):
-    g = gateway(threads=1)
+    """... by each loop, which knows what it was told itself."""
+    g = gateway()
     g.space("demo-a", hello, flags=PRIVATE)
     conns = [ask(g) for _ in range(5)] + [ask(g, field="X-HF-Authorization")]
-    m = answer(g, 1)
-    assert (m["space_id"], m["token"]) == (1, "vt_good")
+    asked = [g.runner.wait("TOKEN_ASK") for _ in range(g.threads)]
+    assert len({m["ask_id"] for m in asked}) == g.threads and {(m["space_id"], m["token"]) for m in asked} == {(1, "vt_good")}
+    for m in asked:
+        g.runner.send("TOKEN_ANSWER", ask_id=m["ask_id"], allowed=1)
     assert [c.response().status for c in conns] == [200] * 6
     assert ask(g).response().status == 200
-    assert g.runner.count("TOKEN_ASK") == 1
+    assert g.runner.count("TOKEN_ASK") == g.threads
 
 
 def test_for_each_space_anew(gateway):
     g = gateway()
     g.space("demo-a", hello, flags=PRIVATE)
     g.space("demo-b", hello, flags=PRIVATE)
-    a = ask(g)
-    answer(g, 1, space_id=1)
-    assert a.response().status == 200
-    b = ask(g, label="demo-b")
-    answer(g, 0, space_id=2)
-    assert b.response().status == 404
+    g.runner.allowed = {1: 1, 2: 0}
+    conns = [(ask(g), ask(g, label="demo-b")) for _ in range(4)]
+    assert [(a.response().status, b.response().status) for a, b in conns] == [(200, 404)] * 4
     assert ask(g, label="demo-b").response().status == 404 and ask(g).response().status == 200
-    assert g.runner.count("TOKEN_ASK") == 2
+    asked = [(f["link"], f["space_id"]) for n, f in g.runner.log if n == "TOKEN_ASK"]
+    assert {space for _, space in asked} == {1, 2} and len(set(asked)) == len(asked)
+    assert len({link for link, _ in asked}) == g.threads
 
 
 def test_others_answers_let_nobody_in(gateway):
@@ -55,7 +58,8 @@ def test_others_answers_let_nobody_in(gateway):
         g.runner.send("TOKEN_ANSWER", ask_id=wrong, allowed=1)
     g.runner.send("TOKEN_ANSWER", ask_id=m["ask_id"], allowed=0)
     g.runner.send("TOKEN_ANSWER", ask_id=m["ask_id"], allowed=1)  # said already
-    assert c.response().status == 404 and ask(g).response().status == 404
+    assert c.response().status == 404 and ask(g, c=c).response().status == 404
+    assert g.runner.count("TOKEN_ASK") == 1
 
 
 def test_without_an_answer(gateway):

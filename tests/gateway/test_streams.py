@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from harness import hello, host
+from harness import hello, host, until
 
 H = "Host: " + host("demo-a") + "\r\n"
 
@@ -179,7 +179,7 @@ UPGRADE = f"GET /ws HTTP/1.1\r\n{H}Upgrade: WebSocket\r\nConnection: keep-alive,
 
 
 def test_websocket(gateway):
-    g = gateway(threads=1, gateway__body_idle_timeout="100ms", gateway__idle_timeout="100ms")
+    g = gateway(gateway__body_idle_timeout="100ms", gateway__idle_timeout="100ms")
     w = g.space("demo-a", websocket)
     c = g.connect()
     c.send(UPGRADE + "early")
@@ -192,17 +192,11 @@ def test_websocket(gateway):
     big = os.urandom(1 << 20)
     threading.Thread(target=c.send, args=(big,)).start()
     assert c.exactly(len(big)) == big
-    g.runner.send("SLEEP_ASK", space_id=1, worker_id=w.id, min_idle_ms=0)
-    a = g.runner.wait("SLEEP_ANSWER")
+    a = g.runner.sleep_ask(w.id)
     assert (a["refs"], a["released"]) == (1, 0)
     c.half_close()  # goes through, and so does what the demo says then
     assert c.rest() == b"bye"
-    end = time.monotonic() + 5
-    while time.monotonic() < end:
-        g.runner.send("SLEEP_ASK", space_id=1, worker_id=w.id, min_idle_ms=0)
-        if g.runner.wait("SLEEP_ANSWER")["released"]:
-            return
-    assert False, "the closed connection still counts"
+    until(lambda: g.runner.sleep_ask(w.id)["released"])
 
 
 def test_other_upgrades_are_not_passed_on(gateway):
@@ -340,8 +334,7 @@ def test_a_visitor_who_leaves_frees_the_demo(gateway, how, when):
     assert there.wait(5)
     getattr(c, how)()
     closed_soon(gone, "the demo's connection stays open", 4 if how == "close" else 1)
-    g.runner.send("SLEEP_ASK", space_id=1, worker_id=w.id, min_idle_ms=0)
-    a = g.runner.wait("SLEEP_ANSWER")
+    a = g.runner.sleep_ask(w.id)
     assert (a["refs"], a["released"]) == (0, 1)
 
 
@@ -430,7 +423,7 @@ def test_malformed_answer_chunks_are_a_truncation(gateway):
 
 def test_retry_on_a_stale_connection(gateway):
     """A kept connection that the demo closes when the next request is on its way."""
-    g = gateway(threads=1)
+    g = gateway()
     first = threading.Event()
     n = []
 
@@ -445,8 +438,11 @@ def test_retry_on_a_stale_connection(gateway):
         hello(c)
 
     g.space("demo-a", demo)
-    assert g.get("demo-a").body == b"one"
-    assert g.get("demo-a", "/two").body == b"/two"
+    c = g.connect()
+    c.send(f"GET / HTTP/1.1\r\n{H}\r\n")
+    assert c.response().body == b"one"
+    c.send(f"GET /two HTTP/1.1\r\n{H}\r\n")
+    assert c.response().body == b"/two"
     assert first.is_set() and len(n) == 2
 
 
@@ -488,7 +484,7 @@ class Ending:
 
 
 def test_no_second_try_for_a_post(gateway):
-    g = gateway(threads=1)
+    g = gateway()
     n = []
 
     def demo(c):
@@ -499,8 +495,11 @@ def test_no_second_try_for_a_post(gateway):
             c.answer("one")
 
     g.space("demo-a", demo)
-    assert g.get("demo-a").body == b"one"
-    assert g.get("demo-a", method="POST", body=b"x").status == 502
+    c = g.connect()
+    c.send(f"GET / HTTP/1.1\r\n{H}\r\n")
+    assert c.response().body == b"one"
+    c.send(f"POST / HTTP/1.1\r\n{H}Content-Length: 1\r\n\r\nx")
+    assert c.response().status == 502
     assert len(n) == 1
     assert "before a response" in g.runner.wait("GATEWAY_NOTE")["text"]
 
@@ -539,15 +538,16 @@ def test_many_at_once(gateway):
 
 
 def test_counters(gateway):
-    g = gateway(threads=1)
+    g = gateway()
 
     def demo(c):
         while r := c.request():
             c.answer(r[2], status="500 Oops" if "bad" in r[0] else "200 OK")
 
     w = g.space("demo-a", demo)
-    g.get("demo-a", method="POST", body=b"12345")
-    g.get("demo-a", "/bad", method="POST", body=b"123")
+    c = g.connect()
+    c.send(f"POST / HTTP/1.1\r\n{H}Content-Length: 5\r\n\r\n12345POST /bad HTTP/1.1\r\n{H}Content-Length: 3\r\n\r\n123")
+    assert [c.response().body for _ in range(2)] == [b"12345", b"123"]
     m = g.runner.wait("COUNTERS", worker_id=w.id)
     assert (m["requests"], m["bytes_in"], m["bytes_out"], m["status_5xx"], m["refs"]) == (2, 8, 8, 1, 0)
     g.runner.none("COUNTERS", 1.2)

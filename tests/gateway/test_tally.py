@@ -3,7 +3,7 @@ import struct
 import time
 
 from certs import Pair
-from harness import hello, host
+from harness import hello, host, until
 
 BUCKETS = 16
 NUMBERS = 6 + 3 + 2 * BUCKETS + 2
@@ -21,7 +21,7 @@ class Sum:
         self.classes, (self.bytes_in, self.bytes_out, self.cold) = v[:6], v[6:9]
         self.duration, self.first_byte = v[9:9 + BUCKETS], v[9 + BUCKETS:9 + 2 * BUCKETS]
         self.duration_us, self.first_byte_us = v[-2:]
-        self.now = tuple(mine[-1][k] for k in ("in_flight", "websockets", "streams")) if mine else (0, 0, 0)
+        self.now = tuple(self.g.runner.last("TALLY", k, space=self.space) for k in ("in_flight", "websockets", "streams"))
         return self
 
     def until(self, what, seconds=4):
@@ -124,9 +124,11 @@ def test_without_a_runner(gateway):
     ws = g.connect()
     ws.send(f"GET /ws HTTP/1.1\r\nHost: {host('demo-a')}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
     assert "101" in ws.head()[0]
-    Sum(g, "demo/demo-a").until(lambda s: s.now == (1, 1, 0))
+    c = g.connect()
+    g.get("demo-a", "/200", on=c)
+    Sum(g, "demo/demo-a").until(lambda s: s.classes[2] == 1 and s.now == (1, 1, 0))
     g.runner.close()
-    g.get("demo-a", "/200")
+    g.get("demo-a", "/200", on=c)
     time.sleep(1.2)
     g.new_runner()
     Sum(g, "demo/demo-a").until(lambda s: s.classes[2] == 1 and s.now == (1, 1, 0))
@@ -143,16 +145,22 @@ def test_what_is_unsaid_is_said_at_the_end(gateway):
 
 
 def test_connections(gateway):
-    g = gateway(gateway__max_per_address="3", threads=1)
+    g = gateway(gateway__max_per_address="3")
     g.space("demo-a", stage="SLEEPING")
     cs = [g.connect() for _ in range(3)]
     cs[0].send(f"GET / HTTP/1.1\r\nHost: {host('demo-a')}\r\n\r\n")
     g.runner.wait("WAKE")
     assert g.connect().response().status == 503
-    g.runner.wait("GATEWAY_STAT", connections=3, held=1)
+
+    def told():
+        return [g.runner.last("GATEWAY_STAT", name) for name in ("connections", "held")]
+
+    until(lambda: told() == [3, 1])
     for c in cs:
         c.reset()
-    g.runner.wait("GATEWAY_STAT", connections=0, held=0)
+    until(lambda: told() == [0, 0])
     all_ = [f for n, f in g.runner.log if n == "GATEWAY_STAT"]
     assert sum(f["accepted"] for f in all_) == 3 and sum(f["turned_away"] for f in all_) == 1
-    g.runner.none("GATEWAY_STAT", 1.2)
+    said = len(all_)
+    time.sleep(1.2)
+    assert g.runner.count("GATEWAY_STAT") == said, "told again without a change"

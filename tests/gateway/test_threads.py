@@ -3,6 +3,7 @@ import collections
 import contextlib
 import json
 import os
+import select
 import signal
 import socket
 import struct
@@ -37,12 +38,17 @@ def threads_of(g):
     return os.listdir(f"/proc/{g.process.pid}/task")
 
 
+def loops_of(g, n):
+    """... but for the one that ThreadSanitizer has beside several"""
+    return len(threads_of(g)) - (n > 1 and "thread" in os.environ.get("SANITIZER", ""))
+
+
 @pytest.mark.parametrize("n", [1, 2, 4])
 def test_connections_are_spread(gateway, n):
     """Each loop asks the runner for itself, has its own connection to the demo, and its share of the visitors."""
     g = gateway(threads=n)
     g.space("a", who)
-    assert len(threads_of(g)) == n
+    assert loops_of(g, n) == n
     conns = [g.connect() for _ in range(8 * n)]
     for c in conns:
         assert ask(g, c=c).response().status == 200
@@ -90,19 +96,18 @@ def test_requests_that_wait_for_a_space(gateway):
     """... are limited over all loops, and all are let go at once."""
     g = gateway(threads=2, gateway__waiting_per_space="6")
     g.space("a", stage="SLEEPING")
-    conns = [ask(g) for _ in range(6)]
-    until(lambda: loops_that_asked(g, "a") == 2)
-    time.sleep(0.2)
-    assert ask(g).response().status == 503
-    assert ask(g, "b").response().status == 404
-    g.runner.route("a", stage="RUNNING", worker=g.worker(7, hello))
-    assert [c.response().status for c in conns] == [200] * 6
-    g.runner.route("a", stage="SLEEPING", worker=None)
-    time.sleep(0.2)
-    conns = [ask(g) for _ in range(6)]  # what they counted was given back
-    time.sleep(0.2)
-    g.runner.route("a", stage="RUNNING", worker=g.worker(8, hello))
-    assert [c.response().status for c in conns] == [200] * 6
+    for number in (7, 8):  # the second time: what they counted was given back
+        conns = [ask(g) for _ in range(7)]
+        first = select.select([c.s for c in conns], [], [], 5)[0]
+        refused = [c for c in conns if c.s in first]
+        assert [c.response().status for c in refused] == [503]
+        assert ask(g, "b").response().status == 404
+        w = g.worker(number, hello)
+        g.runner.route("a", stage="RUNNING", worker=w)
+        assert [c.response().status for c in conns if c not in refused] == [200] * 6
+        assert loops_that_asked(g, "a") == 2
+        g.runner.route("a", stage="SLEEPING", worker=None)
+        until(lambda: all(p.eof.is_set() for p in w.peers))  # both know
 
 
 def test_requests_to_the_site(gateway):
@@ -154,8 +159,7 @@ def test_sleep_is_asked_of_each(gateway):
     conns = [g.connect() for _ in range(4)]
     for c in conns:
         assert ask(g, c=c).response().status == 200
-    g.runner.send("SLEEP_ASK", space_id=1, worker_id=w.id, min_idle_ms=0)
-    assert [g.runner.wait("SLEEP_ANSWER")["released"] for _ in range(2)] == [1, 1]
+    assert g.runner.sleep_ask(w.id)["released"]
     until(lambda: all(p.eof.is_set() for p in w.peers))
 
 
@@ -306,20 +310,23 @@ def test_handover_loses_nothing(gateway):
     for t in visitors:
         t.start()
     serving, old = g, []
+
+    def more(n):
+        enough = len(done) + n
+        until(lambda: len(done) >= enough or failed)
+
     for _ in range(4):
-        time.sleep(0.3)
+        more(60)
         other = gateway(threads=2, spaces=g.spaces)
         other.listen(g.listener, number=0)
-        time.sleep(0.1)
         drain(serving)
         old.append(serving)
         serving = other
-    time.sleep(0.3)
+    more(60)
     stop.set()
     for t in visitors:
         t.join(10)
     assert not failed, failed[:3]
-    assert len(done) > 100
     for each in old:
         assert each.process.wait(10) == 0, each.stderr
 
@@ -342,11 +349,12 @@ def test_the_last_of_all_loops_ends_a_drain(gateway):
     assert g.sup.wait("SUP_LOAD")["connections"] == 4
     g.sup.wait("SUP_LOAD", connections=4)
     for c in conns[:-1]:
-        c.close()
+        c.reset()
     g.sup.wait("SUP_LOAD", connections=1)
     assert g.process.poll() is None
     ended.set()
     conns[-1].rest()
+    conns[-1].close()
     assert g.process.wait(5) == 0
 
 

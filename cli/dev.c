@@ -2,6 +2,9 @@
  * whenever a file in it is saved.
  *
  *   devstage.c   the sandbox is shown a copy, which a save brings up to date
+ *   devbuild.c   what the folder asks for is built as at a deploy, while what runs goes on
+ *   devneeds.c   whether there is something to build
+ *   devhost.c    without a build: what the machine has
  *   devrun.c     README.md is read and the program is started, in sandboxes
  *   devrelay.c   a port of this machine leads to the program: PID 1 of the sandbox hands out
  * sockets of its network, as it does to the gateway
@@ -11,9 +14,13 @@
  * a page says so and looks again by itself. */
 #include "cmd.h"
 #include "client.h"
+#include "devbuild.h"
+#include "devhost.h"
+#include "devneeds.h"
 #include "devrelay.h"
 #include "devrun.h"
 #include "devstage.h"
+#include "serveropts.h"
 
 #include "common/cleanup.h"
 #include "common/proto.h"
@@ -21,7 +28,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -41,9 +48,22 @@
 
 struct dev {
     const char *dir;
+    char folder[4096]; /* the same, absolute */
     uint16_t port;
+    struct conf conf; /* of builds */
     struct devrun run;
-    struct devstage stage;
+    struct devstage stage;         /* what runs, or is to */
+    struct devstage next;          /* what is being built, or was to */
+    const struct devstage *newest; /* the one of them that the folder was last looked at for */
+    bool no_build;
+
+    struct devbuild build;
+    struct devbuilt built;
+    bool has_built; /* built is what next asked for when it was built last */
+    bool building;  /* the result of next is to come */
+    bool again;     /* the folder has changed meanwhile */
+    json_t *record; /* of next */
+
     struct devrelay *relay;
     int inotify, signals;
     pid_t child; /* 0: nothing runs */
@@ -131,66 +151,120 @@ static void print_warnings(const json_t *record)
         fprintf(stderr, "dev: %s\n", json_string_value(w));
 }
 
-static bool has(const struct dev *d, const char *name)
-{
-    char path[4200];
-    snprintf(path, sizeof(path), "%.4000s/%s", d->dir, name);
-    return access(path, R_OK) == 0;
-}
-
-/* What a deploy would install, and how to have it here. Once. */
-static void advise(struct dev *d, const json_t *record)
-{
-    const char *sdk = json_str(record, "sdk");
-    const char *version = json_str(json_object_get(record, "card"), "sdk_version");
-    bool of_python = !strcmp(sdk, "gradio") || !strcmp(sdk, "streamlit"),
-         lists = has(d, "requirements.txt") && strcmp(sdk, "static") != 0;
-    if (d->advised)
-        return;
-    d->advised = true;
-    if (!*d->run.packages && (of_python || lists))
-        fprintf(stderr,
-                "dev: a deploy installs %s%s%s, this does not; in the folder, make python3 -m venv "
-                ".venv && .venv/bin/pip install%s%s%s%s%s\n",
-                lists ? "requirements.txt" : "", lists && of_python ? " and " : "",
-                of_python ? sdk : "", lists ? " -r requirements.txt" : "", of_python ? " " : "",
-                of_python ? sdk : "", of_python && *version ? "==" : "", of_python ? version : "");
-    if (!strcmp(sdk, "node") && has(d, "package.json") && !*d->run.node_modules)
-        fprintf(stderr, "dev: a deploy installs what package.json asks for, this does not; in the "
-                        "folder, run npm install\n");
-    if (has(d, "packages.txt"))
-        fprintf(stderr, "dev: a deploy adds the Debian packages of packages.txt; here the program "
-                        "sees those of this machine\n");
-}
-
-/* The list `now` becomes what runs. */
-static int start(struct dev *d, struct folder *now, struct err *err)
-{
-    _cleanup_json_ json_t *record = NULL;
-    stop(d);
-    d->started_ms = mono_ms();
-    d->ready = false;
-    int r = devstage_sync(&d->stage, now, err);
-    if (r == 0)
-        r = devrun_card(&d->run, &d->stage.folder, &record, err);
-    if (r == 0) {
-        print_warnings(record);
-        advise(d, record);
-    }
-    if (r == 0)
-        r = devrun_start(&d->run, &d->stage, record, &d->child, err);
-    devrelay_set(d->relay,
-                 r == 0 ? (uint16_t)json_integer_value(json_object_get(record, "app_port")) : 0);
-    return r;
-}
-
 static void complain(const struct err *err)
 {
     fprintf(stderr, "dev: %s\n", err->msg);
 }
 
-/* Looks what has changed, and starts anew if something has. */
-static void look(struct dev *d, bool first)
+/* What the stage holds becomes what runs; nothing does any more. */
+static int run_stage(struct dev *d, const json_t *record, struct err *err)
+{
+    d->started_ms = mono_ms();
+    d->ready = false;
+    int r = devrun_start(&d->run, &d->stage, record, &d->child, err);
+    devrelay_set(d->relay,
+                 r == 0 ? (uint16_t)json_integer_value(json_object_get(record, "app_port")) : 0);
+    return r;
+}
+
+/* Nothing has to be built for it: the list `now` becomes what runs. */
+static int start(struct dev *d, struct folder *now, const json_t *record, struct err *err)
+{
+    stop(d);
+    d->newest = &d->stage;
+    int r = devstage_sync(&d->stage, now, err);
+    if (r < 0)
+        return r;
+    if (d->no_build && !d->advised)
+        devhost_advise(&d->run, d->dir, record);
+    d->advised = true;
+    d->run.built = NULL;
+    d->has_built = false;
+    return run_stage(d, record, err);
+}
+
+/* ---- building ---- */
+
+static int ask(struct dev *d, struct err *err)
+{
+    char sha[65];
+    int r = devneeds_sha(&d->next, sha, err);
+    if (r == 0)
+        r = devbuild_ask(&d->build, d->folder, d->next.app, sha, d->record, err);
+    d->building = r == 0;
+    d->has_built = false;
+    return r;
+}
+
+/* What `next` holds, and what was built for it, becomes what runs. */
+static int start_built(struct dev *d, struct err *err)
+{
+    stop(d);
+    devstage_swap(&d->stage, &d->next);
+    d->newest = &d->stage;
+    d->run.built = &d->built;
+    return run_stage(d, d->record, err);
+}
+
+/* The list `now` is built, if that has to be, while what runs goes on; then it runs. */
+static int start_by_build(struct dev *d, struct folder *now, json_t *record, struct err *err)
+{
+    const char *path;
+    /* the newest one is what was built last, if has_built */
+    bool anew = !d->has_built || d->built.bound ||
+                !devstage_is_current_in(d->newest, now, devneeds_counts, &path);
+    d->newest = &d->next;
+    int r = devstage_sync(&d->next, now, err);
+    if (r < 0)
+        return r;
+    json_decref(d->record);
+    d->record = json_incref(record);
+    return anew ? ask(d, err) : start_built(d, err);
+}
+
+/* A change while something is built: what is wrong in it by now is not built to its end. */
+static void look_while_building(struct dev *d)
+{
+    _cleanup_folder_ struct folder now = {.fd = -1};
+    const char *path = "";
+    struct err err = {0};
+    if (folder_scan(&now, d->dir, NULL, NULL, &err) < 0 || watch(d, &now, &err) < 0) {
+        complain(&err);
+        return;
+    }
+    if (devstage_is_current(&d->next, &now, &path))
+        return;
+    if (!d->again)
+        fprintf(stderr, "dev: %s changed\n", path);
+    d->again = true;
+    if (!devstage_is_current_in(&d->next, &now, devneeds_counts, &path))
+        devbuild_cancel(&d->build);
+}
+
+static void say_not_run(const struct dev *d, const struct err *err)
+{
+    fprintf(stderr, "dev: %s; %s\n", err->msg,
+            d->child ? "the version before goes on until a file is saved"
+                     : "save a file to try again");
+}
+
+/* The list `now` is to run. */
+static int take(struct dev *d, struct folder *now, struct err *err)
+{
+    _cleanup_json_ json_t *record = NULL;
+    int r = devrun_card(&d->run, now, &record, err);
+    if (r < 0)
+        return r;
+    print_warnings(record);
+    json_object_del(record, "readme"); /* long, and not needed */
+    if (!d->no_build && devneeds_asks(now, record))
+        return start_by_build(d, now, record, err);
+    return start(d, now, record, err);
+}
+
+/* Looks what has changed, and starts anew if something has: then it returns true. `told`: people
+ * know that it has. */
+static bool look(struct dev *d, bool first, bool told)
 {
     _cleanup_folder_ struct folder now = {.fd = -1};
     const char *path = "";
@@ -203,18 +277,39 @@ static void look(struct dev *d, bool first)
         r = folder_scan(&now, d->dir, NULL, NULL, &err);
         if (r == 0)
             r = watch(d, &now, &err);
-        if (r == 0 && !first && devstage_is_current(&d->stage, &now, &path))
-            return;
-        if (r == 0 && !first && i == 0)
+        if (r == 0 && !first && devstage_is_current(d->newest, &now, &path))
+            return false;
+        if (r == 0 && !first && !told && i == 0)
             fprintf(stderr, "dev: %s changed\n", path);
         if (r == 0)
-            r = start(d, &now, &err);
+            r = take(d, &now, &err);
     }
-    if (r < 0) {
-        stop(d);
+    if (r < 0 && !d->child)
         devrelay_set(d->relay, 0);
-        complain(&err);
+    if (r < 0)
+        say_not_run(d, &err);
+    return true;
+}
+
+static void on_built(struct dev *d)
+{
+    struct err err = {0};
+    struct devbuilt built;
+    bool again = d->again;
+    int r = devbuild_take(&d->build, &built, &err);
+    d->building = d->again = false;
+    if (r == 0) {
+        d->built = built;
+        d->has_built = true;
     }
+    if (again && look(d, false, true))
+        return;
+    if (r == -ECANCELED) /* for a change that was taken back */
+        r = ask(d, &err);
+    else if (r == 0)
+        r = start_built(d, &err);
+    if (r < 0)
+        say_not_run(d, &err);
 }
 
 static void probe(struct dev *d)
@@ -237,9 +332,10 @@ static void probe(struct dev *d)
 static void loop(struct dev *d)
 {
     for (;;) {
-        struct pollfd p[2] = {{.fd = d->inotify, .events = POLLIN},
-                              {.fd = d->signals, .events = POLLIN}};
-        if (poll(p, 2, d->child && !d->ready ? PROBE_EACH_MS : -1) < 0 && errno != EINTR)
+        struct pollfd p[3] = {{.fd = d->inotify, .events = POLLIN},
+                              {.fd = d->signals, .events = POLLIN},
+                              {.fd = d->building ? d->build.fd : -1, .events = POLLIN}};
+        if (poll(p, 3, d->child && !d->ready ? PROBE_EACH_MS : -1) < 0 && errno != EINTR)
             return;
         if (p[1].revents) {
             struct signalfd_siginfo info;
@@ -249,45 +345,19 @@ static void loop(struct dev *d)
         }
         if (p[0].revents) {
             settle(d);
-            look(d, false);
+            if (d->building)
+                look_while_building(d);
+            else
+                (void)look(d, false, false);
         }
+        if (p[2].revents)
+            on_built(d);
         if (d->child && !d->ready)
             probe(d);
     }
 }
 
 /* ---- beginning and end ---- */
-
-/* What `npm install` made, or would have to make. */
-static void find_modules(struct dev *d)
-{
-    char path[4200];
-    snprintf(path, sizeof(path), "%.4000s/node_modules", d->dir);
-    if (access(path, R_OK | X_OK) == 0)
-        snprintf(d->run.node_modules, sizeof(d->run.node_modules), "%.4000s/node_modules", d->dir);
-}
-
-/* The site-packages of a virtual environment: of the folder, else the one that is active. */
-static void find_packages(struct dev *d)
-{
-    const char *active = getenv("VIRTUAL_ENV");
-    const char *const places[] = {".venv", "venv", "env"};
-    char pattern[4200];
-    glob_t g = {0};
-    for (size_t i = 0; i < 4 && !g.gl_pathc; i++) {
-        if (i < 3)
-            snprintf(pattern, sizeof(pattern), "%s/%s/lib/python3*/site-packages", d->dir,
-                     places[i]);
-        else
-            snprintf(pattern, sizeof(pattern), "%s/lib/python3*/site-packages",
-                     active ? active : "");
-        if (i < 3 || active)
-            (void)glob(pattern, 0, NULL, &g);
-    }
-    if (g.gl_pathc)
-        snprintf(d->run.packages, sizeof(d->run.packages), "%s", g.gl_pathv[0]);
-    globfree(&g);
-}
 
 static int open_signals(struct dev *d, struct err *err)
 {
@@ -310,12 +380,18 @@ static int run(struct dev *d, struct err *err)
     int r = exe_dir(d->run.programs, sizeof(d->run.programs), err);
     if (r == 0)
         r = open_signals(d, err);
+    if (r == 0 && !d->no_build)
+        r = devbuild_open(&d->build, &d->conf, d->run.programs, err);
     if (r == 0)
         r = devstage_open(&d->stage, err);
+    if (r == 0)
+        r = devstage_beside(&d->next, &d->stage, err);
     if (r < 0)
         return r;
-    find_packages(d);
-    find_modules(d);
+    d->newest = &d->stage;
+    d->run.conf = &d->conf;
+    if (d->no_build)
+        devhost_find(&d->run, d->dir);
     snprintf(socket, sizeof(socket), "%s/dial.sock", d->stage.dir);
     d->run.listener = proto_listen_path(socket, err);
     if (d->run.listener < 0 || (r = fd_set_cloexec(d->run.listener, false)) < 0)
@@ -326,16 +402,19 @@ static int run(struct dev *d, struct err *err)
     if (r < 0)
         return r;
     d->run.public_port = d->port;
-    look(d, true);
+    (void)look(d, true, false);
     loop(d);
     return 0;
 }
 
 static void end(struct dev *d)
 {
+    devbuild_close(&d->build); /* it reads `next` */
     stop(d);
     if (*d->stage.dir)
         devrun_clean(&d->run, &d->stage);
+    json_decref(d->record);
+    devstage_close(&d->next);
     while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
         ;
     devstage_close(&d->stage);
@@ -343,14 +422,45 @@ static void end(struct dev *d)
     close_fd(&d->signals);
 }
 
+/* The runner that builds gets it: what is built is as on a server with that configuration, but
+ * nothing is started there. */
+static int read_conf(struct dev *d, const struct serveropts *opts, struct err *err)
+{
+    char data[4096];
+    int r = serveropts_conf(opts, &d->conf, err);
+    if (r < 0 || d->no_build)
+        return r;
+    if (!opts->data)
+        r = devbuild_data(data, sizeof(data), err);
+    if (r == 0 && !opts->data)
+        r = conf_set(&d->conf, "server.data", data, "--data", err);
+    if (r == 0)
+        r = conf_set(&d->conf, "lifecycle.max_workers", "0", "dev", err);
+    if (r == 0)
+        r = conf_set(&d->conf, "log.level", "error", "dev", err);
+    return r;
+}
+
+static int take_folder(struct dev *d, const char *dir, struct err *err)
+{
+    char full[PATH_MAX];
+    d->dir = dir;
+    if (!realpath(dir, full))
+        return err_errno(err, "cannot read the folder %s", dir);
+    snprintf(d->folder, sizeof(d->folder), "%s", full);
+    return 0;
+}
+
 int cmd_dev(int argc, char **argv)
 {
-    static const struct option longs[] = {{"port", required_argument, NULL, 'p'},
-                                          {"env", required_argument, NULL, 'e'},
-                                          {"memory", required_argument, NULL, 'm'},
-                                          {"net", required_argument, NULL, 'n'},
-                                          {NULL, 0, NULL, 0}};
-    static struct dev d = {.inotify = -1, .signals = -1, .stage.folder.fd = -1};
+    static const struct option longs[] = {
+        {"port", required_argument, NULL, 'p'},   {"env", required_argument, NULL, 'e'},
+        {"memory", required_argument, NULL, 'm'}, {"net", required_argument, NULL, 'n'},
+        {"data", required_argument, NULL, 'd'},   {"config", required_argument, NULL, 'c'},
+        {"no-build", no_argument, NULL, 'b'},     {NULL, 0, NULL, 0}};
+    static struct dev d = {
+        .inotify = -1, .signals = -1, .stage.folder.fd = -1, .next.folder.fd = -1, .build.fd = -1};
+    struct serveropts opts = {0};
     struct err err = {0};
     for (int o; (o = cmd_getopt(argc, argv, "", longs)) != -1;) {
         char *rest;
@@ -368,12 +478,19 @@ int cmd_dev(int argc, char **argv)
             d.env[d.n_env++] = optarg;
         d.run.memory = o == 'm' ? optarg : d.run.memory;
         d.run.net = o == 'n' ? optarg : d.run.net;
+        d.no_build |= o == 'b';
+        serveropts_take(&opts, o, optarg);
     }
     if (argc - optind > 1)
         return cmd_usage(argv[0], "takes at most one folder");
-    d.dir = argv[optind] ? argv[optind] : ".";
     d.run.env = d.env;
-    int r = run(&d, &err);
+    int r = take_folder(&d, argv[optind] ? argv[optind] : ".", &err);
+    if (r == 0)
+        r = read_conf(&d, &opts, &err);
+    if (r < 0)
+        return cmd_fail(argv[0], &err);
+    r = run(&d, &err);
     end(&d);
+    conf_free(&d.conf);
     return r < 0 ? cmd_fail(argv[0], &err) : CMD_DONE;
 }

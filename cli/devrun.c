@@ -2,6 +2,7 @@
 
 #include "client.h"
 #include "common/buf.h"
+#include "common/built.h"
 #include "common/cleanup.h"
 #include "common/util.h"
 #include "pack.h"
@@ -15,7 +16,7 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
-#define ARGS_MAX 96
+#define ARGS_MAX 400
 #define ANSWER_MAX (512u << 10)
 #define JOB "/run/vitrine/vitrine-job"
 #define STATIC "/run/vitrine/vitrine-static"
@@ -147,7 +148,8 @@ int devrun_card(const struct devrun *d, const struct folder *folder, json_t **re
 /* ---- the program ---- */
 
 /* As runner/recipe.c has it for a worker. */
-static void add_program(struct args *a, const char *sdk, const char *app_file, unsigned port)
+static void add_program(struct args *a, const char *python, const char *sdk, const char *app_file,
+                        unsigned port)
 {
     if (!strcmp(sdk, "static")) {
         const char *slash = strrchr(app_file, '/');
@@ -161,7 +163,7 @@ static void add_program(struct args *a, const char *sdk, const char *app_file, u
         add(a, "/home/user/app%s%.*s", slash ? "/" : "", slash ? (int)(slash - app_file) : 0,
             app_file);
     } else if (!strcmp(sdk, "streamlit")) {
-        add(a, "/usr/bin/python3");
+        add(a, "%s", python);
         add(a, "-m");
         add(a, "streamlit");
         add(a, "run");
@@ -174,7 +176,7 @@ static void add_program(struct args *a, const char *sdk, const char *app_file, u
         add(a, "/home/user/app/%s", app_file);
     } else {
         bool npm = !strcmp(sdk, "node") && !strcmp(app_file, "package.json");
-        add(a, npm ? "npm" : !strcmp(sdk, "node") ? "node" : "/usr/bin/python3");
+        add(a, "%s", npm ? "npm" : !strcmp(sdk, "node") ? "node" : python);
         add(a, "%s", npm ? "start" : app_file);
     }
 }
@@ -204,14 +206,53 @@ static void add_environment(struct args *a, const struct devrun *d, const json_t
         add_option(a, "--env", *e);
 }
 
+static int add_built(void *arg, bool is_mount, const char *text)
+{
+    static const char *const options[][2] = {
+        {"ro:", "--ro"}, {"rw:", "--rw"}, {"ov:", "--over"}, {"cw:", "--copied"}};
+    if (!is_mount)
+        add_option(arg, "--env", text);
+    for (size_t i = 0; is_mount && i < sizeof(options) / sizeof(*options); i++)
+        if (strncmp(text, options[i][0], 3) == 0)
+            add_option(arg, options[i][1], text + 3);
+    return 0;
+}
+
+static void add_root(struct args *a, const struct devrun *d)
+{
+    if (strcmp(d->conf->sandbox_root, "host") != 0)
+        add_option(a, "--root", d->conf->sandbox_root);
+}
+
+/* What was built, and the application: as the build left it, or as the folder has it. */
+static void add_files(struct args *a, const struct devrun *d, const struct devstage *s)
+{
+    const struct devbuilt *made = d->built;
+    char app[4400];
+    if (!made) {
+        add_option(a, "--app", s->app);
+        return;
+    }
+    const struct built built = {.data = made->data,
+                                .env = made->keys.env,
+                                .layer = made->keys.layer,
+                                .models = made->keys.models};
+    add_option(a, "--app", built_app(&built, app, sizeof(app)) ? app : s->app);
+    add(a, "--uid-index");
+    add(a, "%u", made->keys.uid_index);
+    (void)built_place(&built, add_built, a);
+}
+
 int devrun_start(const struct devrun *d, const struct devstage *s, const json_t *record, pid_t *ret,
                  struct err *err)
 {
     struct args a = {0};
     unsigned port = (unsigned)json_integer_value(json_object_get(record, "app_port"));
     _cleanup_close_ int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    const char *python = d->built && *d->built->keys.env ? BUILT_PYTHON : d->conf->sandbox_python;
     add_sandbox(&a, d);
-    add_option(&a, "--app", s->app);
+    add_root(&a, d);
+    add_files(&a, d, s);
     add(&a, "--rw");
     add(&a, "%s:/data", s->data);
     add(&a, "--ro");
@@ -234,19 +275,23 @@ int devrun_start(const struct devrun *d, const struct devstage *s, const json_t 
     add(&a, "%d", d->listener);
     add_environment(&a, d, record, port);
     add(&a, "--");
-    add_program(&a, json_str(record, "sdk"), json_str(record, "app_file"), port);
+    add_program(&a, python, json_str(record, "sdk"), json_str(record, "app_file"), port);
     int r = spawn(&a, (int[]){nothing, -1, -1}, ret, err);
     args_free(&a);
     return r;
 }
 
-void devrun_clean(const struct devrun *d, const struct devstage *s)
+static void clean_as(const struct devrun *d, const struct devstage *s, const struct devbuilt *made)
 {
     struct args a = {0};
     pid_t pid;
     if (rmdir(s->data) == 0 || errno != ENOTEMPTY)
         return;
     add_sandbox(&a, d);
+    if (made) {
+        add(&a, "--uid-index");
+        add(&a, "%u", made->keys.uid_index);
+    }
     add(&a, "--rw");
     add(&a, "%s:/data", s->data);
     for (const char *const *w = (const char *const[]){"--", "/usr/bin/find", "/data", "-mindepth",
@@ -257,4 +302,12 @@ void devrun_clean(const struct devrun *d, const struct devstage *s)
         while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
             ;
     args_free(&a);
+}
+
+/* As each of the users whom it has belonged to. */
+void devrun_clean(const struct devrun *d, const struct devstage *s)
+{
+    clean_as(d, s, NULL);
+    if (d->built)
+        clean_as(d, s, d->built);
 }

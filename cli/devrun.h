@@ -2,6 +2,7 @@
 #pragma once
 
 #include "common/err.h"
+#include "devbuild.h"
 #include "devstage.h"
 
 #include <jansson.h>
@@ -9,13 +10,15 @@
 #include <sys/types.h>
 
 struct devrun {
-    char programs[3072];      /* where vitrine-sandbox, vitrine-job and vitrine-static are */
-    char packages[4096];      /* site-packages of a virtual environment, or "" */
-    char node_modules[4096];  /* of the folder, or "" */
-    const char *memory, *net; /* as vitrine-sandbox takes them, or NULL */
-    char *const *env;         /* NAME=VALUE, NULL-terminated */
-    int listener;             /* on which PID 1 hands out sockets */
-    uint16_t public_port;     /* what visitors use */
+    char programs[3072];          /* where vitrine-sandbox, vitrine-job and vitrine-static are */
+    char packages[4096];          /* site-packages of a virtual environment, or "" */
+    char node_modules[4096];      /* of the folder, or "" */
+    const struct conf *conf;      /* root and interpreter */
+    const struct devbuilt *built; /* what was built for it, or NULL */
+    const char *memory, *net;     /* as vitrine-sandbox takes them, or NULL */
+    char *const *env;             /* NAME=VALUE, NULL-terminated */
+    int listener;                 /* on which PID 1 hands out sockets */
+    uint16_t public_port;         /* what visitors use */
 };
 
 /* What the folder's README.md says, read and checked in a sandbox just as at a submission: the

@@ -31,6 +31,26 @@ int devstage_open(struct devstage *s, struct err *err)
     return 0;
 }
 
+int devstage_beside(struct devstage *next, const struct devstage *s, struct err *err)
+{
+    *next = (struct devstage){.folder = {.fd = -1}};
+    snprintf(next->app, sizeof(next->app), "%s/next", s->dir);
+    return mkdir(next->app, 0755) < 0 || chmod(next->app, 0755) < 0
+               ? err_errno(err, "cannot make a folder in %s", s->dir)
+               : 0;
+}
+
+void devstage_swap(struct devstage *s, struct devstage *next)
+{
+    struct folder folder = s->folder;
+    char app[sizeof(s->app)];
+    memcpy(app, s->app, sizeof(app));
+    memcpy(s->app, next->app, sizeof(app));
+    memcpy(next->app, app, sizeof(app));
+    s->folder = next->folder;
+    next->folder = folder;
+}
+
 void devstage_close(struct devstage *s)
 {
     if (*s->dir)
@@ -75,16 +95,26 @@ static const struct folder_entry *find(const struct folder_entry **list, size_t 
 
 bool devstage_is_current(const struct devstage *s, const struct folder *now, const char **ret_path)
 {
+    return devstage_is_current_in(s, now, NULL, ret_path);
+}
+
+bool devstage_is_current_in(const struct devstage *s, const struct folder *now,
+                            bool (*counts)(const char *path), const char **ret_path)
+{
     const struct folder *old = &s->folder;
     _cleanup_free_ const struct folder_entry **a = sorted(old), **b = sorted(now);
     *ret_path = "";
     if (!a || !b)
         return false;
-    for (size_t i = 0; i < old->count || i < now->count; i++) {
-        int order = !a[i] ? 1 : !b[i] ? -1 : strcmp(a[i]->path, b[i]->path);
-        if (order == 0 && same_entry(a[i], b[i]))
+    for (size_t i = 0, k = 0; i < old->count || k < now->count;) {
+        int order = !a[i] ? 1 : !b[k] ? -1 : strcmp(a[i]->path, b[k]->path);
+        const struct folder_entry *e = order <= 0 ? a[i] : b[k];
+        bool same = order == 0 && same_entry(a[i], b[k]);
+        i += order <= 0;
+        k += order >= 0;
+        if (same || (counts && !counts(e->path)))
             continue;
-        *ret_path = order < 0 ? a[i]->path : b[i]->path;
+        *ret_path = e->path;
         return false;
     }
     return true;

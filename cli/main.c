@@ -22,7 +22,8 @@
  *   send.c       the archive goes to the server, and goes on where it was when the connection broke
  *   progress.c   what somebody who waits gets to see
  *   follow.c     waits until a submitted version runs, or says why it does not
- *   dev.c        `dev`: the loop; devstage.c devrun.c devrelay.c are its parts
+ *   dev.c        `dev`: the loop; devstage.c devrun.c devrelay.c are its parts, and devbuild.c what
+ *                builds for it
  *   init.c       `init`: templates, which lie in static/init
  *   deploy.c open.c list.c status.c logs.c act.c user.c token.c check.c
  *   config.c completion.c   one command each
@@ -52,8 +53,13 @@ static const struct command commands[] = {
      "run the whole system in the foreground"},
     {"init", cmd_init, "[DIR] [--sdk SDK] [--title TEXT] [--emoji EMOJI] [--yes] [--json]",
      "make a new Space's folder from a template; asks for what is not given"},
-    {"dev", cmd_dev, "[DIR] [--port N] [--env NAME=VALUE] [--net none|internet] [--memory N]",
-     "run a folder in a sandbox on this machine, and again whenever a file is saved"},
+    {"dev", cmd_dev,
+     "[DIR] [--port N] [--env NAME=VALUE] [--net none|internet] [--memory N] [--no-build | --data "
+     "DIR "
+     "--config FILE]",
+     "run a folder in a sandbox on this machine, and again whenever a file is saved; what it asks "
+     "for "
+     "is built first"},
     {"deploy", cmd_deploy, "PATH [OWNER/NAME] [--no-wait] [--if-changed] [--json]",
      "submit a folder, .zip or .tar(.gz|.zst); waits until it runs, prints its URL"},
     {"list", cmd_list, "[--json]", "all Spaces and their stage"},

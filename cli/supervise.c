@@ -8,6 +8,7 @@
 #include "supervise_own.h"
 
 #include "accesslog.h"
+#include "children.h"
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "common/util.h"
@@ -128,27 +129,6 @@ static void fail(struct supervisor *v, int code, const char *text)
         begin_stop(v);
 }
 
-/* SIGKILL to every child; as we are the subreaper, their children come next. The number killed. */
-static int kill_children(void)
-{
-    int n = 0;
-    _cleanup_closedir_ DIR *proc = opendir("/proc");
-    for (struct dirent *e; proc && (e = readdir(proc));) {
-        char path[300], stat[512];
-        pid_t pid = (pid_t)atoi(e->d_name);
-        snprintf(path, sizeof(path), "/proc/%s/stat", e->d_name);
-        if (pid <= 0 || file_read_small(path, stat, sizeof(stat)) < 0)
-            continue;
-        const char *after_name = strrchr(stat, ')');
-        char state;
-        int ppid;
-        if (after_name && sscanf(after_name + 1, " %c %d", &state, &ppid) == 2 &&
-            ppid == getpid() && state != 'Z' && kill(pid, SIGKILL) == 0)
-            n++;
-    }
-    return n;
-}
-
 /* A phase's time is over. */
 static void on_deadline(struct supervisor *v)
 {
@@ -171,7 +151,7 @@ static void on_deadline(struct supervisor *v)
             v->result = err_set(v->err, EBUSY, "some processes could not be ended");
             v->phase = PHASE_DONE;
         } else {
-            kill_children();
+            children_kill();
         }
         break;
     case PHASE_RUN:

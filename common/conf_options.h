@@ -65,7 +65,8 @@
     X(lifecycle, backoff_first, MS, "500ms", 1, 3600000,                                           \
       "pause before the first restart; doubles each time")                                         \
     X(lifecycle, backoff_max, MS, "1m", 1, 3600000, "longest pause before a restart")              \
-    X(lifecycle, max_workers, INT, "200", 1, 100000, "workers that run at the same time")          \
+    X(lifecycle, max_workers, INT, "200", 0, 100000,                                               \
+      "workers that run at the same time (0: versions are built, and nothing is started)")         \
     X(limits, memory, BYTES, "1G", 16777216, UINT64_MAX, "memory of a worker")                     \
     X(limits, cpu, MILLI, "1", 10, 1024000, "CPU cores of a worker")                               \
     X(limits, pids, INT, "256", 4, 100000, "processes and threads of a worker")                    \

@@ -1,5 +1,6 @@
 #include "runner/build_env.h"
 
+#include "common/built.h"
 #include "common/cleanup.h"
 #include "common/conf.h"
 #include "common/log.h"
@@ -33,15 +34,7 @@
 
 void env_path(const struct runner *r, const char *key, char *out, size_t size)
 {
-    snprintf(out, size, "%s/envs/%s/env", r->data, key);
-}
-
-bool env_has(const struct runner *r, const char *key, const char *name)
-{
-    char path[PATH_MAX];
-    struct stat st;
-    snprintf(path, sizeof(path), "%s/envs/%s/env/%s", r->data, key, name);
-    return lstat(path, &st) == 0 && S_ISDIR(st.st_mode);
+    built_env_path(r->data, key, out, size);
 }
 
 bool env_is_there(const struct runner *r, const char *key)

@@ -14,8 +14,6 @@ struct build;
 
 /* DATA/envs/KEY/env */
 void env_path(const struct runner *r, const char *key, char *out, size_t size);
-/* Does DATA/envs/KEY/env have a folder of that name? */
-bool env_has(const struct runner *r, const char *key, const char *name);
 /* It is whole. */
 bool env_is_there(const struct runner *r, const char *key);
 /* The folder that the steps of a build write to, DATA/envs/.new-N/NAME, made as the Space's. */

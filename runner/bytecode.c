@@ -48,14 +48,6 @@ static void look_in(struct bytecode *c, uint64_t ms)
     loop_timer_set(c->r->loop, &c->timer, ms);
 }
 
-void bytecode_path(const struct runner *r, const char *key, char *out, size_t size)
-{
-    struct stat st;
-    if (snprintf(out, size, "%s/envs/%s/bytecode/env", r->data, key) >= (int)size ||
-        lstat(out, &st) < 0 || !S_ISDIR(st.st_mode))
-        out[0] = 0;
-}
-
 bool bytecode_reads(const struct runner *r, const char *key)
 {
     return r->bytecode && strcmp(r->bytecode->key, key) == 0;

@@ -20,5 +20,3 @@ void bytecode_stop(struct runner *r);
 void bytecode_free(struct runner *r);
 /* Is the environment in use, as its files are being compiled? */
 bool bytecode_reads(const struct runner *r, const char *key);
-/* Where they are, or "" where there are none (yet). */
-void bytecode_path(const struct runner *r, const char *key, char *out, size_t size);

@@ -1,12 +1,10 @@
 #include "runner/recipe.h"
 
+#include "common/built.h"
 #include "common/conf.h"
 #include "common/netrule.h"
 #include "runner/environment.h"
-#include "runner/build_env.h"
-#include "runner/bytecode.h"
 #include "runner/gpus.h"
-#include "runner/layer.h"
 #include "runner/runner.h"
 #include "runner/space.h"
 #include "runner/start_list.h"
@@ -18,8 +16,6 @@
 #include <string.h>
 
 #define APP "/home/user/app"
-#define ENV "/run/vitrine/env"
-#define HUB_CACHE "/home/user/.cache/huggingface/hub"
 #define STATIC_PROGRAM "/run/vitrine/vitrine-static"
 
 int recipe_check_sdk(const char *sdk, struct err *err)
@@ -41,7 +37,7 @@ static int fill_argv(struct proto_start *start, struct runner *r, const struct w
 {
     const struct version *v = &w->version;
     struct start_list l = START_LIST(start, argv);
-    const char *python = w->env[0] ? ENV "/bin/python" : conf_of(r)->sandbox_python;
+    const char *python = w->env[0] ? BUILT_PYTHON : conf_of(r)->sandbox_python;
     if (strcmp(v->sdk, "static") == 0) {
         const char *slash =
             strrchr(v->app_file, '/'); /* the folder of its page is what is served */
@@ -142,10 +138,6 @@ static int fill_env(struct proto_start *start, struct runner *r, const struct sp
             &l, "STREAMLIT_SERVER_FILE_WATCHER_TYPE=none"); /* nothing in a version changes */
     }
     start_list_add(&l, "HOME=/home/user");
-    start_list_add(&l, "PATH=%s/usr/local/bin:/usr/bin:/bin%s", w->env[0] ? ENV "/bin:" : "",
-                   w->layer[0] ? ":/usr/games" : "");
-    if (w->env[0])
-        start_list_add(&l, "VIRTUAL_ENV=%s", ENV);
     start_list_add(&l, "LANG=C.UTF-8");
     start_list_add(&l, "PYTHONUNBUFFERED=1");
     start_list_add(&l, "TMPDIR=/tmp");
@@ -159,22 +151,6 @@ static int fill_mounts(struct proto_start *start, struct runner *r, const struct
     struct start_list l = START_LIST(start, mounts);
     start_list_add(&l, "%s:%s/volumes/%" PRIu64 ":/data", w->data_read_only ? "ro" : "rw", r->data,
                    s->id);
-    if (w->env[0] && !env_has(r, w->env, "app")) { /* else it is the application (recipe_worker) */
-        char path[PATH_MAX];
-        env_path(r, w->env, path, sizeof(path));
-        if (env_has(r, w->env, "node_modules"))
-            start_list_add(&l, "ro:%s/node_modules:" APP "/node_modules", path);
-        else
-            start_list_add(&l, "ro:%s:%s", path, ENV);
-        bytecode_path(r, w->env, path, sizeof(path));
-        if (path[0])
-            start_list_add(&l, "ov:%s:%s", path, ENV);
-    }
-    if (w->models[0]) { /* where huggingface_hub looks; it also writes there */
-        char path[PATH_MAX];
-        env_path(r, w->models, path, sizeof(path));
-        start_list_add(&l, "cw:%s:" HUB_CACHE, path);
-    }
     if (strcmp(v->sdk, "static") == 0)
         start_list_add(&l, "ro:%s/vitrine-static:%s", r->programs, STATIC_PROGRAM);
     return l.failed;
@@ -236,20 +212,20 @@ int recipe_worker(struct proto_start *start, struct runner *r, const struct spac
     if (snprintf(start->app, sizeof(start->app), "%s/versions/%" PRIu64 "/%s", r->data, s->id,
                  v->sha) >= (int)sizeof(start->app))
         return err_set(err, ENAMETOOLONG, "the path of the data folder is too long: %s", r->data);
-    if (w->env[0] && env_has(r, w->env, "app")) { /* as its build left it */
-        char path[PATH_MAX];
-        env_path(r, w->env, path, sizeof(path));
-        if (snprintf(start->app, sizeof(start->app), "%s/app", path) >= (int)sizeof(start->app))
-            return err_set(err, ENAMETOOLONG, "the path of the data folder is too long: %s",
-                           r->data);
-    }
+    const struct built built = {
+        .data = r->data, .env = w->env, .layer = w->layer, .models = w->models};
+    char app[sizeof(start->app)];
+    if (built_app(&built, app, sizeof(app)))
+        snprintf(start->app, sizeof(start->app), "%s", app);
+    else if (w->env[0] && built_env_has(r->data, w->env, "app"))
+        return err_set(err, ENAMETOOLONG, "the path of the data folder is too long: %s", r->data);
     n = fill_argv(start, r, w);
     if (n == 0)
         n = fill_env(start, r, s, w);
     if (n == 0)
         n = fill_mounts(start, r, s, w);
-    if (n == 0 && w->layer[0])
-        n = layer_fill(start, r, w->layer);
+    if (n == 0)
+        n = built_place(&built, start_list_built, start);
     if (n == 0)
         n = gpus_fill(start, w);
     if (n == 0)

@@ -291,6 +291,14 @@ void space_begin_start(struct space *s)
         build_begin(s, v);
         return;
     }
+    if (!r->budget.max) { /* to be built was all */
+        static const char why[] = "this server starts nothing (lifecycle.max_workers is 0)";
+        if (s->state == LC_SWITCHING)
+            space_failed(s, false, why);
+        else
+            space_event(s, EV_STOP, &(struct space_what){.reason = why}, NULL);
+        return;
+    }
     if (gpus_take(s))
         take_place(s);
 }

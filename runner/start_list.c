@@ -20,3 +20,10 @@ void start_list_add(struct start_list *l, const char *fmt, ...)
                         ? -EMSGSIZE
                         : proto_list_add(l->bytes, l->len, l->max, text);
 }
+
+int start_list_built(void *arg, bool is_mount, const char *text)
+{
+    struct proto_start *start = arg;
+    return is_mount ? proto_list_add(start->mounts, &start->mounts_len, sizeof(start->mounts), text)
+                    : proto_list_add(start->env, &start->env_len, sizeof(start->env), text);
+}

@@ -1,6 +1,7 @@
 /* The lists of a START message (common/proto.h): argv, env, mounts, net_rules. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,3 +21,6 @@ struct start_list {
 /* Appends one string. */
 void start_list_add(struct start_list *l, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* Adds what a build made (built_add of common/built.h); `arg`: a struct proto_start. */
+int start_list_built(void *arg, bool is_mount, const char *text);

@@ -32,6 +32,9 @@ static const char usage_text[] =
     "  --ro SRC:DST      also SRC, read-only, at DST; may be given several times\n"
     "  --rw SRC:DST      the same, writable where SRC's permissions let the sandbox's user write\n"
     "  --over SRC:DST    the folder SRC, read-only, laid over what is at DST (/usr)\n"
+    "  --copied SRC:DST  the folder SRC at DST, which is below /home/user: what the program "
+    "changes\n"
+    "                    there is thrown away\n"
     "  --app DIR         DIR at /home/user/app under a writable layer that is thrown away\n"
     "  --device PATH     the device PATH (a GPU's), in /dev; may be given several times. The "
     "program\n"
@@ -72,6 +75,7 @@ enum option_id {
     O_RO,
     O_RW,
     O_OVER,
+    O_COPIED,
     O_APP,
     O_DEVICE,
     O_CWD,
@@ -108,6 +112,7 @@ static const struct option options[] = {
     {"ro", required_argument, NULL, O_RO},
     {"rw", required_argument, NULL, O_RW},
     {"over", required_argument, NULL, O_OVER},
+    {"copied", required_argument, NULL, O_COPIED},
     {"app", required_argument, NULL, O_APP},
     {"device", required_argument, NULL, O_DEVICE},
     {"cwd", required_argument, NULL, O_CWD},
@@ -287,6 +292,8 @@ static int apply_option(struct proto_start *st, int id, const char *v, struct er
         return add_mount(st, "ro", v, err);
     case O_OVER:
         return add_mount(st, "ov", v, err);
+    case O_COPIED:
+        return add_mount(st, "cw", v, err);
     case O_RW:
         return add_mount(st, "rw", v, err);
     case O_APP:

@@ -116,11 +116,11 @@ def test_init_refuses(tmp_path, args, word):
 class Dev:
     def __init__(self, tmp_path, folder, *args):
         self.log = tmp_path / "dev.log"
-        (tmp_path / "tmp").mkdir()
         self.tmp = tmp_path / "tmp"
+        self.tmp.mkdir(exist_ok=True)
         with open(self.log, "wb") as log:
             self.p = subprocess.Popen([PROGRAM, "dev", str(folder), "--port", "0", *args], stdin=subprocess.DEVNULL, stdout=log,
-                                      stderr=log, env={**os.environ, "TMPDIR": str(self.tmp)})
+                                      stderr=log, env={**os.environ, "TMPDIR": str(self.tmp), "XDG_CACHE_HOME": str(tmp_path / "cache")})
 
     def text(self):
         return self.log.read_text(errors="replace")

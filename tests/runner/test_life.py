@@ -317,6 +317,14 @@ def test_delete_leaves_nothing(rig):
     assert r.do(s, "delete") == (0, "")  # of what is not there
 
 
+def test_without_places_nothing_is_started(rig):
+    r = rig(lifecycle__max_workers="0")
+    s = r.space()
+    r.deploy(s, r.version(s))
+    r.stage_is(s, "STOPPED")
+    assert "max_workers is 0" in r.reason(s) and r.live() == []
+
+
 def test_max_workers_waits_for_its_turn(rig):
     r = rig(lifecycle__max_workers="1", lifecycle__sleep_after="1h")
     a, b = r.space(name="a"), r.space(name="b")

@@ -2,11 +2,14 @@
 
 #include "common/cleanup.h"
 #include "common/util.h"
+#include "client.h"
 
 #include <errno.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
+
+#define OPERATOR "admin" /* webui/owners.h: nobody else is called so */
 
 static int set(struct spacename *n, const char *owner, const char *name, struct err *err)
 {
@@ -22,7 +25,7 @@ static int set(struct spacename *n, const char *owner, const char *name, struct 
     return 0;
 }
 
-static const char *user(void)
+static const char *account(void)
 {
     const char *name = getenv("USER");
     if (name && *name)
@@ -31,11 +34,28 @@ static const char *user(void)
     return pw ? pw->pw_name : "local";
 }
 
+/* Whose token that is, if one was given; the operator is no owner. */
+static int set_own(struct spacename *n, const char *name, struct err *err)
+{
+    const char *token = getenv("VITRINE_TOKEN");
+    if (!token || !*token)
+        return set(n, account(), name, err);
+    _cleanup_client_ struct client *c = NULL;
+    _cleanup_json_ json_t *who = NULL;
+    int r = client_open(&c, err);
+    if (r == 0)
+        r = client_get(c, "/api/whoami-v2", &who, err);
+    if (r < 0)
+        return r;
+    const char *user = json_str(who, "name");
+    return set(n, strcmp(user, OPERATOR) == 0 ? account() : user, name, err);
+}
+
 int spacename_parse(struct spacename *n, const char *text, struct err *err)
 {
     const char *slash = strchr(text, '/');
     if (!slash)
-        return set(n, user(), text, err);
+        return set_own(n, text, err);
     char owner[128];
     if ((size_t)(slash - text) >= sizeof(owner))
         return err_set(err, EINVAL, "the owner's name is too long in \"%s\"", text);
@@ -58,8 +78,8 @@ int spacename_of_path(struct spacename *n, const char *path, struct err *err)
             break;
         }
     }
-    int r = set(n, user(), base, err);
-    if (r < 0)
+    int r = set_own(n, base, err);
+    if (r == -EINVAL)
         err_prefix(err, EINVAL, "give it a name (vitrine deploy %s OWNER/NAME)", path);
     return r;
 }

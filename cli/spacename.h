@@ -11,7 +11,8 @@ struct spacename {
     char path[300]; /* /api/spaces/OWNER/NAME */
 };
 
-/* "OWNER/NAME", or "NAME" with the user's own name as the owner. */
+/* "OWNER/NAME", or "NAME" of one's own: of the user whose token VITRINE_TOKEN is (the server is
+ * asked), else of the account that runs this. */
 int spacename_parse(struct spacename *n, const char *text, struct err *err);
 /* What a folder or an archive is called where no name was given: its last part, without an
  * archive's extension. */

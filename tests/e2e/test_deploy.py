@@ -13,6 +13,7 @@ import zipfile
 
 import pytest
 
+from hub import new_user
 from vitrine import PROGRAM, until
 
 CARD = "---\ntitle: T\nsdk: static\n---\n"
@@ -47,6 +48,16 @@ def test_the_name_comes_from_user_and_folder(up):
     folder = up.bundle("by-name", card="title: N\nsdk: static", **{"index.html": "n"})
     r = up.cli("deploy", folder, "--json")
     assert json.loads(r.stdout)["id"] == f"{os.environ.get('USER') or user_name()}/by-name"
+
+
+def test_a_token_says_whose_a_space_without_an_owner_is(up):
+    folder = up.bundle("by-token", card="title: N\nsdk: static", **{"index.html": "n"})
+    token = new_user(up, "ada")
+    r = up.cli("deploy", folder, "--json", token=token)
+    assert r.returncode == 0, r.stderr
+    assert json.loads(r.stdout)["id"] == "ada/by-token"
+    assert "ada/by-token" in up.cli("status", "by-token", token=token).stdout
+    assert "Invalid credentials" in up.cli("deploy", folder, token="vt_none").stderr
 
 
 def user_name():

@@ -5,7 +5,8 @@
  *
  * demo: "say" as a line on stdin has it send each of the streams its number, and print to how many.
  * park: prints "open N" when all heads are there (or no more come), then "got N", when each has got
- * its number. Where a stream ends or is answered otherwise it says so. */
+ * its number. Where a stream ends or is answered otherwise it says so. TEST_PATIENCE: how many
+ * times as long it waits. */
 #include "net.h"
 
 #include <stdbool.h>
@@ -162,7 +163,10 @@ static int park(int port, const char *host, bool as_ws, unsigned n)
     int ep = epoll_create1(EPOLL_CLOEXEC);
     unsigned asked = 0, open = 0, got = 0, gone = 0;
     bool said = false;
-    uint64_t late = now_ns() + OPENING_NS, end = now_ns() + STALL_NS; /* until all are open */
+    const char *patience = getenv("TEST_PATIENCE");
+    uint64_t times = patience ? strtoul(patience, NULL, 10) : 1;
+    uint64_t late = now_ns() + OPENING_NS * times; /* until all are open */
+    uint64_t end = now_ns() + STALL_NS * times;
 
     while (got + gone < n && now_ns() < end && (said || now_ns() < late)) {
         while (asked < n && asked - open - gone < 32) {
@@ -186,7 +190,7 @@ static int park(int port, const char *host, bool as_ws, unsigned n)
             struct stream *s = streams[events[i].data.u64];
             int e = s && (events[i].events & EPOLLIN) ? park_step(s) : 0;
             if (e && !said)
-                end = now_ns() + STALL_NS;
+                end = now_ns() + STALL_NS * times;
             gone += e < 0;
             open += e > 0 && (e & 1);
             got += e > 0 && (e & 2);

@@ -10,6 +10,8 @@ import tempfile
 # With all that they depend on.
 PACKAGES = """base-files base-passwd bash ca-certificates coreutils curl dash debianutils e2fsprogs findutils grep hostname iproute2 kmod libc-bin
 git libnss-myhostname login mawk mount netbase passwd procps python3 python3-pytest sed slirp4netns systemd uidmap util-linux xfsprogs zstd""".split()
+# More for a bench: its disk is another one.
+FOR_BENCHES = "haproxy nginx python3-cryptography".split()
 LEFT_OUT = ("/usr/share/doc/", "/usr/share/man/", "/usr/share/locale/", "/usr/share/info/", "/usr/share/lintian/", "/usr/include/", "/usr/share/bash-completion/")
 # What their scripts have made on this machine.
 MADE = ["/etc/ld.so.cache", "/etc/nsswitch.conf", "/etc/alternatives", "/etc/ssl/certs"]
@@ -36,16 +38,16 @@ def installed():
     return needs, provider, version
 
 
-def closure():
-    """{package: version} of PACKAGES and of all that they depend on"""
+def closure(packages):
+    """{package: version} of these and of all that they depend on"""
     needs, provider, version = installed()
-    found, todo = {}, list(PACKAGES)
+    found, todo = {}, list(packages)
     while todo:
         name = provider.get(todo.pop())
         if name and name not in found:
             found[name] = version[name]
             todo += [a for group in needs[name] for a in group if a in provider][:1000]
-    missing = [p for p in PACKAGES if p not in found]
+    missing = [p for p in packages if p not in found]
     if missing:
         raise SystemExit("vm: not installed: " + " ".join(missing))
     return found
@@ -95,15 +97,15 @@ def stage(files, folder):
                 f.write(text)
 
 
-def root_disk(vm, kernel, programs):
+def root_disk(vm, kernel, programs, bench=False):
     """The disk's file; kept for the next run"""
-    packages = closure()
+    packages, name = closure(PACKAGES + (FOR_BENCHES if bench else [])), "bench" if bench else "root"
     with open(__file__) as f:
         key = hashlib.sha256(repr((sorted(packages.items()), kernel, f.read())).encode()).hexdigest()[:16]
-    path = f"{vm}/root-{key}.ext4"
+    path = f"{vm}/{name}-{key}.ext4"
     if os.path.exists(path):
         return path
-    for old in glob.glob(f"{vm}/root-*"):
+    for old in glob.glob(f"{vm}/{name}-*"):
         os.unlink(old)
     print("vm: making its disk", flush=True)
     with tempfile.TemporaryDirectory(dir=vm) as tmp:
@@ -131,7 +133,8 @@ def modules_in_order(modules):
     return order
 
 
-def initramfs(vm, kernel, root, build):
+def initramfs(vm, kernel, root, build, bench=False):
+    """bench: with the benches and their tools, which have been compiled, and without the attacks"""
     path, modules = f"{vm}/initramfs", glob.glob(f"{kernel}/lib/modules/*")[0]
     with tempfile.TemporaryDirectory(dir=vm) as tmp:
         for folder in ("bin", "modules", "proc", "dev", "mnt/tree", "mnt/programs"):
@@ -148,10 +151,13 @@ def initramfs(vm, kernel, root, build):
         os.chmod(f"{tmp}/init", 0o755)
         for folder in ("common", "sandbox", "share", "tests"):
             shutil.copytree(f"{root}/{folder}", f"{tmp}/mnt/tree/{folder}", symlinks=True,
-                            ignore=shutil.ignore_patterns("__pycache__", "fuzz", "browser", "bench", "unit"))
+                            ignore=shutil.ignore_patterns("__pycache__", "fuzz", "browser", "unit", *([] if bench else ["bench"])))
         for program in [*glob.glob(f"{build}/vitrine"), *glob.glob(f"{build}/vitrine-*")]:
             shutil.copy(program, f"{tmp}/mnt/programs/")
-        shutil.copytree(f"{build}/attack", f"{tmp}/mnt/programs/attack")
+        if bench:
+            shutil.copytree(f"{build}/bench", f"{tmp}/mnt/programs/bench", ignore=shutil.ignore_patterns("*.json"))
+        else:
+            shutil.copytree(f"{build}/attack", f"{tmp}/mnt/programs/attack")
         names = "\n".join(os.path.relpath(os.path.join(d, n), tmp) for d, folders, files in os.walk(tmp) for n in folders + files)
         with open(path, "wb") as f:
             subprocess.run(["cpio", "-o", "-H", "newc", "--quiet", "-R", "0:0"], cwd=tmp, input=names.encode(), stdout=f, check=True)

@@ -88,6 +88,8 @@ int limits_apply(const struct sandbox_spec *s, bool has_group, struct err *err)
         {RLIMIT_FSIZE, "RLIMIT_FSIZE", st->file_size_bytes, st->file_size_bytes != 0},
         /* counted by uid: each Space has its own */
         {RLIMIT_NPROC, "RLIMIT_NPROC", st->pids, st->pids != 0},
+        /* of what can be written: addresses that are only reserved, as drivers of GPUs do by the
+         * terabyte, do not count (they would in RLIMIT_AS) */
         {RLIMIT_DATA, "RLIMIT_DATA", st->memory_bytes, !has_group && st->memory_bytes != 0},
     };
     return set_limits(limits, sizeof(limits) / sizeof(*limits), err);

@@ -25,7 +25,8 @@ static const char *const masked_files[] = {
     "/proc/kcore",       "/proc/keys",          "/proc/cmdline",  "/proc/timer_list",
     "/proc/sched_debug", "/proc/latency_stats", "/proc/kallsyms", "/proc/interrupts",
     "/proc/locks",       "/proc/partitions",    "/proc/diskstats"};
-static const char *const masked_dirs[] = {"/proc/acpi", "/proc/asound", "/proc/scsi"};
+#define DRIVER_PROC "/proc/driver/nvidia" /* tells about all cards */
+static const char *const masked_dirs[] = {"/proc/acpi", "/proc/asound", "/proc/scsi", DRIVER_PROC};
 
 int mounts_private(struct err *err)
 {
@@ -350,7 +351,7 @@ static int build_asked(struct plan_mount *m, int root_fd, int fs, int number, st
      * there yet */
     int r = m->copied ? show_copied(m, fs, number, own, err)
                       : path_make(root_fd, m->dst, m->is_dir, err);
-    if (r == 0 && m->is_dir && !m->writable && !m->copied)
+    if (r == 0 && m->is_dir && !m->writable && !m->copied && !m->sysfs)
         r = show_read_only(m, fs, err);
     struct below below;
     bool etc = m->is_dir && strcmp(m->dst, "/etc") == 0;
@@ -382,6 +383,12 @@ int mounts_begin(int copy_fd, int *ret_root_fd, int *ret_proc_fd, struct err *er
     return r;
 }
 
+/* It is the driver's own, which programs of its read; whoever has no card has no business there. */
+static void show_driver(void)
+{
+    (void)umount2(DRIVER_PROC, MNT_DETACH | UMOUNT_NOFOLLOW);
+}
+
 int mounts_complete(int root_fd, struct plan *p, const struct sandbox_spec *s,
                     struct own_files *own, struct err *err)
 {
@@ -394,6 +401,10 @@ int mounts_complete(int root_fd, struct plan *p, const struct sandbox_spec *s,
     close_fd(&p->app_fd);
     if (r == 0 && spec_has_devices(s))
         r = root_own_dev(root_fd, p, err);
+    if (r == 0 && spec_has_devices(s))
+        r = root_own_sys(root_fd, p, err);
+    if (r == 0 && spec_has_devices(s))
+        show_driver();
     for (int i = 0; r == 0 && i < p->n; i++)
         r = build_asked(&p->mounts[i], root_fd, fs, i, own, err);
     return r < 0 ? r : chdir("/") < 0 ? err_errno(err, "enter the new root") : 0;

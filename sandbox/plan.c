@@ -15,7 +15,7 @@
 void plan_init(struct plan *p)
 {
     p->app_fd = -1;
-    p->n = 0;
+    p->n = p->n_links = 0;
 }
 
 void plan_close(struct plan *p)
@@ -73,7 +73,8 @@ static struct plan_mount *find_below(struct plan *p, const struct spec_mount *as
 
 /* As the devices that every sandbox has: read-only keeps the inode, which is the host's, from being
  * touched. */
-static int add_device(struct plan *p, const struct spec_mount *asked, struct err *err)
+static int add_device(struct plan *p, struct root_cache *roots, const char *root,
+                      const struct spec_mount *asked, struct err *err)
 {
     int r = gpu_usable(asked->src, err);
     if (r < 0)
@@ -87,11 +88,15 @@ static int add_device(struct plan *p, const struct spec_mount *asked, struct err
         return err_errno(err, "stat %s", asked->src);
     if (!S_ISCHR(st.st_mode))
         return err_set(err, ENODEV, "%s is not a character device", asked->src);
+    if (p->n == SPEC_MAX_MOUNTS)
+        return err_set(err, E2BIG, "more than %d mounts", SPEC_MAX_MOUNTS);
     struct plan_mount *m = &p->mounts[p->n++];
     *m = (struct plan_mount){.device = true, .dev = st.st_dev, .ino = st.st_ino, .base_fd = -1};
     snprintf(m->dst, sizeof(m->dst), "%s", asked->dst);
     m->fd = steal_fd(&fd);
-    return 0;
+    int before = p->n;
+    r = plan_sysfs(p, st.st_rdev, err);
+    return r == 0 && p->n > before ? root_make_place(roots, root, "/sys", true, err) : r;
 }
 
 static int add_mount(struct plan *p, struct root_cache *roots, const struct sandbox_spec *s,
@@ -112,12 +117,14 @@ static int add_mount(struct plan *p, struct root_cache *roots, const struct sand
         below->ino = st.st_ino;
         return 0;
     }
+    if (p->n == SPEC_MAX_MOUNTS)
+        return err_set(err, E2BIG, "more than %d mounts", SPEC_MAX_MOUNTS);
     struct plan_mount *m = &p->mounts[p->n];
     snprintf(m->dst, sizeof(m->dst), "%s", asked->dst);
     m->is_dir = S_ISDIR(st.st_mode);
     m->writable = asked->writable;
     m->copied = asked->copied;
-    m->device = false;
+    m->device = m->sysfs = false;
     if (m->copied && !m->is_dir)
         return err_set(err, ENOTDIR, "%s is no folder", asked->src);
     m->dev = st.st_dev;
@@ -139,7 +146,7 @@ int plan_make(struct plan *p, struct root_cache *roots, const struct sandbox_spe
 {
     int r = 0;
     for (int i = 0; r == 0 && i < s->n_mounts; i++)
-        r = s->mounts[i].device ? add_device(p, &s->mounts[i], err)
+        r = s->mounts[i].device ? add_device(p, roots, s->start.root, &s->mounts[i], err)
                                 : add_mount(p, roots, s, &s->mounts[i], err);
     if (r == 0 && s->start.app[0]) {
         p->app_fd =

@@ -17,14 +17,23 @@ struct plan_mount {
     int fd;        /* owned by the plan */
     int base_fd;   /* what it is laid over, or -1; owned by the plan */
     bool is_dir, writable, copied, device;
+    bool sysfs; /* a folder of /sys, for a device */
     dev_t dev; /* what the source is: compared once it is in place */
     ino_t ino;
 };
+
+/* In /sys, absolute both. */
+struct plan_link {
+    char path[128], target[256];
+};
+#define PLAN_MAX_LINKS 80
 
 struct plan {
     int app_fd; /* the version's tree, or -1 */
     struct plan_mount mounts[SPEC_MAX_MOUNTS];
     int n;
+    struct plan_link links[PLAN_MAX_LINKS];
+    int n_links;
 };
 
 /* All descriptors -1, no mounts. */
@@ -37,6 +46,9 @@ struct root_cache;
  * could not be had. */
 int plan_make(struct plan *p, struct root_cache *roots, const struct sandbox_spec *s,
               struct err *err);
+
+/* What /sys tells of that device, if it does (sysfs.c). */
+int plan_sysfs(struct plan *p, dev_t device, struct err *err);
 
 /* A detached, private copy of the mount at `path`, with what is mounted below it. `attributes` are
  * MOUNT_ATTR_* beside nosuid. The descriptor. */

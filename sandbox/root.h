@@ -76,3 +76,5 @@ struct plan;
 /* A /dev of the sandbox's own, with a place for each device of the plan beside what is there. (In
  * the one that all share, whose entries all see, no place is made for them.) */
 int root_own_dev(int root_fd, const struct plan *p, struct err *err);
+/* A /sys for what the plan shows of that; nothing where it shows nothing (sysfs.c). */
+int root_own_sys(int root_fd, const struct plan *p, struct err *err);

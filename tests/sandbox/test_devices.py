@@ -53,7 +53,7 @@ def test_it_is_the_device_and_can_be_used(cards):
 def test_the_rest_of_dev_is_as_it_was(cards):
     r = rig.sh("echo x >/dev/null && echo null; echo y >/dev/shm/y && cat /dev/shm/y; head -c2 /dev/urandom | wc -c; echo z >/dev/stderr;"
                "touch /dev/new /dev/nvidia9 || echo closed; ln -s x /dev/x || echo closed; rm /dev/nvidia0 || echo closed;"
-               "grep ' /dev' /proc/self/mountinfo | cut -d' ' -f5,6", "--device", cards[0])
+               "cut -d' ' -f5,6 /proc/self/mountinfo | grep '^/dev'", "--device", cards[0])
     lines = r.stdout.splitlines()
     assert lines[:6] == ["null", "y", "2", "closed", "closed", "closed"], (r.stdout, r.stderr)
     options = dict(line.split() for line in lines[6:])
@@ -74,6 +74,47 @@ def test_a_neighbour_sees_nothing_of_it(starter, cards):
     assert second.log().split(" ", 1)[1].split() == OWN
     third = starter.sh("ls /dev/dri; echo x >/dev/dri/renderD128 && echo written", mounts=[f"dv:{cards[1]}:/dev/dri/renderD128"])
     assert third.wait() == "exited 0 0\n" and "written" in third.log(), third.log()
+
+
+def device_number(path):
+    n = os.stat(path).st_rdev
+    return f"{os.major(n)}:{os.minor(n)}"
+
+
+def test_sys_tells_of_the_device_alone(cards):
+    """As ROCm and libdrm look for it"""
+    number = device_number("/dev/full")
+    there = f"/sys/dev/char/{number}"
+    if not os.path.exists(there):
+        pytest.skip("/sys does not tell of /dev/full here")
+    r = rig.sh(f"cat {there}/uevent; ls /sys /sys/dev/char /sys/devices/*/*; touch /sys/x {there}/y; readlink -f {there}; echo z >{there}/uevent",
+               "--device", cards[0])
+    want = open(f"{there}/uevent").read()
+    real = os.path.realpath(there)
+    assert r.stdout.startswith(want) and r.stdout.endswith(real + "\n"), (r.stdout, r.stderr)
+    listed = r.stdout[len(want):].split()
+    assert number in listed and os.path.basename(real) in listed and "zero" not in listed and device_number("/dev/null") not in listed
+    assert r.stderr.count("Read-only file system") == 3, r.stderr
+    assert rig.sh("ls -d /sys").returncode != 0
+
+
+def test_sys_shows_the_card_that_a_device_is_of(folder):
+    """The folder above, which `device` leads to: of AMD's, the one of PCI"""
+    links = [f"/sys/dev/char/{n}" for n in (os.listdir("/sys/dev/char") if os.path.isdir("/sys/dev/char") else [])]
+    link = next((p for p in links if os.path.exists(f"{p}/device/uevent")), None)
+    if not rig.IS_ROOT or not link:
+        pytest.skip("no such device, or not root")
+    node = f"{folder}/card"
+    try:
+        os.mknod(node, stat.S_IFCHR, os.makedev(*map(int, os.path.basename(link).split(":"))))
+    except PermissionError:
+        pytest.skip("no devices can be made here")
+    os.chmod(node, 0o666)
+    card = os.path.realpath(f"{link}/device")
+    r = rig.sh(f"cat {link}/dev; readlink -f {link}/device; cat {card}/uevent; stat -c %t:%T /dev/card", "--device", node)
+    number = os.path.basename(link)
+    major, minor = map(int, number.split(":"))
+    assert r.stdout == f"{number}\n{card}\n{open(card + '/uevent').read()}{major:x}:{minor:x}\n", (r.stdout, r.stderr)
 
 
 def test_requests_of_gpus_pass_and_those_of_terminals_do_not(cards):

@@ -120,7 +120,9 @@ void wake_give_up(struct client *c)
     reply_send(c, &(struct reply){
                       .status = 503,
                       .title = "The Space did not wake up in time",
-                      .text = "It is still starting. Try again in a moment.",
+                      .text = r->known && r->message[0]
+                                  ? r->message
+                                  : "It is still starting. Try again in a moment.",
                       .stage = r->known ? proto_stage_name(r->stage) : NULL,
                       .retry_after_s = 5,
                   });

@@ -183,12 +183,24 @@ static void why(const struct space *s, char *out, size_t size)
 
 /* ---- the line */
 
+/* More than there are: nobody's end would help. */
+static void hold_up(struct space *s)
+{
+    char reason[sizeof(s->reason)];
+    unsigned need = (unsigned)s->gpu_claim.need;
+    snprintf(reason, sizeof(reason),
+             "its hardware has %u GPU%s, and this server can give workers %llu: choose other "
+             "hardware in its settings",
+             need, need == 1 ? "" : "s", (unsigned long long)s->r->gpu_line.max);
+    event_add(s->r, s, 0, "worker.held-up", "%s", reason);
+    space_held_up(s, reason);
+}
+
 bool gpus_take(struct space *s)
 {
     struct runner *r = s->r;
     struct err err = {0};
     unsigned need = 0;
-    char reason[sizeof(s->reason)];
     const struct version *v = s->state == LC_SWITCHING ? &s->beside : &s->version;
     if (s->gpus_taken || strcmp(v->sdk, "static") == 0)
         return true;
@@ -202,12 +214,7 @@ bool gpus_take(struct space *s)
         return true;
     gpus_look(r);
     if (need > r->gpu_line.max) {
-        snprintf(reason, sizeof(reason),
-                 "its hardware has %u GPU%s, and this server can give workers %llu: choose other "
-                 "hardware in its settings",
-                 need, need == 1 ? "" : "s", (unsigned long long)r->gpu_line.max);
-        event_add(r, s, 0, "worker.held-up", "%s", reason);
-        space_held_up(s, reason);
+        hold_up(s);
         return false;
     }
     if (budget_take(&r->gpu_line, &s->gpu_claim)) {
@@ -242,9 +249,15 @@ uint64_t gpus_short(const struct runner *r)
 
 void gpus_tell(struct runner *r)
 {
-    for (struct budget_claim *c = r->gpu_line.first; c; c = c->next) {
+    for (struct budget_claim *c = r->gpu_line.first, *next; c; c = next) {
         struct space *s = c->arg;
         char now[sizeof(s->reason)];
+        next = c->next;
+        if (c->need > r->gpu_line.max) { /* some were taken out; who is behind must not wait, too */
+            budget_leave(&r->gpu_line, c);
+            hold_up(s);
+            continue;
+        }
         why(s, now, sizeof(now));
         if (strcmp(now, s->reason) == 0)
             continue;
@@ -284,6 +297,8 @@ int gpus_give(struct worker *w, struct err *err)
 
 void gpus_give_back(struct worker *w)
 {
+    if (!w->n_gpus)
+        return;
     budget_release(&w->r->gpu_line, w->n_gpus);
     w->n_gpus = 0;
     w->gpus[0] = '\0';
@@ -294,6 +309,8 @@ void gpus_adopt(struct worker *w, const char *gpus)
 {
     snprintf(w->gpus, sizeof(w->gpus), "%s", gpus);
     w->n_gpus = count(w->gpus);
+    if (!w->n_gpus)
+        return;
     budget_occupy(&w->r->gpu_line, w->n_gpus);
     gpus_look(w->r);
 }

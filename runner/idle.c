@@ -262,8 +262,8 @@ static void on_room_timer(void *arg)
 {
     struct runner *r = arg;
     gpus_look(r); /* one may have been put in, or out */
-    space_serve_line(r);
     gpus_tell(r);
+    space_serve_line(r);
     idle_make_room(r);
 }
 

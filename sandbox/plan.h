@@ -18,7 +18,7 @@ struct plan_mount {
     int base_fd;   /* what it is laid over, or -1; owned by the plan */
     bool is_dir, writable, copied, device;
     bool sysfs; /* a folder of /sys, for a device */
-    dev_t dev; /* what the source is: compared once it is in place */
+    dev_t dev;  /* what the source is: compared once it is in place */
     ino_t ino;
 };
 

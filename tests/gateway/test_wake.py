@@ -44,6 +44,9 @@ def test_held_for_so_long(gateway):
     assert 0.35 < time.monotonic() - t < 2
     assert r.status == 503 and int(r.get("retry-after")) > 0
     assert json.loads(r.body)["stage"] == "APP_STARTING" and json.loads(r.body)["error"]
+    g.runner.route("demo-a", stage="APP_STARTING", message="all 2 GPUs are in use")  # who waited in vain is told what for
+    r = ask(g).response()
+    assert r.status == 503 and b"all 2 GPUs are in use" in r.body
 
 
 def test_woken_again_while_somebody_waits(gateway):

@@ -161,6 +161,24 @@ def test_a_server_with_too_few(gpus):
     assert held(r) == {a: ["nvidia0"]}
 
 
+def test_cards_that_come_and_go(gpus, tmp_path):
+    r = gpus(2)
+    a, b, c = space(r, "a"), space(r, "b", "two"), space(r, "c")
+    deploy(r, a)
+    r.refs[r.routed(a).worker_id] = 1
+    deploy(r, b)
+    r.stage_is(b, "APP_STARTING")
+    deploy(r, c)
+    r.stage_is(c, "APP_STARTING")
+    os.unlink(tmp_path / "nvidia0")  # a's, which goes on: b may still have two one day
+    os.unlink(tmp_path / "nvidia1")
+    assert until(lambda: "can give workers 1" in r.reason(b)), r.reason(b)
+    assert r.reason(c) == "the GPU of this server is in use, by demo/a; it starts as soon as one is free"
+    os.symlink("/dev/full", tmp_path / "nvidia1")
+    r.stage_is(c, "RUNNING")
+    assert held(r) == {a: ["nvidia0"], c: ["nvidia1"]}
+
+
 def test_a_deploy_with_one_card(gpus):
     """The new version needs the one that the old one has: when nobody uses that, or when its streams' time is over."""
     r = gpus(1, lifecycle__drain_timeout="1500ms")

@@ -38,5 +38,6 @@ int gpus_fill(struct proto_start *start, const struct worker *w);
 
 /* How many more are to be given back before the first in line can start: 0 where nobody waits. */
 uint64_t gpus_short(const struct runner *r);
-/* Who waits is told who has them now, if that has changed, or that there are not as many any more. */
+/* Who waits is told who has them now, if that has changed, or that there are not as many any more.
+ */
 void gpus_tell(struct runner *r);

@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 
 #define STOP_MS 15000 /* a sandbox that is being made is waited for */
+#define REST_MS 5000  /* what takes sandboxes away goes on for a moment */
 #define KILL_MS 2000
 #define LOOK_MS 5
 
@@ -103,7 +104,7 @@ void devrunner_stop(struct devrunner *r)
         poll(NULL, 0, LOOK_MS);
     }
     close_all(r);
-    reap_rest(KILL_MS);
+    reap_rest(REST_MS);
 }
 
 void devrunner_bury(struct devrunner *r)

@@ -45,6 +45,9 @@ static int read_pointer(FILE *in, json_t *o, struct err *err)
     json_object_set_new(o, "lfs",
                         json_pack("{s:s, s:I, s:I}", "oid", p.oid, "size", (json_int_t)p.size,
                                   "pointerSize", (json_int_t)size));
+    /* huggingface_hub copies to another repository only what has one, and hands it back: here it is
+     * the content's SHA-256 */
+    json_object_set_new(o, "xetHash", json_string(p.oid));
     return 0;
 }
 

@@ -112,6 +112,7 @@ enum MHD_Result api_branch(struct req *r);
 enum MHD_Result api_squash(struct req *r);
 enum MHD_Result api_lfs_files(struct req *r);
 enum MHD_Result api_lfs_files_delete(struct req *r);
+enum MHD_Result api_lfs_files_duplicate(struct req *r);
 enum MHD_Result api_tag(struct req *r);
 enum MHD_Result api_preupload(struct req *r);
 enum MHD_Result api_commit(struct req *r);

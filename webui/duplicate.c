@@ -40,6 +40,17 @@ static int copy_lfs(struct app *app, const struct space *to, const char *oid,
     return repo_lfs_store(app, to, oid, f->size, fd, err);
 }
 
+static int copy_object(struct app *app, const struct space *from, const struct space *to,
+                       const char *oid, struct err *err)
+{
+    struct repo_file f = REPO_FILE_NONE;
+    int r = repo_lfs_object(app, from, oid, 0, UINT64_MAX, &f, err);
+    if (r == 0)
+        r = copy_lfs(app, to, oid, &f, err);
+    repo_file_close(&f);
+    return r;
+}
+
 /* Every object once, whatever has it. */
 static int copy_objects(struct app *app, const struct space *from, const struct space *to,
                         const json_t *tree, struct err *err)
@@ -50,17 +61,38 @@ static int copy_objects(struct app *app, const struct space *from, const struct 
     json_array_foreach(json_object_get(tree, "items"), i, item)
     {
         const char *oid = json_string_value(json_object_get(json_object_get(item, "lfs"), "oid"));
-        struct repo_file f = REPO_FILE_NONE;
         if (r < 0 || !oid || json_object_get(done, oid))
             continue;
         json_object_set_new(done, oid, json_true());
-        r = repo_lfs_object(app, from, oid, 0, UINT64_MAX, &f, err);
-        if (r == 0)
-            r = copy_lfs(app, to, oid, &f, err);
-        repo_file_close(&f);
+        r = copy_object(app, from, to, oid, err);
     }
     json_decref(done);
     return r;
+}
+
+int duplicate_objects(struct app *app, const struct space *from, const struct space *to,
+                      const json_t *files, json_t **ret_failed, struct err *err)
+{
+    json_t *failed = json_array();
+    const json_t *file;
+    size_t i;
+    json_array_foreach(files, i, file)
+    {
+        struct err why = {0};
+        const char *oid = json_string_value(json_object_get(file, "sha256"));
+        if (oid && copy_object(app, from, to, oid, &why) == 0)
+            continue;
+        if (why.internal) {
+            *err = why;
+            json_decref(failed);
+            return -why.code;
+        }
+        json_array_append_new(failed,
+                              json_pack("{s:s, s:s}", "sha256", oid ? oid : "", "error",
+                                        oid ? why.msg : "an object is named by its SHA-256"));
+    }
+    *ret_failed = failed;
+    return 0;
 }
 
 int duplicate_files(struct app *app, const struct space *from, const struct space *to,

@@ -150,6 +150,7 @@ const struct route routes[] = {
     {"DELETE", SPACE "/branch/:what", WRITE, BODY_SMALL, api_branch},
     {"GET", SPACE "/lfs-files", READ, BODY_NONE, api_lfs_files},
     {"POST", SPACE "/lfs-files/batch", WRITE, BODY_JSON, api_lfs_files_delete},
+    {"POST", SPACE "/lfs-files/duplicate", LOGIN, BODY_JSON, api_lfs_files_duplicate},
     {"POST", SPACE "/super-squash/:what", WRITE, BODY_SMALL, api_squash},
     {"POST", SPACE "/tag/:what", WRITE, BODY_SMALL, api_tag},
     {"DELETE", SPACE "/tag/:what", WRITE, BODY_SMALL, api_tag},

@@ -495,6 +495,53 @@ why(api.permanently_delete_lfs_files, s, files, rewrite_history=False)
     assert r.returncode != 0 and "HF_HUB_DISABLE_XET=1" in r.stderr, r.stderr[-1000:]
 
 
+def test_copies_between_spaces(vitrine):
+    """Files in Git LFS too, which the client of today has copied by the server."""
+    v = vitrine("[upload]\nmax_regular = 1M\nmax_repository = 7M\n")
+    install()
+    data = os.urandom(3 << 20)
+    hub, other = (Hub(v, "current", new_user(v, name)) for name in ("current", "other"))
+    folder = v.bundle("copied", card="sdk: static", **{"index.html": "x", "model.bin": data, "sub/a.txt": "a", "sub/deep/b.txt": "b"})
+    for h, name in [(hub, "current/one"), (other, "other/hidden")]:
+        r = h.hf("upload", name, folder, "--repo-type", "space", HF_HUB_DISABLE_XET="1")
+        assert r.returncode == 0, r.stderr[-2000:]
+    assert v.cli("visibility", "other/hidden", "private").returncode == 0
+    made, hidden, full = hub.script("""
+api.create_repo("current/two", repo_type="space", space_sdk="static")
+api.copy_files("hf://spaces/current/one/model.bin", "hf://spaces/current/two/weights.bin")
+api.copy_files("hf://spaces/current/one/sub/", "hf://spaces/current/two/all/")
+api.create_commit("current/two", [CommitOperationCopy("index.html", "index.html", src_repo_id="current/one", src_repo_type="space")], commit_message="A page", repo_type="space")
+say(sorted(api.list_repo_files("current/two", repo_type="space")))
+def why(source, to):
+    try:
+        api.copy_files(source, to)
+        say("done")
+    except Exception as e:
+        say(type(e).__name__ + ": " + str(e))
+why("hf://spaces/other/hidden/model.bin", "hf://spaces/current/two/m.bin")
+api.upload_file(path_or_fileobj=os.urandom(900000), path_in_repo="noise1", repo_id="current/two", repo_type="space")
+api.upload_file(path_or_fileobj=os.urandom(900000), path_in_repo="noise2", repo_id="current/two", repo_type="space")
+open("large", "wb").write(os.urandom(3 << 20))
+api.create_repo("current/three", repo_type="space", space_sdk="static")
+api.upload_file(path_or_fileobj="large", path_in_repo="large.bin", repo_id="current/three", repo_type="space")
+why("hf://spaces/current/three/large.bin", "hf://spaces/current/two/large.bin")
+""", HF_HUB_DISABLE_XET="1")
+    assert {"README.md", "index.html", "weights.bin", "all/a.txt", "all/deep/b.txt"} <= set(made), made
+    assert until(lambda: v.demo("current/two", "/weights.bin").body == data) and v.demo("current/two", "/all/deep/b.txt").body == b"b"
+    assert hidden.startswith("RepositoryNotFoundError"), hidden
+    assert full.startswith("FileDuplicationError") and "7 MiB" in full, full
+
+    def ask(source, target, oid="0" * 64, token=hub.token):
+        a = v.http("POST", f"/api/spaces/{source}/lfs-files/duplicate", body=json.dumps({"target": {"type": "space", "name": target}, "files": [{"sha256": oid}]}),
+                   headers={"Authorization": "Bearer " + token, "Content-Type": "application/json"})
+        return a.status, a.body.decode()
+    status, said = ask("current/one", "current/two")
+    assert status == 200 and [f["sha256"] for f in json.loads(said)["failed"]] == ["0" * 64], said
+    assert ask("current/one", "current/two", "../../x")[0] == 200 and "x" in ask("current/one", "current/two", "../../x")[1]
+    assert ask("other/hidden", "current/two")[0] == 404 and ask("current/one", "other/hidden")[0] == 404 and ask("current/one", "current/none")[0] == 404
+    assert ask("current/one", "current/two", token=other.token)[0] == 403 and ask("current/one", "current/two", token="x")[0] == 401
+
+
 def test_the_command(hub, space):
     """`hf spaces` and `hf repos` as people type them; the one of a year ago has few of these."""
     if hub.folder.endswith("yearold"):

@@ -90,6 +90,7 @@ enum MHD_Result api_space_duplicate(struct req *r);
 enum MHD_Result api_space_sleep(struct req *r);
 enum MHD_Result api_space_like(struct req *r);
 enum MHD_Result api_space_likers(struct req *r);
+enum MHD_Result api_user_likes(struct req *r);
 
 /* api_discussions.c */
 enum MHD_Result api_discussions(struct req *r);

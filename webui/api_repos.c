@@ -10,6 +10,7 @@
 #include "webui/duplicate.h"
 #include "webui/env.h"
 #include "webui/hardware.h"
+#include "webui/owners.h"
 #include "webui/reach.h"
 #include "webui/submit.h"
 #include "webui/visits.h"
@@ -261,4 +262,32 @@ enum MHD_Result api_space_likers(struct req *r)
         return answer;
     json_t *likers = community_likers(r->app->site, v.space.id, &err);
     return likers ? req_json(r, 200, likers) : req_fail(r, &err);
+}
+
+/* GET /api/users/USER/likes */
+enum MHD_Result api_user_likes(struct req *r)
+{
+    struct err err = {0};
+    json_t *found = owners_json(r->app->site, r->owner, &err);
+    if (!found)
+        return req_fail(r, &err);
+    const char *type = json_string_value(json_object_get(json_array_get(found, 0), "type"));
+    bool is_user = type && strcmp(type, "user") == 0;
+    json_decref(found);
+    if (!is_user)
+        return req_error(r, 404, "there is no user \"%s\"", r->owner);
+    json_t *liked = community_liked(r->app->site, r->owner, &err);
+    if (!liked)
+        return req_fail(r, &err);
+    for (size_t i = json_array_size(liked); i-- > 0;) {
+        json_t *o = json_array_get(liked, i);
+        if (strcmp(body_text(o, "visibility"), "private") == 0 &&
+            !auth_may(r, body_text(o, "owner"), MAY_READ)) {
+            json_array_remove(liked, i);
+            continue;
+        }
+        json_object_del(o, "visibility");
+        json_object_del(o, "owner");
+    }
+    return req_json(r, 200, liked);
 }

@@ -14,6 +14,7 @@
 #define EVENTS_MAX 1000  /* of a discussion, which is answered as a whole */
 #define CHANGES_MORE 100 /* one that is full can still be closed */
 #define DISCUSSIONS_MAX 10000
+#define LIKED_MAX 10000
 
 int community_like(struct site *s, int64_t space_id, int64_t user_id, bool likes, struct err *err)
 {
@@ -41,6 +42,34 @@ json_t *community_likers(struct site *s, int64_t space_id, struct err *err)
     while ((r = store_step(q, err)) == 1)
         json_array_append_new(out, json_pack("{s:s, s:s, s:s}", "user", store_text(q, 0),
                                              "fullname", store_text(q, 0), "avatarUrl", ""));
+    if (r < 0) {
+        json_decref(out);
+        return NULL;
+    }
+    return out;
+}
+
+json_t *community_liked(struct site *s, const char *user, struct err *err)
+{
+    WITH_LOCK(s);
+    struct store_stmt *q =
+        store_query(s->db, err,
+                    "SELECT l.created_ms, s.owner, s.name, s.visibility FROM likes l JOIN owners o"
+                    " ON o.id = l.user_id JOIN spaces s ON s.id = l.space_id WHERE o.name = ?"
+                    " AND s.deleted_ms IS NULL ORDER BY l.created_ms DESC LIMIT ?",
+                    "ti", user, (int64_t)LIKED_MAX);
+    if (!q)
+        return NULL;
+    json_t *out = json_array();
+    int r;
+    while ((r = store_step(q, err)) == 1) {
+        char at[25], name[256];
+        time_iso((uint64_t)store_int(q, 0), at);
+        snprintf(name, sizeof name, "%s/%s", store_text(q, 1), store_text(q, 2));
+        json_array_append_new(out, json_pack("{s:s, s:{s:s, s:s}, s:s, s:s}", "createdAt", at,
+                                             "repo", "name", name, "type", "space", "owner",
+                                             store_text(q, 1), "visibility", store_text(q, 3)));
+    }
     if (r < 0) {
         json_decref(out);
         return NULL;

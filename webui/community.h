@@ -6,6 +6,9 @@
 int community_like(struct site *s, int64_t space_id, int64_t user_id, bool likes, struct err *err);
 /* [{user, fullname, avatarUrl}]. NULL with err. */
 json_t *community_likers(struct site *s, int64_t space_id, struct err *err);
+/* What a user likes, newest first: [{createdAt, repo: {name, type}, owner, visibility}], the last
+ * two for who asks whether everybody may know. NULL with err. */
+json_t *community_liked(struct site *s, const char *user, struct err *err);
 
 /* Titles of 3 to 200 bytes, comments up to 64 KiB; `author` is a name. *ret_num: 1, 2, ... */
 int community_open(struct site *s, int64_t space_id, const char *author, const char *title,

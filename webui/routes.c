@@ -171,6 +171,7 @@ const struct route routes[] = {
     {"GET", "/api/users/:owner/overview", ROUTE_LOGIN, BODY_NONE, api_overview},
     {"GET", "/api/organizations/:owner/overview", ROUTE_LOGIN, BODY_NONE, api_overview},
     {"GET", "/api/organizations/:owner/members", READ, BODY_NONE, api_org_members},
+    {"GET", "/api/users/:owner/likes", ROUTE_LOGIN, BODY_NONE, api_user_likes},
     {"GET", "/api/users/:owner/followers", ROUTE_LOGIN, BODY_NONE, api_followers},
     {"GET", "/api/users/:owner/following", ROUTE_LOGIN, BODY_NONE, api_followers},
     {"GET", "/api/organizations/:owner/followers", ROUTE_LOGIN, BODY_NONE, api_followers},

@@ -123,6 +123,13 @@ def test_order_and_filter(alice):
     info = admin(alice, "GET", "/api/spaces/alice/b")[1]
     assert (info["tags"], info["models"], info["datasets"], info["likes"]) == (["vision", "b", "static"], ["a/m"], ["d/s"], 1)
     assert admin(alice, "GET", "/api/spaces/alice/b/likers")[1][0]["user"] == "alice"
+    user(alice, "bob")
+    liked = lambda who, asks: admin(alice, "GET", f"/api/users/{who}/likes", token=token(alice, asks, "read"))  # noqa: E731
+    status, (like,) = liked("alice", "bob")
+    assert status == 200 and like["repo"] == {"name": "alice/b", "type": "space"} and like["createdAt"].endswith("Z") and len(like) == 2
+    assert admin(alice, "PUT", "/api/spaces/alice/b/settings", {"private": True})[0] == 200
+    assert liked("alice", "bob")[1] == [] and len(liked("alice", "alice")[1]) == 1 and liked("nobody", "bob")[0] == 404
+    assert admin(alice, "PUT", "/api/spaces/alice/b/settings", {"private": False})[0] == 200
     assert admin(alice, "DELETE", "/api/spaces/alice/b/like", token=token(alice, "alice"))[0] == 200
     assert admin(alice, "GET", "/api/spaces/alice/b/likers")[1] == []
     full = {s["id"]: s for s in admin(alice, "GET", "/api/spaces?full=True")[1]}

@@ -1,5 +1,6 @@
 """The program in its sandbox, with the databases that it shares with the runner."""
 import os
+import re
 import sqlite3
 import subprocess
 
@@ -8,7 +9,7 @@ import pytest
 from platform_fake import BUILD, TOKEN, Runner, now_ms, until
 
 with open(BUILD + "/vitrine-webui", "rb") as program:
-    SANITIZED = b"__asan_init" in program.read()
+    SANITIZED = re.search(rb"__[at]san_init", program.read()) is not None
 
 
 def status(site):

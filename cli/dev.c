@@ -430,9 +430,12 @@ static int read_conf(struct dev *d, const struct serveropts *opts, struct err *e
     int r = serveropts_conf(opts, &d->conf, err);
     if (r < 0 || d->no_build)
         return r;
+    if (!opts->data && devbuild_data(data, sizeof(data), err) < 0) {
+        fprintf(stderr, "dev: nothing is built: %s\n", err->msg);
+        d->no_build = true;
+        return 0;
+    }
     if (!opts->data)
-        r = devbuild_data(data, sizeof(data), err);
-    if (r == 0 && !opts->data)
         r = conf_set(&d->conf, "server.data", data, "--data", err);
     if (r == 0)
         r = conf_set(&d->conf, "lifecycle.max_workers", "0", "dev", err);

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import wheels
 from test_cli import Dev, edit
-from vitrine import PATIENCE, cgroups, processes, until
+from vitrine import PATIENCE, PROGRAM, cgroups, processes, until
 
 
 @pytest.fixture(scope="module")
@@ -210,3 +210,10 @@ def test_without_a_build(place):
     place.devs.append(d)
     shows(d, "None")
     assert not os.path.exists(place.data)
+    r = subprocess.run([PROGRAM, "dev", os.path.join(place.top, "none")], env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, timeout=30)
+    assert r.returncode == 1 and "cannot read the folder" in r.stderr
+    p = subprocess.Popen([PROGRAM, "dev", folder, "--port", "0"], env={"PATH": os.environ["PATH"], "TMPDIR": str(at / "tmp")}, stdin=subprocess.DEVNULL,
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert p.stdout.readline().startswith("ready: ")  # without a home, too
+    p.send_signal(signal.SIGINT)
+    assert p.wait(20) == 0 and "nothing is built: HOME is not set: say with --data DIR" in p.stderr.read()

@@ -178,6 +178,27 @@ else:
         assert said[7] == ["done", "RUNNING"] and said[8][0] == 400 and "/data" in said[8][1], said
 
 
+@pytest.mark.parametrize("client", CLIENTS)
+def test_hardware_with_a_gpu(vitrine, client, tmp_path):
+    """By Hugging Face's names, where a flavour has one"""
+    install()
+    os.chmod(tmp_path, 0o755)
+    os.symlink("/dev/full", tmp_path / "nvidia0")
+    v = vitrine(f"[hardware]\nflavours = card: memory=256M gpu=1\ngpus = {tmp_path}/nvidia0\n")
+    said = Hub(v, client, new_user(v, "ann")).script("""
+s = "ann/g"
+api.create_repo(s, repo_type="space", space_sdk="static", space_hardware="t4-small")
+def has(r): say(r.hardware, r.requested_hardware)
+has(api.get_space_runtime(s))
+has(api.request_space_hardware(s, "cpu-basic"))
+has(api.request_space_hardware(s, SpaceHardware.A10G_SMALL))
+new = hasattr(api, "list_spaces_hardware")
+say([[h.name, h.accelerator and h.accelerator.quantity] for h in api.list_spaces_hardware()] if new else None)
+""")
+    assert said[:3] == [["card", "t4-small"], ["cpu-basic", "cpu-basic"], ["card", "a10g-small"]]
+    assert said[3] in ([["cpu-basic", None], ["card", "1"]], None)
+
+
 def test_a_moved_space_is_found_by_its_old_name(hub, space):
     v, new = hub.vitrine, space + "-new"
     said = hub.script("""

@@ -83,7 +83,10 @@ static int space_row(struct buf *out, const json_t *s, struct err *err)
 
 static int event_row(struct buf *out, const json_t *e, struct err *err)
 {
-    const struct tpl_var vars[] = {{"at", text_at(e, "at")},
+    char id[24];
+    snprintf(id, sizeof id, "%llu", (unsigned long long)number_at(e, "id"));
+    const struct tpl_var vars[] = {{"id", id},
+                                   {"at", text_at(e, "at")},
                                    {"space", text_at(e, "space")},
                                    {"event", text_at(e, "event")},
                                    {"detail", text_at(e, "detail")},

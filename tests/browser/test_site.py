@@ -1,6 +1,7 @@
 """The site as people use it, from the first visit to the last deletion. The tests of this file go on from one another:
 the same system, submitted to, looked at, steered."""
 import os
+import re
 import shutil
 
 import pytest
@@ -157,6 +158,11 @@ def test_failed_space_says_why(browse, up, shot):
 def test_admin_is_live(browse, up):
     page = browse("/admin", admin=True)
     expect(page.locator("#live")).to_have_text("Live")
+    # what the page came with is what the live list has, once
+    first = page.locator("#events tbody tr").last
+    expect(first.locator("time")).not_to_have_text(re.compile("T"))
+    ids = page.locator("#events tbody tr").evaluate_all("rows => rows.map(r => r.dataset.id)")
+    assert ids and len(ids) == len(set(ids)) and all(ids)
     row = page.locator("#workers tr[data-space='alice/first-demo']")
     expect(row.locator("[data-f=state]")).to_have_text("ready")
     expect(row.locator("[data-f=memory]")).to_contain_text("MiB")

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from certs import Pair
-from harness import LISTENER_TLS, Endless, client_context, echo_headers, hello, host
+from harness import LISTENER_TLS, Endless, client_context, echo_headers, hello, host, until
 
 SITE = Pair("localhost")
 WILD = Pair("*.localhost", "*.example.org")
@@ -499,10 +499,11 @@ def test_a_whole_answer_ends_with_close_notify(gateway):
 
 
 def test_an_upload_that_is_cut_is_not_taken_for_whole(gateway):
-    ended = []
+    ended, begun = [], threading.Event()
 
     def demo(c):
         fields = c.head()[1]
+        begun.set()
         try:
             ended.append(c.body_of(fields))
         except (EOFError, ConnectionError) as e:
@@ -511,12 +512,9 @@ def test_an_upload_that_is_cut_is_not_taken_for_whole(gateway):
     g.space("up", demo)
     c = g.secure("localhost")
     c.send(f"POST / HTTP/1.1\r\nHost: {host('up')}\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n")
-    time.sleep(0.1)
+    assert begun.wait(10)
     c.close()
-    end = time.monotonic() + 5
-    while not ended and time.monotonic() < end:
-        time.sleep(0.01)
-    assert isinstance(ended[0], (EOFError, ConnectionError))
+    assert isinstance(until(lambda: ended)[0], (EOFError, ConnectionError))
 
 
 def test_idle_connections_are_small(gateway):

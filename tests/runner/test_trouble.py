@@ -41,7 +41,7 @@ def test_a_start_that_the_platform_cannot_try_is_no_failure(rig, code):
     s = r.space()
     r.deploy(s, r.version(s))
     assert until(lambda: len(r.events("worker.held-up")) >= 5), r.life("SELECT event, detail FROM events")
-    assert r.stage(s) == "APP_STARTING" and r.reason(s)
+    assert until(lambda: r.reason(s)) and r.stage(s) == "APP_STARTING"
     os.unlink(r.bin + "/fail-start")
     r.routed(s)
     r.stage_is(s, "RUNNING")

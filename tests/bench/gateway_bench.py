@@ -4,7 +4,7 @@ the visitor where a row does not say otherwise, X-Forwarded-* set, no logs. CPU 
 counted at the origin; rounds alternate in order (ABBA); medians. p99 is the median of those of windows of 100 ms, and above a
 peer's where their 95% intervals are apart: a shared machine stalls once or twice a second. A ratio is to the better of nginx and
 haproxy. The benches gateway-NAME write $VITRINE_BUILD/bench/gateway-NAME.json: each row, which of them are over their limit, and as
-the bench's one figure the row that it names (where it names none, the one with the worst ratio)."""
+the bench's one figure the row that it names (where it names none, the one with a limit and the worst ratio)."""
 import argparse
 import glob
 import json
@@ -354,7 +354,7 @@ def main(name, rows, doc, figure=None):
         print(f"{r.label:28}" + "".join(f"{cpu[n]:9.2f}" if n in cpu else " " * 9 for n in names) + f"{ratio:8.2f}" +
               (f"{r.limit:6.2f}" if r.limit else " " * 6) + "   " + " ".join(f"{n} {p99[n][0]:.0f} ({p99[n][1]:.0f}-{p99[n][2]:.0f})" for n in names if n in p99) +
               f"; {rate['ours']:.0f}/s")
-    at = figure if figure in table else max(table, key=lambda k: table[k]["ratio"])
+    at = figure if figure in table else max(table, key=lambda k: (table[k]["limit"] is not None, table[k]["ratio"]))
     c = table[at]["cpu_us"]
     for m in missed:
         print(f"over its limit: {m}")

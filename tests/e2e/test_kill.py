@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from vitrine import until
+from vitrine import parent, until
 
 
 class Visitors:
@@ -123,11 +123,6 @@ def test_the_starter_comes_back(vitrine):
     assert v.ask("demo/probe", "/start") == born
     assert v.cli("restart", "demo/probe").returncode == 0
     assert until(lambda: v.ask("demo/probe", "/start") > born, 20)
-
-
-def parent(pid):
-    with open(f"/proc/{pid}/stat") as f:
-        return int(f.read().rsplit(")", 1)[1].split()[1])
 
 
 def test_a_killed_demo_comes_back(vitrine):

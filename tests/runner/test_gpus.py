@@ -173,7 +173,8 @@ def test_cards_that_come_and_go(gpus, tmp_path):
     os.unlink(tmp_path / "nvidia0")  # a's, which goes on: b may still have two one day
     os.unlink(tmp_path / "nvidia1")
     assert until(lambda: "can give workers 1" in r.reason(b)), r.reason(b)
-    assert r.reason(c) == "the GPU of this server is in use, by demo/a; it starts as soon as one is free"
+    said = "the GPU of this server is in use, by demo/a; it starts as soon as one is free"
+    assert until(lambda: r.reason(c) == said), r.reason(c)
     os.symlink("/dev/full", tmp_path / "nvidia1")
     r.stage_is(c, "RUNNING")
     assert held(r) == {a: ["nvidia0"], c: ["nvidia1"]}

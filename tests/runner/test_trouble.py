@@ -22,6 +22,7 @@ def asleep(rig, **config):
     r.deploy(s, r.version(s))
     r.routed(s)
     r.stage_is(s, "SLEEPING")
+    assert until(lambda: not r.live()), r.live()
     return r, s
 
 

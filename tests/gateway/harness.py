@@ -366,6 +366,21 @@ class Gateway:
         context = context or client_context()
         return Conn(context.wrap_socket(s, server_hostname=name, suppress_ragged_eofs=False))
 
+    @contextlib.contextmanager
+    def stopped(self):
+        """It does not run meanwhile, and learns of all that happens at once. Only then: a signal that it has not taken yet
+        would let it hear of the first thing alone."""
+        def states():
+            for task in os.listdir(f"/proc/{self.process.pid}/task"):
+                with open(f"/proc/{self.process.pid}/task/{task}/stat") as f:
+                    yield f.read().rsplit(")", 1)[1].split()[0]
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            until(lambda: set(states()) == {"T"})
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
+
     def get(self, label, path="/", headers="", method="GET", body=b"", timeout=10, on=None):
         """... on a connection of its own, or on that one, which stays with its loop"""
         c = on or self.connect(timeout)

@@ -3,7 +3,6 @@ gets what is another's, nothing is used after it is gone."""
 import contextlib
 import json
 import os
-import signal
 import socket
 import struct
 import threading
@@ -109,12 +108,10 @@ def test_a_kept_connection_that_was_reset_is_replaced(gateway, number):
     w = g.space("demo-a", demo)
     c = ask(g, path="/1", timeout=5)
     assert c.response().body == b"/1"
-    g.process.send_signal(signal.SIGSTOP)
-    c.send(f"GET /2 HTTP/1.1\r\n{H}\r\n")
-    time.sleep(0.02)
-    go.set()
-    time.sleep(0.02)
-    g.process.send_signal(signal.SIGCONT)
+    with g.stopped():
+        c.send(f"GET /2 HTTP/1.1\r\n{H}\r\n")
+        go.set()
+        time.sleep(0.02)
     assert c.response().body == b"/2" and w.demo.accepted == 2
 
 
@@ -151,12 +148,9 @@ def test_bytes_that_come_just_before_the_next_request_are_nobodys(gateway):
     g.space("demo-a", demo)
     c = ask(g)
     assert c.response().body == b"fresh"
-    g.process.send_signal(signal.SIGSTOP)
-    c.send(f"GET / HTTP/1.1\r\n{H}\r\n")  # its event comes first
-    time.sleep(0.05)
-    conns[0].send("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nSTALE!")
-    time.sleep(0.05)
-    g.process.send_signal(signal.SIGCONT)
+    with g.stopped():
+        c.send(f"GET / HTTP/1.1\r\n{H}\r\n")  # its event comes first
+        conns[0].send("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nSTALE!")
     assert c.response().body == b"fresh"
 
 

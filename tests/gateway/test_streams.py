@@ -3,7 +3,6 @@ import base64
 import hashlib
 import os
 import socket
-import signal
 import threading
 import time
 
@@ -454,14 +453,11 @@ def test_all_idle_connections_end_as_the_next_request_comes(gateway):
     for c in conns:
         c.send(f"GET /together HTTP/1.1\r\n{H}\r\n")
     assert {c.response().body for c in conns} == {b"1"}
-    g.process.send_signal(signal.SIGSTOP)
-    try:
+    with g.stopped():
         conns[0].send(f"GET /next HTTP/1.1\r\n{H}\r\n")
         demo.end.set()
         for t in demo.threads:
             t.join(10)
-    finally:
-        g.process.send_signal(signal.SIGCONT)
     r = conns[0].response()
     assert r.status == 200 and r.body == b"2"
 

@@ -51,7 +51,8 @@ int devbuild_open(struct devbuild *b, const struct conf *conf, const char *progr
     return 0;
 }
 
-int devbuild_read(int fd, struct buf *line)
+/* Reads what is there, or waits for something: 1, 0 at the end, or a negative errno. */
+static int read_more(int fd, struct buf *line)
 {
     char chunk[16384];
     ssize_t n;
@@ -102,7 +103,7 @@ int devbuild_take(struct devbuild *b, struct devbuilt *ret, struct err *err)
     _cleanup_json_ json_t *o = NULL;
     *ret = (struct devbuilt){0};
     while (!line.len || line.data[line.len - 1] != '\n')
-        if (devbuild_read(b->fd, &line) <= 0)
+        if (read_more(b->fd, &line) <= 0)
             return err_set(err, EPIPE,
                            "the process that builds has ended: start `vitrine dev` again");
     o = json_loadb(line.data, line.len, 0, NULL);

@@ -53,8 +53,6 @@ void devbuild_close(struct devbuild *b);
 #define DEVBUILD_LINE_MAX (4u << 20)
 /* Sends the object, which becomes this function's. */
 int devbuild_send(int fd, json_t *o, struct err *err);
-/* Reads what is there, or waits for something: 1, 0 at the end, or a negative errno. */
-int devbuild_read(int fd, struct buf *line);
 
 /* ---- devbuilder.c ---- */
 /* The process itself, until the end of `fd`. */

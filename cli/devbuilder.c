@@ -2,9 +2,9 @@
 #include "devbuild.h"
 
 #include "client.h"
-#include "common/buf.h"
 #include "common/built.h"
 #include "common/cleanup.h"
+#include "common/lines.h"
 #include "common/log.h"
 #include "common/proto.h"
 #include "common/userns.h"
@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,7 +36,7 @@ struct devbuilder {
     const struct conf *conf;
     const char *programs;
     int orders, signals;
-    struct buf line;
+    struct lines said;
     json_t *order; /* came, and is to be done */
     bool gone;     /* `dev` has ended */
     bool cancel;   /* what is being built is not wanted */
@@ -53,30 +54,29 @@ struct devbuilder {
     enum proto_stage stage;
     char refused[512];
     int log_fd;
-    struct buf log;
+    struct lines log;
 };
 
 /* ---- what comes in ---- */
 
+static bool take_line(void *arg, char *line, size_t len)
+{
+    struct devbuilder *b = arg;
+    json_t *o = json_loadb(line, len, 0, NULL);
+    b->cancel = json_is_true(json_object_get(o, "cancel"));
+    if (b->cancel) {
+        json_decref(o);
+        return true;
+    }
+    json_decref(b->order);
+    b->order = o;
+    return true;
+}
+
 static void take_orders(struct devbuilder *b)
 {
-    if (devbuild_read(b->orders, &b->line) <= 0) {
+    if (lines_read(&b->said, b->orders, 1, take_line, b) <= 0)
         b->gone = true;
-        return;
-    }
-    for (char *nl; b->line.len && (nl = memchr(b->line.data, '\n', b->line.len));) {
-        size_t len = (size_t)(nl + 1 - b->line.data);
-        json_t *o = json_loadb(b->line.data, len, 0, NULL);
-        buf_consume(&b->line, len);
-        if (json_is_true(json_object_get(o, "cancel"))) {
-            b->cancel = true;
-            json_decref(o);
-            continue;
-        }
-        json_decref(b->order);
-        b->order = o;
-        b->cancel = false;
-    }
 }
 
 static void take_message(struct devbuilder *b, const struct proto_msg *m)
@@ -232,32 +232,31 @@ static int open_all(struct devbuilder *b, struct err *err)
 
 /* ---- a build ---- */
 
-static int64_t space_of(const struct devbuilder *b)
+static void log_path(const struct devbuilder *b, char out[4300])
 {
-    return b->ids.space;
+    snprintf(out, 4300, "%.4096s/logs/%" PRId64 "/build.log", b->data.path, b->ids.space);
 }
 
-/* Each whole line of its log that has not been shown yet: "STAMP STEP: TEXT". */
+/* "STAMP STEP: TEXT" */
+static bool show_line(void *arg, char *line, size_t len)
+{
+    const char *text = memchr(line, ' ', len);
+    (void)arg;
+    text = text ? text + 1 : line;
+    fprintf(stderr, "build: %.*s\n", (int)(line + len - text), text);
+    return true;
+}
+
+/* Each whole line of its log that has not been shown yet. */
 static void show_log(struct devbuilder *b)
 {
-    char chunk[16384];
-    ssize_t n;
     if (b->log_fd < 0) {
         char path[4300];
-        snprintf(path, sizeof(path), "%.4096s/logs/%" PRId64 "/build.log", b->data.path,
-                 space_of(b));
+        log_path(b, path);
         b->log_fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     }
-    while (b->log_fd >= 0 && (n = read(b->log_fd, chunk, sizeof(chunk))) > 0)
-        if (buf_append(&b->log, chunk, (size_t)n) < 0)
-            buf_clear(&b->log);
-    for (char *nl; b->log.len && (nl = memchr(b->log.data, '\n', b->log.len));) {
-        size_t len = (size_t)(nl - b->log.data);
-        const char *text = memchr(b->log.data, ' ', len);
-        text = text ? text + 1 : b->log.data;
-        fprintf(stderr, "build: %.*s\n", (int)(nl - text), text);
-        buf_consume(&b->log, len + 1);
-    }
+    if (b->log_fd >= 0)
+        (void)lines_read(&b->log, b->log_fd, UINT_MAX, show_line, NULL);
 }
 
 /* What earlier builds said is not shown again, and does not pile up. */
@@ -265,8 +264,8 @@ static void empty_log(struct devbuilder *b)
 {
     char path[4300];
     close_fd(&b->log_fd);
-    buf_clear(&b->log);
-    snprintf(path, sizeof(path), "%.4096s/logs/%" PRId64 "/build.log", b->data.path, space_of(b));
+    buf_clear(&b->log.begun);
+    log_path(b, path);
     if (truncate(path, 0) < 0 && errno != ENOENT)
         fprintf(stderr, "dev: the log of earlier builds cannot be emptied: %s\n", strerror(errno));
 }
@@ -275,7 +274,7 @@ static void empty_log(struct devbuilder *b)
 static int place_tree(struct devbuilder *b, const char *tree, const char *sha, struct err *err)
 {
     char path[4300], link[4400];
-    snprintf(path, sizeof(path), "%.4096s/versions/%" PRId64, b->data.path, space_of(b));
+    snprintf(path, sizeof(path), "%.4096s/versions/%" PRId64, b->data.path, b->ids.space);
     snprintf(link, sizeof(link), "%s/%.64s", path, sha);
     int r = remove_tree(AT_FDCWD, path, err);
     if (r == 0 && (mkdir(path, 0755) < 0 || chmod(path, 0755) < 0 || symlink(tree, link) < 0))
@@ -285,7 +284,7 @@ static int place_tree(struct devbuilder *b, const char *tree, const char *sha, s
 
 static int stop_it(struct devbuilder *b, struct err *err)
 {
-    int r = devsite_stop(b->site, space_of(b), err);
+    int r = devsite_stop(b->site, b->ids.space, err);
     return r < 0 ? r : proto_send(b->runner.site_fd, PROTO_COMMAND_NUDGE, NULL, NULL, 0, err);
 }
 
@@ -323,7 +322,7 @@ static int await(struct devbuilder *b, struct err *err)
     if (b->stage == STAGE_STOPPED)
         return 0;
     char reason[480];
-    devsite_reason(b->site, space_of(b), reason, sizeof(reason));
+    devsite_reason(b->site, b->ids.space, reason, sizeof(reason));
     return err_set(err, EIO, "%s", *reason ? reason : "it failed");
 }
 
@@ -393,8 +392,8 @@ void devbuilder_run(int fd, const struct conf *conf, const char *programs)
     struct devbuilder b = {.conf = conf,
                            .programs = programs,
                            .orders = fd,
-                           .line = BUF_INIT(DEVBUILD_LINE_MAX),
-                           .log = BUF_INIT(1 << 20),
+                           .said = LINES_INIT(DEVBUILD_LINE_MAX, false, 0),
+                           .log = LINES_INIT(1 << 20, true, 0),
                            .data = DATADIR_INIT,
                            .lock_fd = -1,
                            .wait_fd = -1,

@@ -1,14 +1,13 @@
 #include "devrunner.h"
 
+#include "become.h"
 #include "children.h"
 #include "common/cleanup.h"
 #include "common/proto.h"
-#include "common/service.h"
 #include "common/util.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,27 +17,6 @@
 #define REST_MS 5000  /* what takes sandboxes away goes on for a moment */
 #define KILL_MS 2000
 #define LOOK_MS 5
-
-/* In the child, between fork and exec: descriptors 0 to 4 as service.h says, nothing else. */
-static void become_runner(const char *programs, int sup_fd, int conf_fd)
-{
-    char path[4096];
-    snprintf(path, sizeof(path), "%s/vitrine-runner", programs);
-    setsid(); /* Ctrl-C in the terminal is for `dev`, which ends the rest in order */
-    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    int a = fcntl(sup_fd, F_DUPFD_CLOEXEC, 10), b = fcntl(conf_fd, F_DUPFD_CLOEXEC, 10);
-    if (null < 0 || a < 0 || b < 0 || dup2(null, 0) < 0 || dup2(2, 1) < 0 ||
-        dup2(a, SERVICE_SUP_FD) < 0 || dup2(b, SERVICE_CONF_FD) < 0 ||
-        close_range(SERVICE_CONF_FD + 1, ~0U, 0) < 0)
-        _exit(126);
-    for (int sig = 1; sig < SIGRTMAX; sig++)
-        signal(sig, SIG_DFL);
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-    execv(path, (char *[]){"vitrine-runner", NULL});
-    _exit(127);
-}
 
 int devrunner_start(struct devrunner *r, const struct conf *conf, const char *programs,
                     struct err *err)
@@ -53,8 +31,11 @@ int devrunner_start(struct devrunner *r, const struct conf *conf, const char *pr
     _cleanup_close_ int theirs = sup[1];
     r->sup_fd = sup[0];
     r->pid = fork();
-    if (r->pid == 0)
-        become_runner(programs, theirs, conf_fd);
+    if (r->pid == 0) {
+        sigset_t none;
+        sigemptyset(&none);
+        become_program(programs, "vitrine-runner", theirs, conf_fd, &none);
+    }
     if (r->pid < 0) {
         r->pid = 0;
         close_fd(&r->sup_fd);

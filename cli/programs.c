@@ -1,9 +1,9 @@
 #include "supervise_own.h"
 
 #include "accesslog.h"
+#include "become.h"
 #include "common/cleanup.h"
 #include "common/log.h"
-#include "common/service.h"
 #include "common/util.h"
 #include "publics.h"
 #include "tlskeep.h"
@@ -60,29 +60,6 @@ void program_terminate(struct supervisor *v, int place)
         kill(p->pid, SIGTERM);
         p->term_sent = true;
     }
-}
-
-/* In the child, between fork and exec: descriptors 0-4 as service.h says, nothing else. */
-static void become_program(const struct supervisor *v, int place, unsigned group, int sup_fd,
-                           int conf_fd)
-{
-    char path[4096];
-    const char *name = program_name(place);
-    snprintf(path, sizeof(path), "%s/%s", v->s->program_dir, name);
-    bounds_join(v->bounds, program_role(place), group);
-    /* A session of its own: Ctrl-C in the terminal is for `up`, which ends the rest in order. */
-    setsid();
-    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    int a = fcntl(sup_fd, F_DUPFD_CLOEXEC, 10), b = fcntl(conf_fd, F_DUPFD_CLOEXEC, 10);
-    if (null < 0 || a < 0 || b < 0 || dup2(null, 0) < 0 || dup2(2, 1) < 0 ||
-        dup2(a, SERVICE_SUP_FD) < 0 || dup2(b, SERVICE_CONF_FD) < 0 ||
-        close_range(SERVICE_CONF_FD + 1, ~0U, 0) < 0)
-        _exit(126);
-    for (int sig = 1; sig < SIGRTMAX; sig++)
-        signal(sig, SIG_DFL);
-    sigprocmask(SIG_SETMASK, &v->old_mask, NULL);
-    execv(path, (char *[]){(char *)name, NULL});
-    _exit(127);
 }
 
 static int send_fd(struct supervisor *v, int program, enum proto_type type, enum proto_role role,
@@ -273,8 +250,10 @@ int program_start(struct supervisor *v, int place, struct err *err)
         return r;
     bounds_make(v->bounds, program_role(place), group);
     pid_t pid = start_process(place);
-    if (pid == 0)
-        become_program(v, place, group, pair[1], conf_fd);
+    if (pid == 0) {
+        bounds_join(v->bounds, program_role(place), group);
+        become_program(v->s->program_dir, program_name(place), pair[1], conf_fd, &v->old_mask);
+    }
     close_fd(&pair[1]);
     if (pid < 0) {
         r = err_errno(err, "cannot start %s", program_name(place));

@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import socket
-import struct
 import threading
 import time
 
@@ -94,7 +93,7 @@ def test_a_worker_of_another_space_is_refused(gateway):
 def test_a_kept_connection_that_was_reset_is_replaced(gateway, number):
     """The reset is seen when the next request is written, or before; the request goes out on a new connection."""
     g = gateway()
-    go = threading.Event()
+    go, reset = threading.Event(), threading.Event()
 
     def demo(c):
         first = w.demo.accepted == 1
@@ -102,7 +101,8 @@ def test_a_kept_connection_that_was_reset_is_replaced(gateway, number):
             c.answer(r[0].split()[1])
             if first:
                 go.wait(5)
-                c.s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                c.reset()
+                reset.set()
                 return
 
     w = g.space("demo-a", demo)
@@ -111,7 +111,7 @@ def test_a_kept_connection_that_was_reset_is_replaced(gateway, number):
     with g.stopped():
         c.send(f"GET /2 HTTP/1.1\r\n{H}\r\n")
         go.set()
-        time.sleep(0.02)
+        assert reset.wait(5)
     assert c.response().body == b"/2" and w.demo.accepted == 2
 
 

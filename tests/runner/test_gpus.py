@@ -42,6 +42,17 @@ def held(r):
     return {s: [os.path.basename(p) for p in g.split()] for s, g in rows if g}
 
 
+def one_waits_for_both(gpus):
+    """Of two cards demo/a uses one, and the second Space waits for both; the third has not been deployed."""
+    r = gpus(2)
+    a, b, c = space(r, "a"), space(r, "b", "two"), space(r, "c")
+    deploy(r, a)
+    r.refs[r.routed(a).worker_id] = 1
+    deploy(r, b)
+    r.stage_is(b, "APP_STARTING")
+    return r, a, b, c
+
+
 def test_the_idle_one_makes_room_and_the_busy_one_does_not(gpus):
     r = gpus(1)
     a, b = space(r, "a"), space(r, "b")
@@ -95,12 +106,7 @@ def test_a_private_one_is_not_named(gpus):
 
 
 def test_whoever_needs_two_waits_for_two(gpus):
-    r = gpus(2)
-    a, b, c = space(r, "a"), space(r, "b", "two"), space(r, "c")
-    deploy(r, a)
-    r.refs[r.routed(a).worker_id] = 1
-    deploy(r, b)
-    r.stage_is(b, "APP_STARTING")
+    r, a, b, c = one_waits_for_both(gpus)
     assert r.reason(b) == "only 1 of the 2 GPUs of this server is free, demo/a has the others; it starts as soon as it has what it needs"
     deploy(r, c)  # there is one, but not for it
     r.stage_is(c, "APP_STARTING")
@@ -162,12 +168,7 @@ def test_a_server_with_too_few(gpus):
 
 
 def test_cards_that_come_and_go(gpus, tmp_path):
-    r = gpus(2)
-    a, b, c = space(r, "a"), space(r, "b", "two"), space(r, "c")
-    deploy(r, a)
-    r.refs[r.routed(a).worker_id] = 1
-    deploy(r, b)
-    r.stage_is(b, "APP_STARTING")
+    r, a, b, c = one_waits_for_both(gpus)
     deploy(r, c)
     r.stage_is(c, "APP_STARTING")
     os.unlink(tmp_path / "nvidia0")  # a's, which goes on: b may still have two one day

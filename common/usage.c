@@ -16,7 +16,8 @@ struct walk {
     uint32_t project; /* to give everything to, or 0 */
     uint64_t bytes, inodes;
     double shares; /* of inodes that have several names */
-    bool names;    /* each name counts as a file */
+    double shared_bytes;
+    bool names; /* each name counts as a file */
     bool at_least;
 };
 
@@ -29,7 +30,7 @@ static void count(struct walk *w, const struct stat *st)
         w->bytes += bytes;
         w->inodes++;
     } else {
-        w->bytes += bytes / st->st_nlink;
+        w->shared_bytes += (double)bytes / (double)st->st_nlink;
         w->shares += 1.0 / (double)st->st_nlink;
     }
 }
@@ -124,7 +125,8 @@ int usage_of_tree(const char *path, uint64_t stop_inodes, struct usage *ret, str
     struct walk w = {.stop_inodes = stop_inodes};
     int r = walk_tree(&w, path, err);
     if (r == 0)
-        *ret = (struct usage){w.bytes, w.inodes + (uint64_t)(w.shares + 0.5), w.at_least};
+        *ret = (struct usage){w.bytes + (uint64_t)(w.shared_bytes + 0.5),
+                              w.inodes + (uint64_t)(w.shares + 0.5), w.at_least};
     return r;
 }
 

@@ -32,8 +32,10 @@ static void files_folders_and_names(void **state)
     uint64_t empty = usage(state, 0).bytes;
     write_bytes(in_folder(state, "a"), 1 << 20);
     assert_int_equal(mkdir(in_folder(state, "d"), 0700), 0);
+    uint64_t with_one_name = usage(state, 0).bytes;
     assert_int_equal(link(in_folder(state, "a"), in_folder(state, "d/b")), 0);
     assert_int_equal(link(in_folder(state, "a"), in_folder(state, "d/c")), 0);
+    assert_int_equal(usage(state, 0).bytes, with_one_name);
     assert_int_equal(symlink("/usr", in_folder(state, "link")), 0);
     assert_int_equal(mkfifo(in_folder(state, "fifo"), 0600), 0);
     struct usage u = usage(state, 0);

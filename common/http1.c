@@ -1,219 +1,7 @@
 #include "http1.h"
 
-#include <string.h>
-
-/* RFC 9110 5.6.2 tchar; 2 marks what CGI-like servers cannot tell from '-' */
-static const uint8_t token_char[256] = {
-    ['!'] = 2, ['#'] = 2, ['$'] = 2, ['%'] = 2,         ['&'] = 2,         ['\''] = 2,
-    ['*'] = 2, ['+'] = 2, ['-'] = 1, ['.'] = 2,         ['^'] = 2,         ['_'] = 2,
-    ['`'] = 2, ['|'] = 2, ['~'] = 2, ['0' ... '9'] = 1, ['A' ... 'Z'] = 1, ['a' ... 'z'] = 1,
-};
-
-static char lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
-}
-
-bool http1_is(const char *p, size_t len, const char *lit)
-{
-    for (size_t i = 0; i < len; i++)
-        if (lit[i] == '\0' || lower(p[i]) != lit[i])
-            return false;
-    return lit[len] == '\0';
-}
-
-bool http1_contains(const char *p, size_t len, const char *lit)
-{
-    size_t n = strlen(lit);
-    for (size_t i = 0; i + n <= len; i++)
-        if (http1_is(p + i, n, lit))
-            return true;
-    return false;
-}
-
-bool http1_is_token(const char *p, size_t len)
-{
-    for (size_t i = 0; i < len; i++)
-        if (!token_char[(uint8_t)p[i]])
-            return false;
-    return len > 0;
-}
-
-/* The first byte at or after `i` that is a control character (HTAB included), or `len`. Eight at a
- * time: a byte below 0x20 or equal to 0x7f raises its top bit. */
-static size_t skip_value(const char *p, size_t i, size_t len)
-{
-    const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
-    for (; i + 8 <= len; i += 8) {
-        uint64_t x;
-        memcpy(&x, p + i, 8);
-        uint64_t del = x ^ (ones * 0x7f);
-        if ((((x - ones * 0x20) & ~x) | ((del - ones) & ~del)) & tops)
-            break;
-    }
-    while (i < len && (uint8_t)p[i] >= 0x20 && p[i] != 0x7f)
-        i++;
-    return i;
-}
-
-bool http1_value_ok(const char *p, size_t len)
-{
-    size_t i = 0;
-    while ((i = skip_value(p, i, len)) < len)
-        if (p[i++] != '\t')
-            return false;
-    return true;
-}
-
-bool http1_list_has(const char *p, size_t len, const char *token)
-{
-    size_t i = 0;
-    while (i < len) {
-        size_t end = i;
-        while (end < len && p[end] != ',')
-            end++;
-        size_t a = i, b = end;
-        while (a < b && (p[a] == ' ' || p[a] == '\t'))
-            a++;
-        while (b > a && (p[b - 1] == ' ' || p[b - 1] == '\t'))
-            b--;
-        if (http1_is(p + a, b - a, token))
-            return true;
-        i = end + 1;
-    }
-    return false;
-}
-
-/* Told apart by length first: almost every name of a real request ends here without a compare. */
-static enum http1_field_id known_field(const char *p, size_t len)
-{
-#define IS(lit, id)                                                                                \
-    if (http1_is(p, len, lit))                                                                     \
-    return id
-    switch (len) {
-    case 2:
-        IS("te", FIELD_HOP);
-        break;
-    case 4:
-        IS("host", FIELD_HOST);
-        IS("date", FIELD_DATE);
-        break;
-    case 5:
-        IS("range", FIELD_END_TO_END);
-        IS("proxy", FIELD_FORWARDING);
-        break;
-    case 6:
-        IS("accept", FIELD_ACCEPT);
-        IS("expect", FIELD_EXPECT);
-        IS("cookie", FIELD_COOKIE);
-        break;
-    case 7:
-        IS("upgrade", FIELD_UPGRADE);
-        IS("alt-svc", FIELD_SITE_WIDE);
-        break;
-    case 9:
-        IS("forwarded", FIELD_FORWARDING);
-        IS("x-real-ip", FIELD_FORWARDING);
-        break;
-    case 10:
-        IS("connection", FIELD_CONNECTION);
-        IS("user-agent", FIELD_USER_AGENT);
-        IS("set-cookie", FIELD_SET_COOKIE);
-        IS("keep-alive", FIELD_HOP);
-        break;
-    case 12:
-        IS("content-type", FIELD_END_TO_END);
-        IS("max-forwards", FIELD_MAX_FORWARDS);
-        break;
-    case 13:
-        IS("authorization", FIELD_AUTHORIZATION);
-        IS("cache-control", FIELD_END_TO_END);
-        IS("content-range", FIELD_END_TO_END);
-        break;
-    case 14:
-        IS("content-length", FIELD_CONTENT_LENGTH);
-        IS("sec-fetch-mode", FIELD_SEC_FETCH_MODE);
-        break;
-    case 15:
-        IS("clear-site-data", FIELD_SITE_WIDE);
-        break;
-    case 16:
-        IS("content-encoding", FIELD_END_TO_END);
-        IS("proxy-connection", FIELD_HOP);
-        break;
-    case 17:
-        IS("transfer-encoding", FIELD_TRANSFER_ENCODING);
-        break;
-    case 18:
-        IS("x-hf-authorization", FIELD_OURS);
-        IS("proxy-authenticate", FIELD_HOP);
-        break;
-    case 19:
-        IS("proxy-authorization", FIELD_HOP);
-        break;
-    case 25:
-        IS("strict-transport-security", FIELD_SITE_WIDE);
-        break;
-    }
-    if (len > 12 && http1_is(p, 12, "x-forwarded-"))
-        return FIELD_FORWARDING;
-    return FIELD_OTHER;
-#undef IS
-}
-
-enum http1_field_id http1_field_of(const char *name, size_t len)
-{
-    return known_field(name, len);
-}
-
-/* As a server sees the name that turns all but letters and digits into '_' (CGI, WSGI). */
-static enum http1_field_id underscore_field(const char *p, size_t len)
-{
-    char name[64];
-    if (len > sizeof(name))
-        len = sizeof(name);
-    for (size_t i = 0; i < len; i++)
-        name[i] = token_char[(uint8_t)p[i]] == 2 ? '-' : p[i];
-    return known_field(name, len) == FIELD_OTHER ? FIELD_OTHER : FIELD_SPOOF;
-}
-
-bool http1_host_ok(const char *p, size_t len, size_t *host_len)
-{
-    size_t i = 0;
-    if (len == 0 || len > HTTP1_HOST_MAX)
-        return false;
-    if (p[0] == '[') { /* IP-literal */
-        for (i = 1; i < len && p[i] != ']'; i++) {
-            char c = lower(p[i]);
-            if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || c == ':' || c == '.'))
-                return false;
-        }
-        if (i == len || i < 3)
-            return false;
-        i++;
-    } else {
-        /* letters, digits, - . _ : what a name or an IPv4 address is made of; reg-name's
-         * percent-escapes and sub-delims occur in no host that exists */
-        while (i < len && p[i] != ':') {
-            char c = lower(p[i]);
-            if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || c == '-' || c == '.' ||
-                  c == '_'))
-                return false;
-            i++;
-        }
-        if (i == 0 || p[0] == '.')
-            return false;
-    }
-    *host_len = i;
-    if (i == len)
-        return true;
-    if (p[i] != ':' || len - i > 6)
-        return false;
-    for (i++; i < len; i++)
-        if (p[i] < '0' || p[i] > '9')
-            return false;
-    return true;
-}
+#include "http1_names.h"
+#include "http1_scan.h"
 
 static int fail(struct http1_head *h, int status, const char *why)
 {
@@ -346,11 +134,8 @@ static int parse_fields(struct http1_head *h, struct seen *s, const char *p, siz
 
         struct http1_field *f = &h->fields[h->n_fields];
         size_t start = i;
-        uint8_t kind = 0, c;
-        while (i < len && (c = token_char[(uint8_t)p[i]])) {
-            kind |= c;
-            i++;
-        }
+        uint8_t kinds = 0;
+        i = scan_token(p, i, len, &kinds);
         if (i == len)
             return 0;
         if (p[i] != ':' || i == start)
@@ -366,7 +151,7 @@ static int parse_fields(struct http1_head *h, struct seen *s, const char *p, siz
             i++;
         f->value = (uint16_t)i;
         for (;;) {
-            i = skip_value(p, i, len);
+            i = scan_value(p, i, len);
             if (i >= len)
                 return 0;
             if (p[i] != '\t')
@@ -386,9 +171,9 @@ static int parse_fields(struct http1_head *h, struct seen *s, const char *p, siz
         f->plain = end == i && f->value == line_value + 1 && p[line_value] == ' ';
         i += 2;
 
-        f->id = (uint8_t)known_field(p + f->name, f->name_len);
-        if ((kind & 2) && f->id == FIELD_OTHER)
-            f->id = (uint8_t)underscore_field(p + f->name, f->name_len);
+        f->id = (uint8_t)http1_field_of(p + f->name, f->name_len);
+        if ((kinds & 2) && f->id == FIELD_OTHER)
+            f->id = (uint8_t)http1_spoofed_field(p + f->name, f->name_len);
         h->n_fields++;
         if (f->id != FIELD_OTHER) {
             int r = note_field(h, s, p, f);
@@ -471,6 +256,7 @@ static int parse_request(struct http1_head *h, const char *p, size_t len, bool p
 {
     struct seen s = {0};
     size_t i = 0, start;
+    uint8_t kinds = 0;
     int r;
 
     memset(h, 0, offsetof(struct http1_head, fields));
@@ -487,8 +273,7 @@ static int parse_request(struct http1_head *h, const char *p, size_t len, bool p
     }
 
     start = i;
-    while (i < len && token_char[(uint8_t)p[i]])
-        i++;
+    i = scan_token(p, i, len, &kinds);
     if (i == len) {
         if (i - start > 32)
             return fail(h, 400, "the method is none");
@@ -500,8 +285,7 @@ static int parse_request(struct http1_head *h, const char *p, size_t len, bool p
     h->method_len = (uint16_t)(i - start);
 
     start = ++i;
-    while (i < len && (uint8_t)p[i] > 0x20 && (uint8_t)p[i] < 0x7f && p[i] != '#')
-        i++;
+    i = scan_target(p, i, len);
     if (i - start > HTTP1_LINE_MAX)
         return fail(h, 414, "the request line is too long");
     if (i == len)
@@ -596,7 +380,7 @@ int http1_parse_response(struct http1_head *h, const char *p, size_t len)
     if (p[12] == ' ') {
         i = 13;
         h->reason = (uint16_t)i;
-        while ((i = skip_value(p, i, len)) < len && p[i] == '\t')
+        while ((i = scan_value(p, i, len)) < len && p[i] == '\t')
             i++;
         h->reason_len = (uint16_t)(i - h->reason);
     }
@@ -619,19 +403,4 @@ int http1_parse_response(struct http1_head *h, const char *p, size_t len)
     h->keep_alive = h->minor == 1 && !s.connection_close;
     h->upgrade_websocket = s.connection_upgrade && s.websocket;
     return h->len;
-}
-
-bool http1_named_hop(const struct http1_head *h, const char *p, const struct http1_field *f)
-{
-    char name[256];
-    if (!h->has_named_hops || f->name_len >= sizeof(name))
-        return false;
-    for (size_t i = 0; i < f->name_len; i++)
-        name[i] = lower(p[f->name + i]);
-    name[f->name_len] = '\0';
-    for (size_t i = 0; i < h->n_fields; i++)
-        if (h->fields[i].id == FIELD_CONNECTION &&
-            http1_list_has(p + h->fields[i].value, h->fields[i].value_len, name))
-            return true;
-    return false;
 }

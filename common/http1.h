@@ -96,8 +96,8 @@ bool http1_named_hop(const struct http1_head *h, const char *p, const struct htt
  * the length without the port. */
 bool http1_host_ok(const char *p, size_t len, size_t *host_len);
 
-/* What the field name means to a proxy. */
-enum http1_field_id http1_field_of(const char *name, size_t len);
+/* What the field name, a token, means to a proxy. */
+enum http1_field_id http1_field_of(const char *p, size_t len);
 
 /* Is `token` (lower case) one of a comma-separated list's elements, compared without case? */
 bool http1_list_has(const char *list, size_t len, const char *token);

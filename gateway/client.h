@@ -41,6 +41,7 @@ struct flow {
     bool trailers_ok;
     bool trailer_open; /* the last chunk was written, its trailers follow */
     bool done;         /* all of it was taken from the source, framing included */
+    uint32_t ahead;    /* so many bytes of what was read go first, and are no content: the head */
     uint64_t left;     /* BODY_LENGTH */
     struct chunk chunk;
     uint64_t bytes; /* of content that went */

@@ -37,7 +37,11 @@ int conn_room(struct loop *l, struct conn *c)
         want = GBUF_LARGE - len;
     if (want == 0)
         return -ENOBUFS;
-    return gbuf_need(&l->bufs, &c->in, want);
+    bool fresh = !c->in;
+    int r = gbuf_need(&l->bufs, &c->in, want);
+    if (r == 0 && fresh && c->answers)
+        c->in->head = c->in->tail = CONN_FRONT;
+    return r;
 }
 
 int conn_read(struct loop *l, struct conn *c)

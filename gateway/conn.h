@@ -28,6 +28,7 @@ struct conn {
     bool broken;   /* reset, or an error: of no use any more */
     bool bulk;     /* reads fill their buffer: large ones are worth it */
     bool hostile;  /* came out of a sandbox */
+    bool answers;  /* heads are read that can grow where they are: buffers have room in front */
 };
 
 /* Takes down what epoll said. */
@@ -42,6 +43,8 @@ int conn_read(struct loop *l, struct conn *c);
  * still hold bytes: then none of extra went. An empty c->out is given back. */
 int conn_write(struct loop *l, struct conn *c, const char *extra, size_t extra_len);
 
+/* What we add to an answer's head, in most. */
+#define CONN_FRONT 256
 /* So much is read at once into a buffer that has room for it: with the size lines of its chunks it
  * fits into another one, and goes out whole. A rest would be a tiny packet of its own. */
 #define CONN_READ_MAX (GBUF_LARGE - 128)

@@ -130,18 +130,21 @@ enum flow_result flow_pump(struct loop *l, struct flow *f, struct conn *src, str
         size_t raw = 0;
         if (!f->done && !f->chunk_out && f->body != BODY_CHUNKED) {
             raw = have;
-            if (f->body == BODY_LENGTH && raw > f->left)
-                raw = (size_t)f->left;
+            if (f->body == BODY_LENGTH && raw - f->ahead > f->left)
+                raw = f->ahead + (size_t)f->left;
         }
         if (raw || gbuf_len(dst->out)) {
             int n = conn_write(l, dst, raw ? gbuf_at(src->in) : NULL, raw);
             if (n < 0)
                 return FLOW_DST_GONE;
             if (n) {
+                size_t of_head = (size_t)n < f->ahead ? (size_t)n : f->ahead;
+                size_t of_body = (size_t)n - of_head;
                 gbuf_consume(src->in, (size_t)n);
-                f->bytes += (uint64_t)n;
+                f->ahead -= (uint32_t)of_head;
+                f->bytes += of_body;
                 if (f->body == BODY_LENGTH)
-                    f->left -= (uint64_t)n;
+                    f->left -= of_body;
             }
         }
         if (f->body == BODY_NONE || (f->body == BODY_LENGTH && f->left == 0))

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/timerfd.h>
 #include <time.h>
 
 #define BATCH 128
@@ -61,6 +62,37 @@ static void set_https(struct loop *l)
                  (unsigned long long)(conf->tls_hsts / 1000));
 }
 
+static void on_alarm(struct loop *l, struct io *io, uint32_t events)
+{
+    (void)io;
+    (void)events;
+    l->alarm_ms = UINT64_MAX; /* the round that runs now fires what is due */
+}
+
+static int alarm_new(struct loop *l, struct err *err)
+{
+    l->alarm_ms = UINT64_MAX;
+    l->alarm.on_event = on_alarm;
+    l->alarm.fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (l->alarm.fd < 0)
+        return err_errno(err, "cannot make a timer descriptor");
+    /* edge-triggered: to set it anew takes away what it had to say */
+    int r = loop_add_level(l, &l->alarm, EPOLLIN | EPOLLET);
+    return r < 0 ? err_set(err, -r, "cannot watch a timer descriptor") : 0;
+}
+
+/* A time limit for epoll_wait would be a timer in the kernel for each sleep, begun and cancelled:
+ * deadlines are seconds away, and sleeps are microseconds. One that comes too early, since what it
+ * was for was cancelled, does no harm. */
+static void set_alarm(struct loop *l)
+{
+    uint64_t due_ms = timer_due_ms(l->wheel);
+    struct itimerspec at = {.it_value = {.tv_sec = (time_t)(due_ms / 1000),
+                                         .tv_nsec = (long)(due_ms % 1000) * 1000000}};
+    if (due_ms < l->alarm_ms && timerfd_settime(l->alarm.fd, TFD_TIMER_ABSTIME, &at, NULL) == 0)
+        l->alarm_ms = due_ms;
+}
+
 int loop_new(struct loop **ret, const struct conf *conf, struct crew *crew, unsigned number,
              struct err *err)
 {
@@ -71,7 +103,7 @@ int loop_new(struct loop **ret, const struct conf *conf, struct crew *crew, unsi
     l->crew = crew;
     l->number = number;
     l->limits = crew->limits;
-    l->inbox.fd = -1;
+    l->inbox.fd = l->alarm.fd = -1;
     gbuf_pool_init(&l->bufs, crew->n);
     l->idle_max = ((uint32_t)conf->gateway_upstream_idle + crew->n - 1) / crew->n;
     for (int i = 0; i < PROTO_LISTENERS; i++)
@@ -93,6 +125,11 @@ int loop_new(struct loop **ret, const struct conf *conf, struct crew *crew, unsi
         return err_set(err, ENOMEM, "no memory for the event loop");
     }
     timer_wheel_init(l->wheel, l->now_ms);
+    int r = alarm_new(l, err);
+    if (r < 0) {
+        loop_free(l);
+        return r;
+    }
 
     const char *demos =
         conf->server_demo_domain[0] ? conf->server_demo_domain : conf->server_domain;
@@ -104,7 +141,7 @@ int loop_new(struct loop **ret, const struct conf *conf, struct crew *crew, unsi
     set_origin(l);
     set_https(l);
 
-    int r = tallies_new(l, err);
+    r = tallies_new(l, err);
     if (r == 0)
         r = routes_new(l, err);
     if (r == 0)
@@ -164,6 +201,7 @@ void loop_free(struct loop *l)
     for (int i = 0; i < PROTO_LISTENERS; i++)
         loop_close(l, &l->listeners[i].io);
     close_fd(&l->inbox.fd);
+    close_fd(&l->alarm.fd);
     tlsserver_free(l->tls);
     close_fd(&l->epoll_fd);
     free(l->wheel);
@@ -244,8 +282,8 @@ int loop_run(struct loop *l, struct err *err)
     struct epoll_event events[BATCH];
 
     while (!l->over) {
-        int wait_ms = list_empty(&l->ready) ? timer_timeout_ms(l->wheel, l->now_ms) : 0;
-        int n = epoll_wait(l->epoll_fd, events, BATCH, wait_ms);
+        set_alarm(l);
+        int n = epoll_wait(l->epoll_fd, events, BATCH, list_empty(&l->ready) ? -1 : 0);
         if (n < 0 && errno != EINTR)
             return err_errno(err, "epoll_wait failed");
         l->now_us = mono_us();

@@ -67,6 +67,8 @@ struct loop {
     struct link ready; /* clients whose turn was cut short; they go on in the next round */
     struct gbuf_pool bufs;
     struct timer_wheel *wheel;
+    struct io alarm;   /* wakes the loop when something of the wheel may be due */
+    uint64_t alarm_ms; /* ... at this time; UINT64_MAX: it is not set */
 
     const struct conf *conf;
     char domain[256];      /* the site's host, lower case */

@@ -194,6 +194,14 @@ static bool is_event_stream(const struct http1_head *h, const char *p)
     return false;
 }
 
+/* May the answer's head be a part of the bytes that flow_pump passes on as they are? Not where a
+ * 1xx waits before it, and a stream of HTTP/2 takes heads by themselves. */
+static bool goes_with_body(const struct client *c)
+{
+    return c->down.body == BODY_LENGTH && !c->down.done && !c->conn.out &&
+           c->conn.layer != CONN_STREAM;
+}
+
 static void final_head(struct client *c, const struct http1_head *h)
 {
     struct upstream *u = c->upstream;
@@ -213,13 +221,17 @@ static void final_head(struct client *c, const struct http1_head *h)
         c->worker->status_5xx++;
         worker_touch(c->worker);
     }
-    if (rewrite_response(c, h, gbuf_at(u->conn.in), c->worker->site, &c->conn.out) < 0) {
-        client_close(c, true);
-        return;
-    }
     if (c->down.body >= BODY_CHUNKED && is_event_stream(h, gbuf_at(u->conn.in)))
         account_stream(c, ACCOUNT_EVENTS);
-    gbuf_consume(u->conn.in, h->len);
+    if (goes_with_body(c))
+        c->down.ahead = (uint32_t)rewrite_response_in_place(c, h, c->worker->site, u->conn.in);
+    if (!c->down.ahead) {
+        if (rewrite_response(c, h, gbuf_at(u->conn.in), c->worker->site, &c->conn.out) < 0) {
+            client_close(c, true);
+            return;
+        }
+        gbuf_consume(u->conn.in, h->len);
+    }
     account_answer(c, h->status);
     c->head_parsed = true;
 }

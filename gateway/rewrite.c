@@ -323,15 +323,18 @@ static void put_own_fields(struct out *o, const struct loop *l, const struct rou
     }
 }
 
-int rewrite_response(struct client *c, const struct http1_head *h, const char *p, bool site,
-                     struct gbuf **out)
+/* No answer's head becomes longer than that. */
+static size_t response_room(const struct http1_head *h)
+{
+    return (size_t)h->len + 2u * h->n_fields + 256 + OWN_FIELDS_MAX;
+}
+
+/* Writes the answer's head to `dst`, where there is response_room(h). Its length. */
+static size_t write_response(struct client *c, const struct http1_head *h, const char *p, bool site,
+                             char *dst)
 {
     const struct route *route = site ? NULL : c->worker->route;
-    int r =
-        gbuf_need(&c->loop->bufs, out, (size_t)h->len + 2u * h->n_fields + 256 + OWN_FIELDS_MAX);
-    if (r < 0)
-        return r;
-    struct out o = {(*out)->data + (*out)->tail};
+    struct out o = {dst};
     struct run run = {0};
 
     PUT(&o, "HTTP/1.1 ");
@@ -378,8 +381,30 @@ int rewrite_response(struct client *c, const struct http1_head *h, const char *p
             PUT(&o, "Connection: close\r\n");
     }
     PUT(&o, "\r\n");
-    (*out)->tail = (uint32_t)(o.p - (*out)->data);
-    return 0;
+    return (size_t)(o.p - dst);
+}
+
+int rewrite_response(struct client *c, const struct http1_head *h, const char *p, bool site,
+                     struct gbuf **out)
+{
+    int r = gbuf_need(&c->loop->bufs, out, response_room(h));
+    if (r == 0)
+        (*out)->tail += (uint32_t)write_response(c, h, p, site, (*out)->data + (*out)->tail);
+    return r;
+}
+
+size_t rewrite_response_in_place(struct client *c, const struct http1_head *h, bool site,
+                                 struct gbuf *in)
+{
+    char *scratch = c->loop->scratch;
+    if (response_room(h) > sizeof(c->loop->scratch))
+        return 0;
+    size_t n = write_response(c, h, gbuf_at(in), site, scratch), behind = in->head + h->len;
+    if (n > behind)
+        return 0;
+    in->head = (uint32_t)(behind - n);
+    memcpy(gbuf_at(in), scratch, n);
+    return n;
 }
 
 bool rewrite_trailer_ok(const char *name, size_t len)

@@ -7,9 +7,14 @@
 bool rewrite_counts_hops(const struct http1_head *h, const char *p);
 /* The request as the demo gets it, appended to *out. 0 or -errno. */
 int rewrite_request(struct client *c, const struct http1_head *h, const char *p, struct gbuf **out);
-/* The answer as the visitor gets it. `h` lies in `p`. Says `Connection: close` where
- * c->keep_alive is false. `site`: the answer is the site's own, and nothing is taken from it. */
+/* The answer as the visitor gets it, appended to *out. `h` lies in `p`. Says `Connection: close`
+ * where c->keep_alive is false. `site`: the answer is the site's own, and nothing is taken from it.
+ * 0 or -errno. */
 int rewrite_response(struct client *c, const struct http1_head *h, const char *p, bool site,
                      struct gbuf **out);
+/* The same in the place of the head at the front of `in`, so that it goes on in one piece with what
+ * came behind it. Its length; 0 where there is no room for it: then nothing has changed. */
+size_t rewrite_response_in_place(struct client *c, const struct http1_head *h, bool site,
+                                 struct gbuf *in);
 /* A trailer line may go on? */
 bool rewrite_trailer_ok(const char *name, size_t len);

@@ -71,10 +71,10 @@ void timer_run(struct timer_wheel *w, uint64_t now_ms)
     }
 }
 
-int timer_timeout_ms(const struct timer_wheel *w, uint64_t now_ms)
+uint64_t timer_due_ms(const struct timer_wheel *w)
 {
     if (w->n == 0)
-        return -1;
+        return UINT64_MAX;
     unsigned first = (unsigned)(w->tick % TIMER_SLOTS);
     for (unsigned i = 0; i <= TIMER_SLOTS / 64; i++) {
         unsigned word = (first / 64 + i) % (TIMER_SLOTS / 64);
@@ -86,8 +86,7 @@ int timer_timeout_ms(const struct timer_wheel *w, uint64_t now_ms)
         if (!bits)
             continue;
         unsigned slot = word * 64 + (unsigned)__builtin_ctzll(bits);
-        uint64_t at = (w->tick + (slot - first) % TIMER_SLOTS) * TIMER_TICK_MS;
-        return at <= now_ms ? 0 : (int)(at - now_ms);
+        return (w->tick + (slot - first) % TIMER_SLOTS) * TIMER_TICK_MS;
     }
-    return 0;
+    return w->tick * TIMER_TICK_MS;
 }

@@ -36,5 +36,5 @@ static inline bool timer_is_set(const struct timer *t)
 }
 /* Fires what is due; a timer is not set any more when its on_fire is called. */
 void timer_run(struct timer_wheel *w, uint64_t now_ms);
-/* For epoll_wait: ms until something may be due, -1 where nothing is set. */
-int timer_timeout_ms(const struct timer_wheel *w, uint64_t now_ms);
+/* When something may be due (mono_ms); UINT64_MAX where nothing is set. */
+uint64_t timer_due_ms(const struct timer_wheel *w);

@@ -137,10 +137,14 @@ bool upstream_open(struct client *c, struct worker *w, int fd)
     u->timer.on_fire = on_timer;
     u->conn.io = (struct io){.fd = fd, .shared = true, .on_event = on_event};
     u->conn.hostile = !w->site;
+    u->conn.answers = true;
     attach(u, c, w->site ? UPSTREAM_ACTIVE : UPSTREAM_CONNECTING);
     if (!w->site) {
         int one = 1;
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+        /* There is no network in between: what the system has for that (BBR's pacing) only costs.
+         * Each kernel has this one; where it may not be chosen, it goes without. */
+        setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
         r = connect_without_waiting(fd, w->port);
     }
     if ((r == 0 || r == -EINPROGRESS) && (r = loop_add(l, &u->conn.io)) == 0) {

@@ -234,15 +234,17 @@ static void rules_data_only(struct rules *ctx)
     add_rule(ctx, SCMP_ACT_ALLOW, "mprotect", 1, &data);
 }
 
-/* Options that visitors' connections get: no TCP_ULP, no filters (SO_ATTACH_*), nothing of IP. */
+/* Options that visitors' and demos' connections get: no TCP_ULP, no filters (SO_ATTACH_*), nothing
+ * of IP. */
 static void gateway_rules(struct rules *ctx)
 {
     static const struct {
         int level, name;
     } options[] = {
-        {SOL_SOCKET, SO_KEEPALIVE},   {SOL_SOCKET, SO_LINGER},    {IPPROTO_TCP, TCP_KEEPIDLE},
-        {IPPROTO_TCP, TCP_KEEPINTVL}, {IPPROTO_TCP, TCP_KEEPCNT}, {IPPROTO_TCP, TCP_USER_TIMEOUT},
-        {IPPROTO_TCP, TCP_NODELAY},
+        {SOL_SOCKET, SO_KEEPALIVE},  {SOL_SOCKET, SO_LINGER},
+        {IPPROTO_TCP, TCP_KEEPIDLE}, {IPPROTO_TCP, TCP_KEEPINTVL},
+        {IPPROTO_TCP, TCP_KEEPCNT},  {IPPROTO_TCP, TCP_USER_TIMEOUT},
+        {IPPROTO_TCP, TCP_NODELAY},  {IPPROTO_TCP, TCP_CONGESTION},
     };
     static const int commands[] = {F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GETPIPE_SZ};
     add_groups(ctx, SCMP_ACT_ALLOW, gateway_allowed, COUNT(gateway_allowed));

@@ -14,6 +14,7 @@ static const struct filter_group gateway_allowed[] = {
      CALLS("poll", "ppoll")},
     {"the log; signals come by descriptor; certificates, which all loops read",
      CALLS("write", "read", "pread64")},
+    {"the next deadline", CALLS("timerfd_settime")},
     {"memory", CALLS("brk", "munmap", "mremap", "madvise")},
     {"what libc does on its way",
      CALLS("clock_gettime", "getrandom", "rt_sigreturn", "rt_sigprocmask", "restart_syscall",

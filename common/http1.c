@@ -359,10 +359,8 @@ int http1_parse_response(struct http1_head *h, const char *p, size_t len)
     h->error = NULL;
     if (len > HTTP1_HEAD_MAX)
         len = HTTP1_HEAD_MAX;
-    if (memcmp(p, "HTTP/", len < 5 ? len : 5) != 0)
-        return fail(h, 502, "the status line is none");
     if (len < 14) { /* "HTTP/1.1 200\r\n" */
-        if (len && memchr(p, '\n', len))
+        if (len && (memcmp(p, "HTTP/", len < 5 ? len : 5) != 0 || memchr(p, '\n', len)))
             return fail(h, 502, "the status line is none");
         return 0;
     }

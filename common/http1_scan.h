@@ -80,6 +80,21 @@ static inline uint64_t scan_name_chars(uint64_t x)
     return in & ~x & SCAN_TOPS;
 }
 
+/* The first one that is none of a host's name. */
+static inline size_t scan_host(const char *p, size_t i, size_t len)
+{
+    for (; i + 8 <= len; i += 8) {
+        uint64_t x = scan_load(p + i), bad = ~scan_name_chars(x) & SCAN_TOPS;
+        while (bad && (p[i + scan_first(bad)] == '.' || p[i + scan_first(bad)] == '_'))
+            bad &= bad - 1;
+        if (bad)
+            return i + scan_first(bad);
+    }
+    while (i < len && (http1_token_char[(uint8_t)p[i]] == 1 || p[i] == '.' || p[i] == '_'))
+        i++;
+    return i;
+}
+
 /* The first one that is no tchar, or `len`; `kinds` gains what http1_token_char says of those
  * before it. */
 static inline size_t scan_token(const char *p, size_t i, size_t len, uint8_t *kinds)

@@ -19,7 +19,7 @@ bool http1_contains(const char *p, size_t len, const char *lit)
 {
     size_t n = strlen(lit);
     for (size_t i = 0; i + n <= len; i++)
-        if (http1_is(p + i, n, lit))
+        if (lower(p[i]) == lit[0] && http1_is(p + i, n, lit))
             return true;
     return false;
 }
@@ -75,14 +75,8 @@ bool http1_host_ok(const char *p, size_t len, size_t *host_len)
     } else {
         /* letters, digits, - . _ : what a name or an IPv4 address is made of; reg-name's
          * percent-escapes and sub-delims occur in no host that exists */
-        while (i < len && p[i] != ':') {
-            char c = lower(p[i]);
-            if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || c == '-' || c == '.' ||
-                  c == '_'))
-                return false;
-            i++;
-        }
-        if (i == 0 || p[0] == '.')
+        i = scan_host(p, 0, len);
+        if (i == 0 || p[0] == '.' || (i < len && p[i] != ':'))
             return false;
     }
     *host_len = i;

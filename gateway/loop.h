@@ -110,8 +110,8 @@ struct loop {
     struct http1_head h2_head; /* of an answer that becomes frames, for a moment */
     struct proto_msg msg;      /* the message that is being handled */
 
-    char date[32]; /* "Sun, 06 Nov 1994 08:49:37 GMT" of date_s */
-    int64_t date_s;
+    char date[32];           /* "Sun, 06 Nov 1994 08:49:37 GMT" */
+    uint64_t date_until_us;  /* as now_us: so long it is that */
     char scratch[16 * 1024]; /* for a moment: bytes that nobody wants, a record to be encrypted */
 };
 

@@ -31,11 +31,18 @@ static bool is_bot(const char *ua, size_t len)
 /* RFC 9110 9.2.2 */
 static bool is_idempotent(const char *m, size_t len)
 {
-    static const char *const names[] = {"GET", "HEAD", "OPTIONS", "PUT", "DELETE"};
-    for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++)
-        if (strlen(names[i]) == len && memcmp(names[i], m, len) == 0)
-            return true;
-    return false;
+    switch (len) {
+    case 3:
+        return memcmp(m, "GET", 3) == 0 || memcmp(m, "PUT", 3) == 0;
+    case 4:
+        return memcmp(m, "HEAD", 4) == 0;
+    case 6:
+        return memcmp(m, "DELETE", 6) == 0;
+    case 7:
+        return memcmp(m, "OPTIONS", 7) == 0;
+    default:
+        return false;
+    }
 }
 
 /* What the rest of the request's life depends on, from its head. */

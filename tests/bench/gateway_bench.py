@@ -1,7 +1,7 @@
 """CPU time that a proxied request costs: ours beside nginx, haproxy and caddy, and beside the floor, a relay that parses
 nothing. The proxy has CPU 0 (with --threads N: the first N), origin and load have the others; keep-alive to the origin, and to
 the visitor where a row does not say otherwise, X-Forwarded-* set, no logs. CPU is the sum of /proc/PID/task/*/schedstat over requests
-counted at the origin; rounds alternate in order (ABBA); medians. p99 is the median of those of windows of 100 ms, and above a
+counted at the origin; rounds alternate in order (ABBA), every two with new processes; medians. p99 is the median of those of windows of 100 ms, and above a
 peer's where their 95% intervals are apart: a shared machine stalls once or twice a second. A ratio is to the better of nginx and
 haproxy. The benches gateway-NAME write $VITRINE_BUILD/bench/gateway-NAME.json: each row, which of them are over their limit, and as
 the bench's one figure the row that it names (where it names none, the one with a limit and the worst ratio)."""
@@ -27,6 +27,7 @@ import certs  # noqa: E402
 import harness  # noqa: E402
 
 HOST = "demo-bench.localhost"
+ROUNDS_EACH = 2  # with the same processes: where the memory of one happens to lie is worth two percent
 
 
 def tool(name, libs=()):
@@ -72,11 +73,16 @@ class Setting:
         os.chmod(folder, 0o777)
 
 
+def ended(process, how):
+    how()
+    process.wait(20)
+
+
 def start_relay(setting):
     port = harness.free_port()
     p = subprocess.Popen([tool("http_tools"), "relay", str(port), str(setting.origin)])
     harness.until_open(port)
-    return Proxy("relay", port, None, [p.pid], p.kill)
+    return Proxy("relay", port, None, [p.pid], lambda: ended(p, p.kill))
 
 
 # Bodies are passed on as they come, by all of them; buffers as large as ours (its own are smaller, and cost more).
@@ -111,7 +117,7 @@ def start_nginx(setting, buffers=BUFFERS):
     p = subprocess.Popen(["nginx", "-c", path, "-p", setting.folder], stderr=subprocess.DEVNULL)
     harness.until_open(port)
     harness.until(lambda: len(children(p.pid)) >= setting.threads)  # which it starts once it listens
-    return Proxy("nginx", port, tls, [p.pid] + children(p.pid), p.terminate)
+    return Proxy("nginx", port, tls, [p.pid] + children(p.pid), lambda: ended(p, p.terminate))
 
 
 HAPROXY = """global
@@ -147,7 +153,7 @@ def start_haproxy(setting, more=""):
                                          connections=setting.connections, more=more))
     p = subprocess.Popen(["haproxy", "-db", "-q", "-f", path], stderr=subprocess.DEVNULL)
     harness.until_open(port)
-    return Proxy("haproxy", port, tls, [p.pid] + children(p.pid), p.terminate)
+    return Proxy("haproxy", port, tls, [p.pid] + children(p.pid), lambda: ended(p, p.terminate))
 
 
 CADDY = """{{
@@ -184,7 +190,7 @@ def start_caddy(setting):
     except AssertionError:
         p.kill()
         raise
-    return Proxy("caddy", port, tls, [p.pid], p.terminate)
+    return Proxy("caddy", port, tls, [p.pid], lambda: ended(p, p.terminate))
 
 
 class Origin:
@@ -239,21 +245,27 @@ class Bench:
             self.processes.append(subprocess.Popen([tool("http_tools"), "origin", str(port), counter]))
             harness.until_open(port)
             self.counter = mmap.mmap(os.open(counter, os.O_RDONLY), 4096, prot=mmap.PROT_READ)
-            self.setting = Setting(self.folder, port, a.threads)
-            for start in peers:
-                self.proxies.append(start(self.setting))
+            self.setting, self.peers = Setting(self.folder, port, a.threads), peers
             self.proxy_cpus, self.other_cpus = set(cpus[:a.threads]), set(cpus[a.threads:])
             for p in [os.getpid()] + [p.pid for p in self.processes]:
                 os.sched_setaffinity(p, self.other_cpus)
-            for p in self.proxies:
-                p.pin(self.proxy_cpus)
+            self.start_proxies()
         except BaseException:
             self.close()
             raise
 
+    def start_proxies(self):
+        for start in self.peers:
+            p = start(self.setting)
+            self.proxies.append(p)
+            p.pin(self.proxy_cpus)
+
+    def stop_proxies(self):
+        while self.proxies:
+            self.proxies.pop().stop()
+
     def close(self):
-        for p in self.proxies:
-            p.stop()
+        self.stop_proxies()
         for p in self.processes:
             p.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -277,15 +289,22 @@ class Bench:
         n = self.count() - before_n
         return (p.cpu_ns() - before_cpu) / 1000 / max(n, 1), n / ms * 1000, [int(x) for x in out[2:]]
 
+    def warm(self, rows):
+        """Each is known to work then"""
+        for p in self.proxies:
+            for r in rows:
+                if p.tls_port or not r.tls:
+                    self.measure(p, Row(r.label, r.rate or 500, connections=r.connections, bytes=r.bytes, args=r.args), 100)
+
     def run(self, rows):
         """{(proxy's name, row's label): [what measure() found]}"""
         found = {(p.name, r.label): [] for p in self.proxies for r in rows}
-        for p in self.proxies:  # warm, and known to work
-            for r in rows:
-                if r.tls and not p.tls_port:
-                    continue
-                self.measure(p, Row(r.label, r.rate or 500, connections=r.connections, bytes=r.bytes, args=r.args), 100)
         for i in range(self.a.rounds):
+            if i and i % ROUNDS_EACH == 0 and self.peers:
+                self.stop_proxies()
+                self.start_proxies()
+            if i == 0 or i % ROUNDS_EACH == 0 and self.peers:
+                self.warm(rows)
             for r in rows:
                 for p in (self.proxies if i % 2 == 0 else self.proxies[::-1]):
                     # caddy is shown beside, and decides nothing

@@ -134,8 +134,8 @@ static int parse_fields(struct http1_head *h, struct seen *s, const char *p, siz
 
         struct http1_field *f = &h->fields[h->n_fields];
         size_t start = i;
-        uint8_t kinds = 0;
-        i = scan_token(p, i, len, &kinds);
+        bool odd = false;
+        i = scan_token(p, i, len, &odd);
         if (i == len)
             return 0;
         if (p[i] != ':' || i == start)
@@ -172,7 +172,7 @@ static int parse_fields(struct http1_head *h, struct seen *s, const char *p, siz
         i += 2;
 
         f->id = (uint8_t)http1_field_of(p + f->name, f->name_len);
-        if ((kinds & 2) && f->id == FIELD_OTHER)
+        if (odd && f->id == FIELD_OTHER)
             f->id = (uint8_t)http1_spoofed_field(p + f->name, f->name_len);
         h->n_fields++;
         if (f->id != FIELD_OTHER) {
@@ -256,7 +256,7 @@ static int parse_request(struct http1_head *h, const char *p, size_t len, bool p
 {
     struct seen s = {0};
     size_t i = 0, start;
-    uint8_t kinds = 0;
+    bool odd = false;
     int r;
 
     memset(h, 0, offsetof(struct http1_head, fields));
@@ -273,7 +273,7 @@ static int parse_request(struct http1_head *h, const char *p, size_t len, bool p
     }
 
     start = i;
-    i = scan_token(p, i, len, &kinds);
+    i = scan_token(p, i, len, &odd);
     if (i == len) {
         if (i - start > 32)
             return fail(h, 400, "the method is none");

@@ -103,7 +103,7 @@ enum http1_field_id http1_field_of(const char *p, size_t len);
 bool http1_list_has(const char *list, size_t len, const char *token);
 /* Equal without case; `lower` is in lower case. */
 bool http1_is(const char *p, size_t len, const char *lower);
-/* Does `p` contain `lower`, compared without case? */
+/* Does `p` contain `lower`, which is not empty, compared without case? */
 bool http1_contains(const char *p, size_t len, const char *lower);
 bool http1_is_token(const char *p, size_t len);
 /* No control characters but HTAB: field-value, RFC 9110 5.5 */

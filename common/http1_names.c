@@ -4,20 +4,19 @@
 
 /* Of a token of `n` bytes: are they these, without case? `n` is known where this is compiled. What
  * becomes a lower case letter or '-' by 0x20 is no other byte that a token may have. */
-static inline __attribute__((always_inline)) bool is_name(const char *p, const char *lower,
-                                                          size_t n)
+static inline __attribute__((always_inline)) bool is_name(const char *p, const char *lit, size_t n)
 {
     uint64_t differ = 0;
     size_t i = 0;
     if (n < 8) {
         for (; i < n; i++)
-            differ |= (uint64_t)((uint8_t)(p[i] | 0x20) ^ (uint8_t)lower[i]);
+            differ |= (uint64_t)((uint8_t)(p[i] | 0x20) ^ (uint8_t)lit[i]);
         return differ == 0;
     }
     for (; i + 8 <= n; i += 8)
-        differ |= (scan_load(p + i) | SCAN_ALL(0x20u)) ^ scan_load(lower + i);
+        differ |= (scan_load(p + i) | SCAN_ALL(0x20u)) ^ scan_load(lit + i);
     if (i < n)
-        differ |= (scan_load(p + n - 8) | SCAN_ALL(0x20u)) ^ scan_load(lower + n - 8);
+        differ |= (scan_load(p + n - 8) | SCAN_ALL(0x20u)) ^ scan_load(lit + n - 8);
     return differ == 0;
 }
 

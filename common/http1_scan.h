@@ -2,6 +2,7 @@
 #pragma once
 
 #include <endian.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -95,20 +96,19 @@ static inline size_t scan_host(const char *p, size_t i, size_t len)
     return i;
 }
 
-/* The first one that is no tchar, or `len`; `kinds` gains what http1_token_char says of those
- * before it. */
-static inline size_t scan_token(const char *p, size_t i, size_t len, uint8_t *kinds)
+/* The first one that is no tchar, or `len`; `odd` becomes true where one before it is none of
+ * letters, digits and '-'. */
+static inline size_t scan_token(const char *p, size_t i, size_t len, bool *odd)
 {
-    for (uint8_t kind; i < len; i++) {
+    for (;; i++) {
         while (i + 8 <= len) { /* nearly all names have nothing else */
             uint64_t others = ~scan_name_chars(scan_load(p + i)) & SCAN_TOPS;
             i += others ? scan_first(others) : 8;
             if (others)
                 break;
         }
-        if (i == len || !(kind = http1_token_char[(uint8_t)p[i]]))
-            break;
-        *kinds |= kind;
+        if (i == len || !http1_token_char[(uint8_t)p[i]])
+            return i;
+        *odd = *odd || http1_token_char[(uint8_t)p[i]] == 2;
     }
-    return i;
 }

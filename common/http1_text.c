@@ -26,8 +26,8 @@ bool http1_contains(const char *p, size_t len, const char *lit)
 
 bool http1_is_token(const char *p, size_t len)
 {
-    uint8_t kinds = 0;
-    return len > 0 && scan_token(p, 0, len, &kinds) == len;
+    bool odd = false;
+    return len > 0 && scan_token(p, 0, len, &odd) == len;
 }
 
 bool http1_value_ok(const char *p, size_t len)

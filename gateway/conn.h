@@ -43,7 +43,8 @@ int conn_read(struct loop *l, struct conn *c);
  * still hold bytes: then none of extra went. An empty c->out is given back. */
 int conn_write(struct loop *l, struct conn *c, const char *extra, size_t extra_len);
 
-/* What we add to an answer's head, in most. */
+/* Room in front of an answer, for what nearly all heads grow by; one that grows by more goes out
+ * from a buffer of its own. */
 #define CONN_FRONT 256
 /* So much is read at once into a buffer that has room for it: with the size lines of its chunks it
  * fits into another one, and goes out whole. A rest would be a tiny packet of its own. */

@@ -111,7 +111,7 @@ struct loop {
     struct proto_msg msg;      /* the message that is being handled */
 
     char date[32];           /* "Sun, 06 Nov 1994 08:49:37 GMT" */
-    uint64_t date_until_us;  /* as now_us: so long it is that */
+    uint64_t date_until_us;  /* it is that until then, in now_us */
     char scratch[16 * 1024]; /* for a moment: bytes that nobody wants, a record to be encrypted */
 };
 

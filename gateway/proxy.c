@@ -223,15 +223,19 @@ static void final_head(struct client *c, const struct http1_head *h)
     }
     if (c->down.body >= BODY_CHUNKED && is_event_stream(h, gbuf_at(u->conn.in)))
         account_stream(c, ACCOUNT_EVENTS);
-    if (goes_with_body(c))
-        c->down.ahead = (uint32_t)rewrite_response_in_place(c, h, c->worker->site, u->conn.in);
-    if (!c->down.ahead) {
-        if (rewrite_response(c, h, gbuf_at(u->conn.in), c->worker->site, &c->conn.out) < 0) {
-            client_close(c, true);
-            return;
-        }
-        gbuf_consume(u->conn.in, h->len);
+    int r;
+    if (goes_with_body(c)) {
+        r = rewrite_response_in_front(c, h, c->worker->site, u->conn.in, &c->conn.out);
+    } else {
+        r = rewrite_response(c, h, gbuf_at(u->conn.in), c->worker->site, &c->conn.out);
+        if (r == 0)
+            gbuf_consume(u->conn.in, h->len);
     }
+    if (r < 0) {
+        client_close(c, true);
+        return;
+    }
+    c->down.ahead = (uint32_t)r;
     account_answer(c, h->status);
     c->head_parsed = true;
 }
@@ -303,7 +307,7 @@ static int64_t moved(const struct client *c)
         return (int64_t)c->up.bytes;
     if (ioctl(c->conn.io.fd, SIOCOUTQ, &unsent) < 0)
         unsent = 0;
-    return (int64_t)c->down.bytes - (int64_t)gbuf_len(c->conn.out) - unsent;
+    return (int64_t)c->down.bytes - c->down.ahead - (int64_t)gbuf_len(c->conn.out) - unsent;
 }
 
 /* Has so much moved in the time that was given that it may have as much again? */

@@ -393,18 +393,31 @@ int rewrite_response(struct client *c, const struct http1_head *h, const char *p
     return r;
 }
 
-size_t rewrite_response_in_place(struct client *c, const struct http1_head *h, bool site,
-                                 struct gbuf *in)
+int rewrite_response_in_front(struct client *c, const struct http1_head *h, bool site,
+                              struct gbuf *in, struct gbuf **out)
 {
     char *scratch = c->loop->scratch;
-    if (response_room(h) > sizeof(c->loop->scratch))
-        return 0;
+    int r;
+
+    if (response_room(h) > sizeof(c->loop->scratch)) {
+        r = rewrite_response(c, h, gbuf_at(in), site, out);
+        if (r == 0)
+            gbuf_consume(in, h->len);
+        return r;
+    }
     size_t n = write_response(c, h, gbuf_at(in), site, scratch), behind = in->head + h->len;
-    if (n > behind)
-        return 0;
-    in->head = (uint32_t)(behind - n);
-    memcpy(gbuf_at(in), scratch, n);
-    return n;
+    if (n <= behind) {
+        in->head = (uint32_t)(behind - n);
+        memcpy(gbuf_at(in), scratch, n);
+        return (int)n;
+    }
+    r = gbuf_need(&c->loop->bufs, out, n);
+    if (r < 0)
+        return r;
+    memcpy((*out)->data + (*out)->tail, scratch, n);
+    (*out)->tail += (uint32_t)n;
+    gbuf_consume(in, h->len);
+    return 0;
 }
 
 bool rewrite_trailer_ok(const char *name, size_t len)

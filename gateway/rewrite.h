@@ -12,9 +12,11 @@ int rewrite_request(struct client *c, const struct http1_head *h, const char *p,
  * 0 or -errno. */
 int rewrite_response(struct client *c, const struct http1_head *h, const char *p, bool site,
                      struct gbuf **out);
-/* The same in the place of the head at the front of `in`, so that it goes on in one piece with what
- * came behind it. Its length; 0 where there is no room for it: then nothing has changed. */
-size_t rewrite_response_in_place(struct client *c, const struct http1_head *h, bool site,
-                                 struct gbuf *in);
+/* The same for the head at the front of `in`, whose body comes behind it: in its place, so that it
+ * goes on in one piece with that, or, where it has grown by more than there is room for in front,
+ * in *out. What `h` points to is gone then. The head's length in `in`, 0 where it is in *out, or
+ * -errno. */
+int rewrite_response_in_front(struct client *c, const struct http1_head *h, bool site,
+                              struct gbuf *in, struct gbuf **out);
 /* A trailer line may go on? */
 bool rewrite_trailer_ok(const char *name, size_t len);

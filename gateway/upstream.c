@@ -143,7 +143,7 @@ bool upstream_open(struct client *c, struct worker *w, int fd)
         int one = 1;
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
         /* There is no network in between: what the system has for that (BBR's pacing) only costs.
-         * Each kernel has this one; where it may not be chosen, it goes without. */
+         * Each kernel has this one; where it may not be chosen, it stays as it is. */
         setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
         r = connect_without_waiting(fd, w->port);
     }

@@ -75,7 +75,10 @@ class Setting:
 
 def ended(process, how):
     how()
-    process.wait(20)
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 def start_relay(setting):
@@ -255,6 +258,7 @@ class Bench:
             raise
 
     def start_proxies(self):
+        """The peers; what a bench has put into `proxies` itself runs to the end"""
         for start in self.peers:
             p = start(self.setting)
             self.proxies.append(p)

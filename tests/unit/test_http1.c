@@ -233,7 +233,10 @@ static void timers(void **state)
     timer_set(w, &a, 200100);
     timer_run(w, 200200);
     assert_int_equal(fired, 3);
-    timer_set(w, &b, 200300);
+    timer_set(w, &b, 230000);
+    assert_in_range(timer_due_ms(w), 230000, 230016);
+    timer_set(w, &b, 201000); /* an alarm that was set goes off sooner then */
+    assert_in_range(timer_due_ms(w), 201000, 201016);
     timer_cancel(w, &b);
     timer_run(w, 400000);
     assert_int_equal(fired, 3);

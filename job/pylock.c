@@ -184,11 +184,17 @@ static bool read_key(struct scan *s, struct package *p)
     return false;
 }
 
+/* PEP 508; a line that begins with '-' would be an option. Its length, or 0. */
+static size_t name_len(const char *s)
+{
+    return strspn(s, NAMES) ? strspn(s, NAMES "-_.") : 0;
+}
+
 static bool end_package(struct package *p, struct buf *lock)
 {
     bool ok =
-        p->files.len && p->name[0] && strspn(p->name, NAMES "-_.") == strlen(p->name) &&
-        p->version[0] && strspn(p->version, NAMES "-_.+!") == strlen(p->version) &&
+        p->files.len && p->name[0] && name_len(p->name) == strlen(p->name) && p->version[0] &&
+        strspn(p->version, NAMES "-_.+!") == strlen(p->version) &&
         buf_printf(lock, "%s==%s%s\n%s", p->name, p->version, p->pin.data, p->files.data) == 0;
     buf_clear(&p->pin);
     buf_clear(&p->files);
@@ -246,7 +252,7 @@ static bool write_file(const char *line, size_t len, bool first, struct buf *tom
 
 static bool write_pin(const char *line, size_t len, struct buf *toml)
 {
-    size_t name = strspn(line, NAMES "-_.");
+    size_t name = name_len(line);
     const char *version = line + name + 2;
     if (!name || name + 2 > len || strncmp(line + name, "==", 2) != 0)
         return false;

@@ -42,7 +42,7 @@ static bool is_pin(const char *w, size_t len)
     size_t i = 0;
     while (i < len && (isalnum((unsigned char)w[i]) || strchr("-_.", w[i])))
         i++;
-    if (i == 0)
+    if (i == 0 || !isalnum((unsigned char)w[0]))
         return false;
     if (i < len && w[i] == '[') {
         while (i < len && (isalnum((unsigned char)w[i]) || strchr("[-_.,", w[i])))

@@ -60,6 +60,8 @@ static void what_lines_do_not_say_is_left_to_others(void **state)
         HEAD A "directory = { path = \".\" }\n",
         HEAD
         "[[packages]]\nname = \"a b\"\nversion = \"1\"\nwheels = [" WHEEL("https://h/a.whl") "]\n",
+        HEAD "[[packages]]\nname = \"-e\"\nversion = \"1\"\nwheels = [" WHEEL(
+            "https://h/a.whl") "]\n", /* its line would be an option */
         HEAD "[[packages]]\nname = \"a\"\nwheels = [" WHEEL("https://h/a.whl") "]\n",
         HEAD A "wheels = [" WHEEL("https://h/a.whl") "]\n[tool.x]\ny = 1\n",
         HEAD A "sdist = [[[[[[[[[[[[]]]]]]]]]]]]\nwheels = [" WHEEL("https://h/a.whl") "]\n",

@@ -27,6 +27,8 @@ static void only_the_strictest_form_is_shared(void **state)
         {"a==1.0 " H "\n# word\n", LOCK_BOUND},
         {"a==1.0\n", LOCK_BOUND},
         {"a==1.* " H "\n", LOCK_BOUND},
+        {"-a==1 " H "\n", LOCK_BOUND},
+        {"_a==1 " H "\n", LOCK_BOUND},
         {"a>=1.0 " H "\n", LOCK_BOUND},
         {"a==1.0 ; python_version>'3' " H "\n", LOCK_BOUND},
         {"a==1.0 --hash=sha256:0123\n", LOCK_BOUND},

@@ -87,9 +87,11 @@ static int alarm_new(struct loop *l, struct err *err)
 static void set_alarm(struct loop *l)
 {
     uint64_t due_ms = timer_due_ms(l->wheel);
+    if (due_ms >= l->alarm_ms)
+        return;
     struct itimerspec at = {.it_value = {.tv_sec = (time_t)(due_ms / 1000),
                                          .tv_nsec = (long)(due_ms % 1000) * 1000000}};
-    if (due_ms < l->alarm_ms && timerfd_settime(l->alarm.fd, TFD_TIMER_ABSTIME, &at, NULL) == 0)
+    if (timerfd_settime(l->alarm.fd, TFD_TIMER_ABSTIME, &at, NULL) == 0)
         l->alarm_ms = due_ms;
 }
 
@@ -125,11 +127,6 @@ int loop_new(struct loop **ret, const struct conf *conf, struct crew *crew, unsi
         return err_set(err, ENOMEM, "no memory for the event loop");
     }
     timer_wheel_init(l->wheel, l->now_ms);
-    int r = alarm_new(l, err);
-    if (r < 0) {
-        loop_free(l);
-        return r;
-    }
 
     const char *demos =
         conf->server_demo_domain[0] ? conf->server_demo_domain : conf->server_domain;
@@ -141,7 +138,9 @@ int loop_new(struct loop **ret, const struct conf *conf, struct crew *crew, unsi
     set_origin(l);
     set_https(l);
 
-    r = tallies_new(l, err);
+    int r = alarm_new(l, err);
+    if (r == 0)
+        r = tallies_new(l, err);
     if (r == 0)
         r = routes_new(l, err);
     if (r == 0)

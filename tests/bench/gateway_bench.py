@@ -303,11 +303,11 @@ class Bench:
     def run(self, rows):
         """{(proxy's name, row's label): [what measure() found]}"""
         found = {(p.name, r.label): [] for p in self.proxies for r in rows}
+        self.warm(rows)
         for i in range(self.a.rounds):
             if i and i % ROUNDS_EACH == 0 and self.peers:
                 self.stop_proxies()
                 self.start_proxies()
-            if i == 0 or i % ROUNDS_EACH == 0 and self.peers:
                 self.warm(rows)
             for r in rows:
                 for p in (self.proxies if i % 2 == 0 else self.proxies[::-1]):

@@ -87,7 +87,7 @@ def test_node(up):
     # its modules stay what they are while package.json does
     files["server.js"] = SERVER.replace("BODY", "'even ' + require('is-odd')(2)")
     assert runs(up, "demo/node", sdk="node", **files) == "even false"
-    assert until(lambda: envs(up) == before) and "is there already" in log_of(up, "demo/node")  # what was not needed goes
+    assert envs(up) == before and "is there already" in log_of(up, "demo/node")
     # without npm's start, and with nothing to install
     assert runs(up, "demo/bare", sdk="node", card="app_file: s.js\n", **{"s.js": SERVER.replace("BODY", "'bare'")}) == "bare"
 

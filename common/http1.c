@@ -34,26 +34,18 @@ struct seen {
 
 static int note_connection(struct http1_head *h, struct seen *s, const char *v, size_t len)
 {
-    size_t i = 0;
-    while (i < len) {
-        size_t end = i;
-        while (end < len && v[end] != ',')
-            end++;
-        size_t a = i, b = end;
-        while (a < b && (v[a] == ' ' || v[a] == '\t'))
-            a++;
-        while (b > a && (v[b - 1] == ' ' || v[b - 1] == '\t'))
-            b--;
-        i = end + 1;
-        if (a == b)
+    const char *e;
+    size_t at = 0, n;
+    while (scan_element(v, len, &at, &e, &n)) {
+        if (n == 0)
             continue; /* RFC 9110 5.6.1.2: empty elements are ignored */
-        if (!http1_is_token(v + a, b - a))
+        if (!http1_is_token(e, n))
             return fail(h, 400, "Connection is no list of names");
-        if (http1_is(v + a, b - a, "close"))
+        if (http1_is(e, n, "close"))
             s->connection_close = true;
-        else if (http1_is(v + a, b - a, "upgrade"))
+        else if (http1_is(e, n, "upgrade"))
             s->connection_upgrade = true;
-        else if (!http1_is(v + a, b - a, "keep-alive"))
+        else if (!http1_is(e, n, "keep-alive"))
             h->has_named_hops = true;
     }
     return 0;

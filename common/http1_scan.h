@@ -112,3 +112,24 @@ static inline size_t scan_token(const char *p, size_t i, size_t len, bool *odd)
         *odd = *odd || http1_token_char[(uint8_t)p[i]] == 2;
     }
 }
+
+/* The next element of a comma-separated list of `len` bytes, without the white space around it:
+ * its place and length, which is 0 where it is empty (RFC 9110 5.6.1.2). False at the end; `at`
+ * begins with 0. */
+static inline bool scan_element(const char *v, size_t len, size_t *at, const char **ret,
+                                size_t *ret_len)
+{
+    size_t a = *at, b = *at;
+    if (a >= len)
+        return false;
+    while (b < len && v[b] != ',')
+        b++;
+    *at = b + 1;
+    while (a < b && (v[a] == ' ' || v[a] == '\t'))
+        a++;
+    while (b > a && (v[b - 1] == ' ' || v[b - 1] == '\t'))
+        b--;
+    *ret = v + a;
+    *ret_len = b - a;
+    return true;
+}

@@ -41,20 +41,11 @@ bool http1_value_ok(const char *p, size_t len)
 
 bool http1_list_has(const char *p, size_t len, const char *token)
 {
-    size_t i = 0;
-    while (i < len) {
-        size_t end = i;
-        while (end < len && p[end] != ',')
-            end++;
-        size_t a = i, b = end;
-        while (a < b && (p[a] == ' ' || p[a] == '\t'))
-            a++;
-        while (b > a && (p[b - 1] == ' ' || p[b - 1] == '\t'))
-            b--;
-        if (http1_is(p + a, b - a, token))
+    const char *e;
+    size_t at = 0, n;
+    while (scan_element(p, len, &at, &e, &n))
+        if (http1_is(e, n, token))
             return true;
-        i = end + 1;
-    }
     return false;
 }
 
